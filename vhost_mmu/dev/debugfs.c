@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters in debugfs: vhost_mmu/<name>-<tgid of the owner>-<id>/vq<N>, from
+ * SET_OWNER until the owner is given up.
+ *
+ * A reader takes no lock, so that it never waits for a worker and removal
+ * never waits for a device mutex.  The counters are read one by one; a set of
+ * them is consistent only while the queue is idle.
+ */
+#include <linux/debugfs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/stat.h>
+
+#include "internal.h"
+
+#define VMDEV_DEBUGFS_NAME_MAX 48
+
+static struct dentry *debugfs_root;
+
+struct counter {
+	const char *name;
+	/* where in struct vmq */
+	size_t offset;
+};
+
+#define STAT(field) { #field, offsetof(struct vmq, stats.field) }
+
+static const struct counter counters[] = {
+	STAT(maps_installed),
+	STAT(maps_refused),
+	STAT(maps_invalidated),
+	STAT(maps_dropped),
+	STAT(bursts_kernel),
+	STAT(bursts_user),
+	STAT(fallback_config),
+	STAT(fallback_file),
+	STAT(fallback_nodirect),
+	STAT(fallback_fault),
+	STAT(fallback_refused),
+	STAT(fallback_backoff),
+	{ "drains", offsetof(struct vmq, reader.drains) },
+	{ "drain_wait_max_ns", offsetof(struct vmq, reader.wait_max_ns) },
+	{ "drain_wait_total_ns", offsetof(struct vmq, reader.wait_total_ns) },
+	STAT(packets),
+	STAT(bytes),
+	STAT(kicks),
+	STAT(calls),
+	STAT(retries),
+};
+
+static int vq_show(struct seq_file *m, void *unused)
+{
+	const struct vmdev_vq *vq = m->private;
+	const struct vmq *vmq = &vq->vmq;
+	bool kernel = READ_ONCE(vmq->running) && READ_ONCE(vmq->kernel_access);
+	int i;
+
+	seq_printf(m, "access %s\n", kernel ? "kernel" : "user");
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		const u64 *value = (const void *)vmq + counters[i].offset;
+
+		seq_printf(m, "%s %llu\n", counters[i].name, READ_ONCE(*value));
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vq);
+
+/**
+ * vmdev_debugfs_init() - make the directory of the module
+ */
+void vmdev_debugfs_init(void)
+{
+	debugfs_root = debugfs_create_dir("vhost_mmu", NULL);
+
+	/* debugfs has no way to ask for a mode. */
+	if (!IS_ERR(debugfs_root))
+		d_inode(debugfs_root)->i_mode = S_IFDIR | 0700;
+}
+
+/**
+ * vmdev_debugfs_exit() - remove the directory of the module
+ */
+void vmdev_debugfs_exit(void)
+{
+	debugfs_remove_recursive(debugfs_root);
+}
+
+/**
+ * vmdev_debugfs_add() - show the counters of a device
+ * @dev: the device; the caller is becoming its owner
+ *
+ * A failure leaves the device without counters and is no error.
+ */
+void vmdev_debugfs_add(struct vmdev *dev)
+{
+	char name[VMDEV_DEBUGFS_NAME_MAX];
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+
+	snprintf(name, sizeof(name), "%s-%d-%u", dev->name, current->tgid,
+		 dev->id);
+	dev->debugfs = debugfs_create_dir(name, debugfs_root);
+
+	for (i = 0; i < dev->nvqs; i++) {
+		snprintf(name, sizeof(name), "vq%u", i);
+		debugfs_create_file(name, 0400, dev->debugfs, dev->vqs[i],
+				    &vq_fops);
+	}
+}
+
+/**
+ * vmdev_debugfs_remove() - take the counters of a device away
+ * @dev: the device
+ *
+ * Waits for readers of the counters.
+ */
+void vmdev_debugfs_remove(struct vmdev *dev)
+{
+	debugfs_remove_recursive(dev->debugfs);
+	dev->debugfs = NULL;
+}

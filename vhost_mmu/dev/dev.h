@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The vhost device core: what every vhost backend shares.  Ownership, the
+ * worker thread, kicks, the guest memory table, the device and vring ioctls,
+ * and the character device calls for IOTLB messages.
+ */
+#ifndef VHOST_MMU_DEV_H
+#define VHOST_MMU_DEV_H
+
+#include <linux/file.h>
+#include <linux/llist.h>
+#include <linux/poll.h>
+#include <linux/vhost.h>
+
+#include "../virtqueue/virtqueue.h"
+
+struct vmdev;
+struct vmdev_vq;
+struct vmdev_work;
+struct vmdev_worker;
+
+typedef void (*vmdev_work_fn)(struct vmdev_work *work);
+
+/**
+ * struct vmdev_work - a piece of work for a device's worker
+ * @node: in the worker's list while @flags says queued
+ * @fn: runs in the worker, with the owner's mm
+ * @flags: VMDEV_WORK_QUEUED
+ */
+struct vmdev_work {
+	struct llist_node node;
+	vmdev_work_fn fn;
+	unsigned long flags;
+};
+
+/**
+ * struct vmdev_poll - queues a work when a polled file becomes ready
+ * @table: poll table used to reach @wqh
+ * @wqh: wait queue waited on, NULL while stopped
+ * @wait: entry in @wqh
+ * @work: what is queued
+ * @mask: events that matter
+ * @vq: the virtqueue whose worker runs @work
+ */
+struct vmdev_poll {
+	poll_table table;
+	wait_queue_head_t *wqh;
+	wait_queue_entry_t wait;
+	struct vmdev_work work;
+	__poll_t mask;
+	struct vmdev_vq *vq;
+};
+
+/**
+ * struct vmdev_vq - a virtqueue as a device sees it
+ * @vmq: the ring; its mutex protects everything here
+ * @dev: owner
+ * @index: number within the device
+ * @handle_kick: backend's handler for a kick, runs in the worker
+ * @kick: eventfd file of the driver's notifications, NULL if unset
+ * @poll: waits on @kick
+ * @backend: what the backend attached (a socket for net), NULL while stopped
+ * @busyloop_timeout: busy polling time in units of about one microsecond
+ * @worker: runs this queue's work; RCU, written under the worker's mutex
+ */
+struct vmdev_vq {
+	struct vmq vmq;
+	struct vmdev *dev;
+	unsigned int index;
+	vmdev_work_fn handle_kick;
+	struct file *kick;
+	struct vmdev_poll poll;
+	void *backend;
+	u32 busyloop_timeout;
+	struct vmdev_worker __rcu *worker;
+};
+
+/**
+ * struct vmdev - a vhost device
+ * @name: prefix of its name in debugfs, set by the backend before vmdev_init()
+ * @mutex: device mutex, outside of every vmq::mutex
+ * @mm: the owner's address space; the device holds mm_users
+ * @space: MMU notifier object of @mm, NULL without owner
+ * @umem: guest memory table
+ * @vqs: the queues
+ * @nvqs: how many
+ * @weight: packets after which a handler lets the next work run
+ * @byte_weight: bytes after which it does
+ * @worker: the worker, NULL without owner
+ * @fork_owner: the worker is a thread of the owner (vhost_task), not a kthread
+ * @id: number of this device since the module was loaded
+ * @debugfs: directory of the counters, an error pointer or NULL if none
+ * @wait: readers of the character device
+ */
+struct vmdev {
+	const char *name;
+	/* serialises the ioctls */
+	struct mutex mutex;
+	struct mm_struct *mm;
+	struct vmmu_space *space;
+	struct vhost_iotlb *umem;
+	struct vmdev_vq **vqs;
+	unsigned int nvqs;
+	unsigned int weight;
+	unsigned int byte_weight;
+	struct vmdev_worker *worker;
+	bool fork_owner;
+	u32 id;
+	struct dentry *debugfs;
+	wait_queue_head_t wait;
+};
+
+/* device.c: life time and ownership; vmdev_init() may fail, unlike stock */
+int vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
+	       unsigned int weight, unsigned int byte_weight);
+void vmdev_cleanup(struct vmdev *dev);
+bool vmdev_has_owner(const struct vmdev *dev);
+int vmdev_check_owner(const struct vmdev *dev);
+int vmdev_set_owner(struct vmdev *dev);
+int vmdev_reset_owner(struct vmdev *dev);
+void vmdev_stop(struct vmdev *dev);
+bool vmdev_exceeds_weight(struct vmdev_vq *vq, unsigned int packets,
+			  size_t bytes);
+
+/* ioctl.c */
+long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
+long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
+
+/* memory.c */
+bool vmdev_vq_access_ok(const struct vmdev_vq *vq);
+
+/* worker.c */
+void vmdev_work_init(struct vmdev_work *work, vmdev_work_fn fn);
+bool vmdev_work_queue(struct vmdev_vq *vq, struct vmdev_work *work);
+bool vmdev_has_work(struct vmdev_vq *vq);
+void vmdev_flush(struct vmdev *dev);
+
+/* poll.c */
+void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,
+		     struct vmdev_vq *vq);
+int vmdev_poll_start(struct vmdev_poll *poll, struct file *file);
+void vmdev_poll_stop(struct vmdev_poll *poll);
+void vmdev_poll_queue(struct vmdev_poll *poll);
+
+/* chardev.c: read, write and poll of the device node */
+ssize_t vmdev_chr_read_iter(struct vmdev *dev, struct iov_iter *to,
+			    bool noblock);
+ssize_t vmdev_chr_write_iter(struct vmdev *dev, struct iov_iter *from);
+__poll_t vmdev_chr_poll(struct file *file, struct vmdev *dev,
+			poll_table *wait);
+
+/* params.c */
+bool vmdev_metadata_access_kernel(void);
+
+#endif /* VHOST_MMU_DEV_H */

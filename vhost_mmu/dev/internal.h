@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the device core tell each other and nobody else.
+ */
+#ifndef VHOST_MMU_DEV_INTERNAL_H
+#define VHOST_MMU_DEV_INTERNAL_H
+
+#include "dev.h"
+
+/* Bit number in vmdev_work::flags: in the list of a worker. */
+#define VMDEV_WORK_QUEUED 0
+
+/**
+ * struct vmdev_worker - the thread that runs a device's work
+ * @dev: owner
+ * @mutex: orders flushes and the loss of the thread; inside the device mutex,
+ *	outside of every vmq::mutex
+ * @work_list: works to run, newest first
+ * @vtsk: the thread if it belongs to the owner process, else NULL
+ * @kthread: the thread otherwise
+ * @killed: the thread is gone, nothing may be queued; protected by @mutex
+ * @kcov_handle: coverage collection of the owner
+ */
+struct vmdev_worker {
+	struct vmdev *dev;
+	/* guards killed, and that the thread is there while a flush is queued */
+	struct mutex mutex;
+	struct llist_head work_list;
+	struct vhost_task *vtsk;
+	struct task_struct *kthread;
+	bool killed;
+	u64 kcov_handle;
+};
+
+/* worker.c */
+struct vmdev_worker *vmdev_worker_create(struct vmdev *dev);
+void vmdev_worker_destroy(struct vmdev_worker *worker);
+
+/* memory.c */
+struct vhost_iotlb *vmdev_umem_alloc(void);
+long vmdev_set_mem_table(struct vmdev *dev, void __user *argp);
+
+/* params.c */
+unsigned int vmdev_max_mem_regions(void);
+
+/* debugfs.c */
+void vmdev_debugfs_init(void);
+void vmdev_debugfs_exit(void);
+void vmdev_debugfs_add(struct vmdev *dev);
+void vmdev_debugfs_remove(struct vmdev *dev);
+
+#endif /* VHOST_MMU_DEV_INTERNAL_H */

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest memory table: GPA to HVA, as set by VHOST_SET_MEM_TABLE.
+ *
+ * The device owns the table and replaces it as a whole.  A queue refers to it
+ * under its own mutex, so that nobody uses the old one when every queue has
+ * been visited.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+/* More than enough for the regions; IOTLB entries are to share the limit. */
+#define VMDEV_UMEM_ENTRIES 2048
+
+/**
+ * vmdev_umem_alloc() - make an empty memory table
+ *
+ * Return: the table, or NULL.
+ */
+struct vhost_iotlb *vmdev_umem_alloc(void)
+{
+	return vhost_iotlb_alloc(VMDEV_UMEM_ENTRIES, VHOST_IOTLB_FLAG_RETIRE);
+}
+
+static bool region_access_ok(const struct vhost_iotlb_map *map)
+{
+	if (map->addr > ULONG_MAX || map->size > ULONG_MAX)
+		return false;
+	/* The last byte of the address space is a valid last byte. */
+	if (map->addr > ULONG_MAX - (map->size - 1))
+		return false;
+
+	return access_ok((void __user *)(unsigned long)map->addr, map->size);
+}
+
+static bool umem_access_ok(const struct vhost_iotlb *umem)
+{
+	const struct vhost_iotlb_map *map;
+
+	if (!umem)
+		return false;
+
+	list_for_each_entry(map, &umem->list, link) {
+		if (!region_access_ok(map))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * vmdev_vq_access_ok() - may a queue start with what it was told?
+ * @vq: the queue
+ *
+ * The dirty log, once there is one, is to be checked here as well.
+ *
+ * Return: true if its memory table and ring addresses are in user space.
+ */
+bool vmdev_vq_access_ok(const struct vmdev_vq *vq)
+{
+	const struct vmq *vmq = &vq->vmq;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	return umem_access_ok(vmq->umem) &&
+	       vmq_access_ok(vmq, vmq->ring.num, vmq->desc, vmq->avail,
+			     vmq->used);
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_vq_access_ok, VHOST_MMU);
+
+/* A stopped queue looks at the table when it starts. */
+static bool running_vqs_accept(struct vmdev *dev,
+			       const struct vhost_iotlb *umem)
+{
+	bool running = false;
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vmdev_vq *vq = dev->vqs[i];
+
+		mutex_lock(&vq->vmq.mutex);
+		running |= !!vq->backend;
+		mutex_unlock(&vq->vmq.mutex);
+	}
+	return !running || umem_access_ok(umem);
+}
+
+static long umem_fill(struct vhost_iotlb *umem,
+		      const struct vhost_memory_region *regions,
+		      unsigned int nregions)
+{
+	unsigned int i;
+
+	for (i = 0; i < nregions; i++) {
+		const struct vhost_memory_region *r = &regions[i];
+		u64 last = r->guest_phys_addr + r->memory_size - 1;
+
+		/* An empty region, and one that wraps, end before they start. */
+		if (vhost_iotlb_add_range(umem, r->guest_phys_addr, last,
+					  r->userspace_addr, VHOST_MAP_RW))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* Copy the table header and the regions behind it. */
+static struct vhost_memory_region *regions_get(struct vhost_memory __user *from,
+					       unsigned int *nregions)
+{
+	struct vhost_memory header;
+
+	if (copy_from_user(&header, from, sizeof(header)))
+		return ERR_PTR(-EFAULT);
+	if (header.padding)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (header.nregions > vmdev_max_mem_regions())
+		return ERR_PTR(-E2BIG);
+
+	*nregions = header.nregions;
+	return vmemdup_user(from->regions,
+			    header.nregions * sizeof(from->regions[0]));
+}
+
+static struct vhost_iotlb *umem_get(void __user *argp)
+{
+	struct vhost_memory_region *regions;
+	struct vhost_iotlb *umem;
+	unsigned int nregions;
+	long ret = -ENOMEM;
+
+	regions = regions_get(argp, &nregions);
+	if (IS_ERR(regions))
+		return ERR_CAST(regions);
+
+	umem = vmdev_umem_alloc();
+	if (umem)
+		ret = umem_fill(umem, regions, nregions);
+	kvfree(regions);
+	if (ret) {
+		vhost_iotlb_free(umem);
+		return ERR_PTR(ret);
+	}
+	return umem;
+}
+
+/**
+ * vmdev_set_mem_table() - VHOST_SET_MEM_TABLE
+ * @dev: the device
+ * @argp: struct vhost_memory
+ *
+ * Return: 0, or -EFAULT, -EOPNOTSUPP (padding), -E2BIG, -ENOMEM.
+ */
+long vmdev_set_mem_table(struct vmdev *dev, void __user *argp)
+{
+	struct vhost_iotlb *umem, *old;
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+
+	umem = umem_get(argp);
+	if (IS_ERR(umem))
+		return PTR_ERR(umem);
+
+	if (!running_vqs_accept(dev, umem)) {
+		vhost_iotlb_free(umem);
+		return -EFAULT;
+	}
+
+	old = dev->umem;
+	dev->umem = umem;
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vmq *vmq = &dev->vqs[i]->vmq;
+
+		mutex_lock(&vmq->mutex);
+		vmq_set_umem(vmq, umem);
+		mutex_unlock(&vmq->mutex);
+	}
+	vhost_iotlb_free(old);
+
+	return 0;
+}

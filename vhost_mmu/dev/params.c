@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Module parameters of the device core.
+ */
+#include <linux/moduleparam.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "internal.h"
+
+enum {
+	ACCESS_KERNEL,
+	ACCESS_USER,
+};
+
+static const char * const access_names[] = {
+	[ACCESS_KERNEL] = "kernel",
+	[ACCESS_USER] = "user",
+};
+
+static int metadata_access = ACCESS_KERNEL;
+
+static int metadata_access_set(const char *val, const struct kernel_param *kp)
+{
+	int access = val ? sysfs_match_string(access_names, val) : -EINVAL;
+
+	if (access < 0)
+		return access;
+
+	WRITE_ONCE(*(int *)kp->arg, access);
+	return 0;
+}
+
+static int metadata_access_get(char *buffer, const struct kernel_param *kp)
+{
+	int access = READ_ONCE(*(int *)kp->arg);
+
+	return sysfs_emit(buffer, "%s\n", access_names[access]);
+}
+
+static const struct kernel_param_ops metadata_access_ops = {
+	.set = metadata_access_set,
+	.get = metadata_access_get,
+};
+
+module_param_cb(metadata_access, &metadata_access_ops, &metadata_access, 0644);
+MODULE_PARM_DESC(metadata_access,
+		 "How rings started from now on are reached: kernel (default) or user addresses");
+
+static ushort max_mem_regions = 509;
+module_param(max_mem_regions, ushort, 0444);
+MODULE_PARM_DESC(max_mem_regions,
+		 "Maximum number of memory regions in a memory table (default: 509)");
+
+/**
+ * vmdev_metadata_access_kernel() - how a ring that starts now is to be reached
+ *
+ * Return: true for kernel addresses, false for user access.
+ */
+bool vmdev_metadata_access_kernel(void)
+{
+	return READ_ONCE(metadata_access) == ACCESS_KERNEL;
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_metadata_access_kernel, VHOST_MMU);
+
+/**
+ * vmdev_max_mem_regions() - limit for VHOST_SET_MEM_TABLE
+ *
+ * Return: the number of regions.
+ */
+unsigned int vmdev_max_mem_regions(void)
+{
+	return max_mem_regions;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vhost_mmu.ko: the core that vhost backends are built on.
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "dev/internal.h"
+#include "mmu/mmu.h"
+
+static int __init vhost_mmu_init(void)
+{
+	vmdev_debugfs_init();
+	return 0;
+}
+module_init(vhost_mmu_init);
+
+static void __exit vhost_mmu_exit(void)
+{
+	vmdev_debugfs_exit();
+	/* Spaces and whatever else RCU still frees use code of this module. */
+	vmmu_space_exit();
+	rcu_barrier();
+}
+module_exit(vhost_mmu_exit);
+
+MODULE_DESCRIPTION("vhost core with ring access through kernel addresses");
+MODULE_AUTHOR("vhost_mmu maintainers");
+MODULE_LICENSE("GPL");
