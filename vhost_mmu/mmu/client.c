@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clients: who caches translations of which host virtual addresses.
+ *
+ * The tree changes under both clients_lock (write) and inval_lock, so that the
+ * notifier can ask "is anything hit at all?" under the inval_lock that it holds
+ * anyway, and takes clients_lock only when something is.
+ */
+#include "space.h"
+
+/**
+ * vmmu_client_add() - link a client to a space
+ * @space: the space
+ * @client: client with its ops set, linked nowhere
+ * @start: first address that it caches translations of
+ * @last: last address, inclusive
+ *
+ * From here on the client is told of every invalidation that overlaps.  It may
+ * install translations only afterwards.
+ *
+ * Context: any but a notifier callback or a reader section.
+ */
+void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
+		     unsigned long start, unsigned long last)
+{
+	client->space = space;
+	client->node.start = start;
+	client->node.last = last;
+
+	write_lock(&space->clients_lock);
+	spin_lock(&space->inval_lock);
+	interval_tree_insert(&client->node, &space->clients);
+	spin_unlock(&space->inval_lock);
+	write_unlock(&space->clients_lock);
+}
+
+/**
+ * vmmu_client_del() - unlink a client
+ * @client: client that has given back all of its translations
+ *
+ * When it returns no callback of @client is running or will run.
+ *
+ * Context: any but a notifier callback or a reader section.
+ */
+void vmmu_client_del(struct vmmu_client *client)
+{
+	struct vmmu_space *space = client->space;
+
+	/* Waits for the notifiers that are calling clients right now. */
+	write_lock(&space->clients_lock);
+	spin_lock(&space->inval_lock);
+	interval_tree_remove(&client->node, &space->clients);
+	spin_unlock(&space->inval_lock);
+	write_unlock(&space->clients_lock);
+	client->space = NULL;
+}
+
+/**
+ * vmmu_clients_hit() - does any client cache translations of a range?
+ * @space: the space
+ * @range: the range
+ *
+ * Context: inval_lock held.
+ * Return: true if a client overlaps @range.
+ */
+bool vmmu_clients_hit(struct vmmu_space *space, struct vmmu_range range)
+{
+	lockdep_assert_held(&space->inval_lock);
+
+	return interval_tree_iter_first(&space->clients, range.start,
+					range.last);
+}
+
+/**
+ * vmmu_clients_invalidate() - make each client give back a range
+ * @space: the space
+ * @range: what is about to change
+ *
+ * Context: notifier callback; takes clients_lock and, through the clients,
+ *	reader locks.
+ */
+void vmmu_clients_invalidate(struct vmmu_space *space,
+			     struct vmmu_range range)
+{
+	struct interval_tree_node *node;
+	struct vmmu_client *client;
+
+	read_lock(&space->clients_lock);
+	for (node = interval_tree_iter_first(&space->clients, range.start,
+					     range.last);
+	     node;
+	     node = interval_tree_iter_next(node, range.start, range.last)) {
+		client = container_of(node, struct vmmu_client, node);
+		client->ops->invalidate(client, range.start, range.last);
+	}
+	read_unlock(&space->clients_lock);
+}
+
+/**
+ * vmmu_clients_age() - was a range used through any client?
+ * @space: the space
+ * @range: the range
+ * @clear: forget that it was
+ *
+ * Context: notifier callback.
+ * Return: true if a client used @range since the last call with @clear.
+ */
+bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
+		      bool clear)
+{
+	struct interval_tree_node *node;
+	struct vmmu_client *client;
+	bool young = false;
+
+	read_lock(&space->clients_lock);
+	for (node = interval_tree_iter_first(&space->clients, range.start,
+					     range.last);
+	     node;
+	     node = interval_tree_iter_next(node, range.start, range.last)) {
+		client = container_of(node, struct vmmu_client, node);
+		if (client->ops->age)
+			young |= client->ops->age(client, range.start,
+						  range.last, clear);
+	}
+	read_unlock(&space->clients_lock);
+	return young;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The MMU notifier: where the mm tells that translations are about to change.
+ *
+ * Nothing here sleeps, allocates, waits for a grace period or fails, whether
+ * the caller may block or not; the longest wait is for one reader section.
+ *
+ *	start: open the range, then make every client give it back
+ *	end:   close the range
+ *
+ * A client that installs a translation checks, with its reader lock held, that
+ * no open range overlaps (vmmu_space_inval_open()) and that its invalidate
+ * callback did not run since before the page was looked up.  Between them the
+ * two checks see every invalidation that could have made the page stale:
+ *
+ *	start before the snapshot, end after it:  the range is open then
+ *	start after the snapshot:                 the callback has run, or the
+ *						  range is still open
+ */
+#include <linux/mm.h>
+
+#include "space.h"
+#include "../trace.h"
+
+static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
+				       const struct mmu_notifier_range *mnr)
+{
+	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
+	struct vmmu_space *space = vmmu_space_of(mn);
+	bool hit;
+
+	spin_lock(&space->inval_lock);
+	vmmu_inval_begin(&space->inval, range);
+	hit = vmmu_clients_hit(space, range);
+	spin_unlock(&space->inval_lock);
+
+	/*
+	 * A client linked after the look above finds the range open and
+	 * installs nothing in it.
+	 */
+	if (hit) {
+		vmmu_clients_invalidate(space, range);
+		trace_vmmu_invalidate(range.start, range.last);
+	}
+	return 0;
+}
+
+static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
+				      const struct mmu_notifier_range *mnr)
+{
+	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
+	struct vmmu_space *space = vmmu_space_of(mn);
+	bool known;
+
+	spin_lock(&space->inval_lock);
+	known = vmmu_inval_end(&space->inval, range);
+	spin_unlock(&space->inval_lock);
+
+	/*
+	 * mm_take_all_locks() keeps registration out of every start..end pair,
+	 * so an end without a start is a bug of the mm or of this file.
+	 */
+	WARN_ON_ONCE(!known);
+}
+
+/*
+ * The mm is going away: no translation may outlive this call, and none may be
+ * made again.  Runs from exit_mmap(), which a device's own close may reach with
+ * its worker still alive, so it waits for nothing but reader sections.
+ */
+static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct vmmu_range all = { .start = 0, .last = ULONG_MAX };
+	struct vmmu_space *space = vmmu_space_of(mn);
+
+	spin_lock(&space->inval_lock);
+	space->inval.dead = true;
+	spin_unlock(&space->inval_lock);
+
+	vmmu_clients_invalidate(space, all);
+}
+
+static int vmmu_clear_flush_young(struct mmu_notifier *mn,
+				  struct mm_struct *mm, unsigned long start,
+				  unsigned long end)
+{
+	return vmmu_clients_age(vmmu_space_of(mn),
+				vmmu_range_from_end(start, end), true);
+}
+
+static int vmmu_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			    unsigned long start, unsigned long end)
+{
+	return vmmu_clients_age(vmmu_space_of(mn),
+				vmmu_range_from_end(start, end), true);
+}
+
+static int vmmu_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			   unsigned long address)
+{
+	struct vmmu_range page = {
+		.start = address & PAGE_MASK,
+		.last = address | ~PAGE_MASK,
+	};
+
+	return vmmu_clients_age(vmmu_space_of(mn), page, false);
+}
+
+const struct mmu_notifier_ops vmmu_notifier_ops = {
+	.release = vmmu_release,
+	.clear_flush_young = vmmu_clear_flush_young,
+	.clear_young = vmmu_clear_young,
+	.test_young = vmmu_test_young,
+	.invalidate_range_start = vmmu_invalidate_range_start,
+	.invalidate_range_end = vmmu_invalidate_range_end,
+	.alloc_notifier = vmmu_space_alloc_notifier,
+	.free_notifier = vmmu_space_free_notifier,
+};
+
+/**
+ * vmmu_space_inval_open() - is an invalidation open that overlaps a range?
+ * @space: the space
+ * @start: first address
+ * @last: last address, inclusive
+ *
+ * Context: any; nests inside reader locks.
+ * Return: true if a translation of the range must not be installed now.
+ */
+bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
+			   unsigned long last)
+{
+	struct vmmu_range range = { .start = start, .last = last };
+	bool open;
+
+	spin_lock(&space->inval_lock);
+	open = vmmu_inval_overlaps(&space->inval, range);
+	spin_unlock(&space->inval_lock);
+	return open;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Address spaces: one per mm, found and counted by mmu_notifier_get(), so that
+ * a process pays for one notifier however many devices it opens.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "space.h"
+
+/**
+ * vmmu_space_alloc_notifier() - make the space of an mm that has none yet
+ * @mm: the mm, unused here
+ *
+ * Context: process context, mmap lock of @mm held for write.
+ * Return: the notifier inside the new space, or ERR_PTR(-ENOMEM).
+ */
+struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
+{
+	struct vmmu_space *space;
+
+	space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
+	if (!space)
+		return ERR_PTR(-ENOMEM);
+
+	spin_lock_init(&space->inval_lock);
+	rwlock_init(&space->clients_lock);
+	space->clients = RB_ROOT_CACHED;
+	return &space->mn;
+}
+
+/**
+ * vmmu_space_free_notifier() - free a space that no callback can be using
+ * @mn: the notifier inside the space
+ *
+ * Called by the notifier core after its SRCU grace period.  An invalidation
+ * that was open at the last vmmu_space_put() never reports its end here.
+ *
+ * Context: workqueue.
+ */
+void vmmu_space_free_notifier(struct mmu_notifier *mn)
+{
+	struct vmmu_space *space = vmmu_space_of(mn);
+
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&space->clients.rb_root));
+	kfree(space);
+}
+
+/**
+ * vmmu_space_get() - get the space of an mm, registering its notifier if new
+ * @mm: the mm; the caller holds mm_users
+ *
+ * Context: process context, may sleep; takes the mmap lock for write.
+ * Return: the space, or an error pointer (-ENOMEM, -EINTR).
+ */
+struct vmmu_space *vmmu_space_get(struct mm_struct *mm)
+{
+	struct mmu_notifier *mn = mmu_notifier_get(&vmmu_notifier_ops, mm);
+
+	return IS_ERR(mn) ? ERR_CAST(mn) : vmmu_space_of(mn);
+}
+
+/**
+ * vmmu_space_put() - drop a reference of vmmu_space_get()
+ * @space: the space; none of the caller's clients is linked to it any more
+ *
+ * Context: process context.
+ */
+void vmmu_space_put(struct vmmu_space *space)
+{
+	mmu_notifier_put(&space->mn);
+}
+
+/**
+ * vmmu_space_exit() - wait until every space has been freed
+ *
+ * For module exit: the callbacks and the free function are module text.
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_space_exit(void)
+{
+	mmu_notifier_synchronize();
+}

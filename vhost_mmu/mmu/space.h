@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inside of the MMU folder: the address space object. */
+#ifndef VHOST_MMU_SPACE_H
+#define VHOST_MMU_SPACE_H
+
+#include <linux/mmu_notifier.h>
+
+#include "inval.h"
+#include "mmu.h"
+
+/**
+ * struct vmmu_space - what vhost_mmu knows of one mm
+ * @mn: the notifier, shared by all devices of the process
+ * @inval_lock: leaf lock of @inval; also held over every change of @clients
+ * @inval: open invalidations
+ * @clients_lock: read-held while clients are called, write-held over every
+ *	change of @clients, so a deleted client is not being called any more
+ * @clients: HVA interval tree; looked at under either lock
+ */
+struct vmmu_space {
+	struct mmu_notifier mn;
+	spinlock_t inval_lock;
+	struct vmmu_inval inval;
+	rwlock_t clients_lock;
+	struct rb_root_cached clients;
+};
+
+/* notifier.c */
+extern const struct mmu_notifier_ops vmmu_notifier_ops;
+
+/* client.c */
+bool vmmu_clients_hit(struct vmmu_space *space, struct vmmu_range range);
+void vmmu_clients_invalidate(struct vmmu_space *space,
+			     struct vmmu_range range);
+bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
+		      bool clear);
+
+/* space.c */
+struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm);
+void vmmu_space_free_notifier(struct mmu_notifier *mn);
+
+static inline struct vmmu_space *vmmu_space_of(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct vmmu_space, mn);
+}
+
+#endif /* VHOST_MMU_SPACE_H */

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From guest physical ranges to iovecs of the owner's mm.  Runs outside of
+ * reader sections: reading an indirect table may fault.
+ */
+#include "chain.h"
+
+/**
+ * vmq_translate() - make iovecs of a guest physical range
+ * @ctx: a struct vmq_table
+ * @addr: guest physical address
+ * @len: length in bytes
+ * @iov: filled
+ * @iov_size: room in @iov
+ * @access: VHOST_ACCESS_RO or VHOST_ACCESS_WO
+ *
+ * Context: vmq::mutex held.
+ * Return: the number of iovecs, -EFAULT outside of guest memory, -EPERM, or
+ *	-ENOBUFS if they are more than @iov_size.
+ */
+int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
+		  unsigned int iov_size, int access)
+{
+	struct vmq_table *table = ctx;
+	u64 last = addr + len - 1, left = len, size;
+	const struct vhost_iotlb_map *map;
+	unsigned int n = 0;
+
+	lockdep_assert_held(&table->vq->mutex);
+
+	while (left) {
+		if (unlikely(n >= iov_size))
+			return -ENOBUFS;
+
+		map = vhost_iotlb_itree_first(table->vq->umem, addr, last);
+		if (unlikely(!map || map->start > addr))
+			return -EFAULT;
+		if (unlikely(!(map->perm & access)))
+			return -EPERM;
+
+		size = min(left, map->size - (addr - map->start));
+		iov[n].iov_base = (void __user *)(unsigned long)
+				  (map->addr + addr - map->start);
+		iov[n].iov_len = size;
+		n++;
+		addr += size;
+		left -= size;
+	}
+	return n;
+}
+
+/**
+ * vmq_table_begin() - start to read an indirect table
+ * @ctx: a struct vmq_table
+ * @addr: guest physical address of the table
+ * @len: its length in bytes
+ *
+ * Context: vmq::mutex held.
+ * Return: 0 or an error of vmq_translate().
+ */
+int vmq_table_begin(void *ctx, u64 addr, u32 len)
+{
+	struct vmq_table *table = ctx;
+	struct iovec *iov = table->vq->table_iov;
+	int ret;
+
+	ret = vmq_translate(ctx, addr, len, iov, UIO_MAXIOV, VHOST_ACCESS_RO);
+	if (unlikely(ret < 0))
+		return ret;
+
+	iov_iter_init(&table->iter, ITER_SOURCE, iov, ret, len);
+	return 0;
+}
+
+/**
+ * vmq_table_read() - read the next descriptor of an indirect table
+ * @ctx: a struct vmq_table after vmq_table_begin()
+ * @desc: filled
+ *
+ * Context: vmq::mutex held, may sleep.
+ * Return: false if the memory cannot be read.
+ */
+bool vmq_table_read(void *ctx, struct vring_desc *desc)
+{
+	struct vmq_table *table = ctx;
+
+	return copy_from_iter_full(desc, sizeof(*desc), &table->iter);
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ring maps: install, invalidation, drop.
+ *
+ * All state of a map is protected by the reader lock of its queue.  Installs
+ * come from the worker or an ioctl under vmq::mutex, one at a time.
+ */
+#include <linux/slab.h>
+
+#include "map.h"
+#include "../mmu/hooks.h"
+#include "../trace.h"
+
+static unsigned long vmq_map_page_hva(const struct vmq_map *map, unsigned int i)
+{
+	return map->client.node.start + ((unsigned long)i << PAGE_SHIFT);
+}
+
+/*
+ * Forget one page.  The page is still mapped in the owner's mm: nothing changes
+ * there before the notifier's start has returned, and that start needs the
+ * reader lock.  So it can be marked dirty without a reference, and must be now:
+ * once the lock is dropped another invalidation may find nothing left to do and
+ * let the page go.
+ */
+static void vmq_map_forget(struct vmq_map *map, unsigned int i)
+{
+	lockdep_assert_held(&map->vq->reader.lock);
+
+	if (map->write)
+		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));
+	map->addr[i] = NULL;
+	map->nr_missing++;
+}
+
+static unsigned int vmq_map_forget_range(struct vmq_map *map,
+					 unsigned int first, unsigned int last)
+{
+	unsigned int i, n = 0;
+
+	for (i = first; i <= last; i++) {
+		if (map->addr[i]) {
+			vmq_map_forget(map, i);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* vmmu_client_ops::invalidate */
+static void vmq_map_invalidate(struct vmmu_client *client, unsigned long start,
+			       unsigned long last)
+{
+	struct vmq_map *map = container_of(client, struct vmq_map, client);
+	struct interval_tree_node *node = &client->node;
+	unsigned int n;
+
+	start = max(start, node->start);
+	last = min(last, node->last);
+
+	vmmu_reader_drain_begin(&map->vq->reader);
+	/* Tells an install that is between its look-up and its publication. */
+	map->inval_seq++;
+	n = vmq_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
+				 (last - node->start) >> PAGE_SHIFT);
+	map->vq->stats.maps_invalidated += n;
+	vmmu_reader_drain_end(&map->vq->reader);
+
+	if (n)
+		trace_vmq_map_invalidate(map->vq->trace_id, map->part, start,
+					 n);
+}
+
+/* vmmu_client_ops::age.  A stale answer only makes reclaim guess worse. */
+static bool vmq_map_age(struct vmmu_client *client, unsigned long start,
+			unsigned long last, bool clear)
+{
+	struct vmq_map *map = container_of(client, struct vmq_map, client);
+	struct vmq_rings *rings = container_of(map - map->part,
+					       struct vmq_rings, map[0]);
+	bool used = READ_ONCE(rings->used);
+
+	if (used && clear)
+		WRITE_ONCE(rings->used, false);
+	return used;
+}
+
+static const struct vmmu_client_ops vmq_map_ops = {
+	.invalidate = vmq_map_invalidate,
+	.age = vmq_map_age,
+};
+
+/**
+ * vmq_map_init() - set a map up for a ring part, with every page missing
+ * @map: zeroed map
+ * @vq: the queue
+ * @part: which part
+ * @hva: where it lies in the owner's mm
+ * @size: its size in bytes
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vmq_map_init(struct vmq_map *map, struct vmq *vq, enum vmq_part part,
+		 const void __user *hva, size_t size)
+{
+	unsigned long addr = (unsigned long)hva;
+
+	map->client.ops = &vmq_map_ops;
+	map->client.node.start = addr & PAGE_MASK;
+	map->client.node.last = (addr + size - 1) | ~PAGE_MASK;
+	map->vq = vq;
+	map->part = part;
+	map->write = part == VMQ_USED;
+	map->offset = offset_in_page(addr);
+	map->size = size;
+	map->nr_pages = PAGE_ALIGN(map->offset + size) >> PAGE_SHIFT;
+	map->nr_missing = map->nr_pages;
+	map->addr = kvcalloc(map->nr_pages, sizeof(*map->addr),
+			     GFP_KERNEL_ACCOUNT);
+	return map->addr ? 0 : -ENOMEM;
+}
+
+/**
+ * vmq_map_link() - let a map be told of invalidations
+ * @map: initialised map
+ * @space: address space of the queue's owner
+ *
+ * Context: process context.
+ */
+void vmq_map_link(struct vmq_map *map, struct vmmu_space *space)
+{
+	vmmu_client_add(space, &map->client, map->client.node.start,
+			map->client.node.last);
+}
+
+/**
+ * vmq_map_destroy() - undo vmq_map_init() and vmq_map_link()
+ * @map: map that no reader section can find and whose pages were dropped
+ *
+ * Context: process context, reader lock not held.
+ */
+void vmq_map_destroy(struct vmq_map *map)
+{
+	if (map->client.space)
+		vmmu_client_del(&map->client);
+	kvfree(map->addr);
+	map->addr = NULL;
+}
+
+/**
+ * vmq_map_drop() - give back every page outside of a notifier
+ * @map: the map
+ *
+ * Context: reader lock held.
+ * Return: how many pages there were.
+ */
+unsigned int vmq_map_drop(struct vmq_map *map)
+{
+	lockdep_assert_held(&map->vq->reader.lock);
+
+	return vmq_map_forget_range(map, 0, map->nr_pages - 1);
+}
+
+/* Is an invalidation open that overlaps page @i? */
+static bool vmq_map_inval_open(struct vmq_map *map, unsigned int i)
+{
+	unsigned long hva = vmq_map_page_hva(map, i);
+
+	return vmmu_space_inval_open(map->client.space, hva,
+				     hva + PAGE_SIZE - 1);
+}
+
+/* The install protocol, see mmu/notifier.c for why the two checks suffice. */
+static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
+					     unsigned int i)
+{
+	struct vmmu_reader *reader = &map->vq->reader;
+	unsigned long hva = vmq_map_page_hva(map, i);
+	enum vmmu_page_status status;
+	struct page *page;
+	bool open;
+	u64 seq;
+
+	spin_lock(&reader->lock);
+	seq = map->inval_seq;
+	open = vmq_map_inval_open(map, i);
+	spin_unlock(&reader->lock);
+	if (open)
+		return VMMU_PAGE_REFUSED;
+
+	/*
+	 * The snapshot is older than the page table reads of the look-up.
+	 * Pairs with the lock that vmq_map_invalidate() takes before the page
+	 * table changes.
+	 */
+	smp_rmb();
+	status = vmmu_resolve_page(hva, map->write, &page);
+	if (status != VMMU_PAGE_OK)
+		return status;
+
+	vmmu_hook_install();
+
+	spin_lock(&reader->lock);
+	if (map->inval_seq != seq || vmq_map_inval_open(map, i)) {
+		status = VMMU_PAGE_REFUSED;
+	} else {
+		map->addr[i] = page_address(page);
+		map->nr_missing--;
+	}
+	spin_unlock(&reader->lock);
+
+	/* From here on the notifier alone keeps the page where it is. */
+	put_page(page);
+	return status;
+}
+
+/**
+ * vmq_map_fill() - install every missing page
+ * @map: linked map
+ *
+ * Context: process context with the owner's mm, vmq::mutex held, reader lock
+ *	not held; may sleep.
+ * Return: VMMU_PAGE_OK, or why a page could not be installed.
+ */
+enum vmmu_page_status vmq_map_fill(struct vmq_map *map)
+{
+	struct vmq_stats *stats = &map->vq->stats;
+	enum vmmu_page_status status;
+	unsigned int i;
+
+	lockdep_assert_held(&map->vq->mutex);
+
+	for (i = 0; i < map->nr_pages; i++) {
+		/* Only this thread installs; the notifier may only clear. */
+		if (READ_ONCE(map->addr[i]))
+			continue;
+
+		status = vmq_map_install(map, i);
+		if (status == VMMU_PAGE_REFUSED) {
+			stats->maps_refused++;
+			trace_vmq_map_refuse(map->vq->trace_id, map->part,
+					     vmq_map_page_hva(map, i), 1);
+		}
+		if (status != VMMU_PAGE_OK)
+			return status;
+
+		stats->maps_installed++;
+		trace_vmq_map_install(map->vq->trace_id, map->part,
+				      vmq_map_page_hva(map, i), 1);
+	}
+	return VMMU_PAGE_OK;
+}

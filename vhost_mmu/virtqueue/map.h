@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Ring maps: the kernel addresses of the pages that a ring part lies in.
+ *
+ * A map is a client of the address space: it holds no reference to its pages,
+ * the notifier takes them back.  Never vmap()ed: each page is reached in the
+ * direct map, so a part may lie in any pages.
+ */
+#ifndef VHOST_MMU_MAP_H
+#define VHOST_MMU_MAP_H
+
+#include <linux/mm.h>
+
+#include "virtqueue.h"
+
+/**
+ * struct vmq_map - the kernel addresses of one ring part
+ * @client: link to the address space, range in whole pages
+ * @vq: whose ring this is; its reader lock protects what follows
+ * @part: which part
+ * @write: the device writes it
+ * @offset: of the part's first byte in the first page
+ * @size: of the part in bytes
+ * @nr_pages: pages that it touches
+ * @nr_missing: of those, the ones not present in @addr
+ * @inval_seq: how often the notifier hit this map, present or not
+ * @addr: direct-map address of each page, NULL while missing
+ */
+struct vmq_map {
+	struct vmmu_client client;
+	struct vmq *vq;
+	enum vmq_part part;
+	bool write;
+	unsigned int offset;
+	size_t size;
+	unsigned int nr_pages;
+	unsigned int nr_missing;
+	u64 inval_seq;
+	void **addr;
+};
+
+/**
+ * struct vmq_rings - the maps of one configuration of a ring
+ * @map: desc, avail, used
+ * @used: a reader section ran since the notifier last asked
+ * @skip: operations to let pass before the next attempt to fill the maps
+ * @shift: binary logarithm of the last such pause
+ * @retry_on_inval: an invalidation ends the pause, as the reason may be gone
+ * @fail_seq: vmq_rings_seq() at the last failure
+ * @filled_at: vmq_stats::bursts_kernel when the maps were last filled
+ *
+ * All but @map belongs to the holder of vmq::mutex.
+ */
+struct vmq_rings {
+	struct vmq_map map[VMQ_PARTS];
+	bool used;
+	unsigned int skip;
+	unsigned int shift;
+	bool retry_on_inval;
+	u64 fail_seq;
+	u64 filled_at;
+};
+
+int vmq_map_init(struct vmq_map *map, struct vmq *vq, enum vmq_part part,
+		 const void __user *hva, size_t size);
+void vmq_map_link(struct vmq_map *map, struct vmmu_space *space);
+void vmq_map_destroy(struct vmq_map *map);
+unsigned int vmq_map_drop(struct vmq_map *map);
+enum vmmu_page_status vmq_map_fill(struct vmq_map *map);
+
+/*
+ * The address of a byte of the part.  What lies behind it in the same page is
+ * reachable as well, the next page is somewhere else.
+ */
+static __always_inline void *vmq_map_addr(const struct vmq_map *map,
+					  size_t off)
+{
+	off += map->offset;
+	return map->addr[off >> PAGE_SHIFT] + offset_in_page(off);
+}
+
+/* rings.c */
+void vmq_rings_replace(struct vmq *vq);
+void vmq_rings_drop(struct vmq *vq);
+bool vmq_section_begin_slow(struct vmq *vq);
+
+static inline bool vmq_rings_complete(const struct vmq_rings *rings)
+{
+	return !(rings->map[VMQ_DESC].nr_missing |
+		 rings->map[VMQ_AVAIL].nr_missing |
+		 rings->map[VMQ_USED].nr_missing);
+}
+
+/**
+ * vmq_section_begin() - try to enter a reader section
+ * @vq: the queue
+ *
+ * Inside the section the ring is reached through vmq_map_addr().  Nothing in it
+ * may sleep, fault, signal or allocate, and it reads at most VMQ_SECTION_DESCS
+ * descriptors or copies 64 KiB.
+ *
+ * Context: vmq::mutex held, may sleep; on success the reader lock is held.
+ * Return: false if the ring has to be reached by user access this time.
+ */
+#define vmq_section_begin(vq) \
+	__cond_lock(&(vq)->reader.lock, vmq_section_try_begin(vq))
+
+static inline bool vmq_section_try_begin(struct vmq *vq)
+{
+	struct vmq_rings *rings = vq->rings;
+
+	lockdep_assert_held(&vq->mutex);
+
+	if (unlikely(!rings)) {
+		vq->stats.fallback_config++;
+		return false;
+	}
+
+	spin_lock(&vq->reader.lock);
+	if (unlikely(!vmq_rings_complete(rings))) {
+		spin_unlock(&vq->reader.lock);
+		if (!vmq_section_begin_slow(vq))
+			return false;
+		__acquire(&vq->reader.lock);
+	}
+
+	if (!READ_ONCE(rings->used))
+		WRITE_ONCE(rings->used, true);
+	vq->stats.bursts_kernel++;
+	/* For sparse, which learns of the lock from vmq_section_begin(). */
+	__release(&vq->reader.lock);
+	return true;
+}
+
+/**
+ * vmq_section_end() - leave a reader section
+ * @vq: the queue
+ *
+ * Context: reader lock held; releases it.
+ */
+static inline void vmq_section_end(struct vmq *vq)
+	__releases(&vq->reader.lock)
+{
+	spin_unlock(&vq->reader.lock);
+}
+
+#endif /* VHOST_MMU_MAP_H */

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The data path of a virtqueue: what a backend calls.  Each operation is one
+ * reader section, or the same parser code by user access; signals are sent
+ * after the section.
+ */
+#include "access.h"
+#include "chain.h"
+#include "../compat/eventfd.h"
+#include "../trace.h"
+
+static const struct vmq_memory vmq_user_memory = {
+	.translate = vmq_translate,
+	.table_begin = vmq_table_begin,
+	.table_read = vmq_table_read,
+};
+
+/* The ring is broken: say so once per failed call. */
+static void vmq_broken(struct vmq *vq, int err)
+{
+	vmq_err(vq, "%s (%d)\n", vq->ring.why ?: "ring error", err);
+	vq->ring.why = NULL;
+}
+
+/*
+ * Fetch the next burst.  How far ahead follows how much of the last one was
+ * used, so that a queue with many buffers and few packets reads few of them.
+ */
+static int vmq_refill(struct vmq *vq)
+{
+	struct vmq_burst *b = vq->burst;
+	int ret;
+
+	if (b->nr == b->ahead)
+		b->ahead = min_t(unsigned int, 2 * b->ahead, VMQ_BURST_CHAINS);
+
+	do {
+		ret = vmq_with_access(vq, vmq_split_gather, &vq->ring, b);
+	} while (ret == VMQ_AGAIN);
+
+	if (unlikely(ret < 0)) {
+		vmq_broken(vq, ret);
+		return ret;
+	}
+	if (b->nr)
+		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
+	return b->nr;
+}
+
+/**
+ * vmq_next() - take the next available buffer chain
+ * @vq: the queue, running
+ * @iov: filled with the chain's readable buffers, then its writable ones
+ * @iov_size: room in @iov
+ * @out_num: number of readable iovecs
+ * @in_num: number of writable iovecs
+ *
+ * Context: vmq::mutex held, may sleep.
+ * Return: the chain's head for the used ring, vmq_split::num if there is none,
+ *	or -errno if the ring is broken; vmq::err has been signalled then.
+ */
+int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+	     unsigned int *out_num, unsigned int *in_num)
+{
+	struct vmq_table table = { .vq = vq };
+	struct vmq_burst *b = vq->burst;
+	struct vmq_chain *chain;
+	int ret;
+
+	if (b->next == b->nr) {
+		ret = vmq_refill(vq);
+		if (ret <= 0)
+			return ret ?: vq->ring.num;
+	}
+
+	chain = &b->chain[b->next];
+	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, &table,
+			       &b->desc[chain->first], chain->count, iov,
+			       iov_size, out_num, in_num);
+	if (unlikely(ret)) {
+		vmq_broken(vq, ret);
+		vmq_burst_reset(b);
+		return ret;
+	}
+
+	b->next++;
+	vq->ring.last_avail_idx++;
+	return chain->head;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_next, VHOST_MMU);
+
+/**
+ * vmq_burst_drop() - forget what was fetched ahead
+ * @vq: the queue
+ *
+ * For a handler about to release vmq::mutex: what was not consumed is read
+ * again next time.
+ *
+ * Context: vmq::mutex held.
+ */
+void vmq_burst_drop(struct vmq *vq)
+{
+	struct vmq_burst *b = vq->burst;
+
+	lockdep_assert_held(&vq->mutex);
+
+	if (b->next < b->nr)
+		b->ahead = max(b->next, 1U);
+	vmq_burst_reset(b);
+}
+EXPORT_SYMBOL_NS_GPL(vmq_burst_drop, VHOST_MMU);
+
+/**
+ * vmq_discard() - put back the last buffer chains taken
+ * @vq: the queue
+ * @n: how many
+ *
+ * Context: vmq::mutex held.
+ */
+void vmq_discard(struct vmq *vq, unsigned int n)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->ring.last_avail_idx -= n;
+	vmq_burst_reset(vq->burst);
+}
+EXPORT_SYMBOL_NS_GPL(vmq_discard, VHOST_MMU);
+
+/* Used entries, and in the same section whether to tell of them. */
+static __always_inline int
+vmq_add_used(struct vmq_split *s, const struct vring_used_elem *heads,
+	     unsigned int count, bool *call, const struct vmq_access *a,
+	     void *ctx)
+{
+	int ret = vmq_split_add_used(s, a, ctx, heads, count);
+
+	if (*call)
+		*call = vmq_split_need_call(s, a, ctx);
+	return ret;
+}
+
+/**
+ * vmq_add_used_and_signal() - give buffers back and notify the driver
+ * @vq: the queue, running
+ * @heads: used entries in ring byte order
+ * @count: how many, not zero
+ *
+ * Context: vmq::mutex held, may sleep.
+ * Return: 0, or -EFAULT if the used ring cannot be written; vmq::err has been
+ *	signalled then.
+ */
+int vmq_add_used_and_signal(struct vmq *vq, struct vring_used_elem *heads,
+			    unsigned int count)
+{
+	bool call = vq->call;
+	int ret;
+
+	ret = vmq_with_access(vq, vmq_add_used, &vq->ring, heads, count, &call);
+	if (unlikely(vq->ring.why))
+		vmq_broken(vq, ret ?: -EFAULT);
+	if (call) {
+		eventfd_signal(vq->call);
+		vq->stats.calls++;
+		trace_vmq_call(vq->trace_id);
+	}
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_add_used_and_signal, VHOST_MMU);
+
+/**
+ * vmq_avail_empty() - is there surely no buffer to take?
+ * @vq: the queue, running
+ *
+ * A short reader section of its own, for busy polling.
+ *
+ * Context: vmq::mutex held, may sleep.
+ * Return: true if so; false as well if the ring cannot be read.
+ */
+bool vmq_avail_empty(struct vmq *vq)
+{
+	bool empty;
+
+	if (vq->burst->next < vq->burst->nr)
+		return false;
+	empty = vmq_with_access(vq, vmq_split_avail_empty, &vq->ring);
+	if (unlikely(vq->ring.why))
+		vmq_broken(vq, -EFAULT);
+	return empty;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_avail_empty, VHOST_MMU);
+
+/**
+ * vmq_enable_notify() - ask the driver to notify of new buffers
+ * @vq: the queue, running
+ *
+ * Context: vmq::mutex held, may sleep.
+ * Return: true if buffers have come in meanwhile, so that no notification may
+ *	follow: disable it again and go on.
+ */
+bool vmq_enable_notify(struct vmq *vq)
+{
+	int ret = vmq_with_access(vq, vmq_split_enable_notify, &vq->ring);
+
+	if (unlikely(ret < 0))
+		vmq_broken(vq, ret);
+	return ret > 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_enable_notify, VHOST_MMU);
+
+/**
+ * vmq_disable_notify() - tell the driver that no notification is needed
+ * @vq: the queue, running
+ *
+ * Context: vmq::mutex held, may sleep.
+ */
+void vmq_disable_notify(struct vmq *vq)
+{
+	int ret;
+
+	if (vq->ring.used_flags & VRING_USED_F_NO_NOTIFY)
+		return;
+	if (vq->ring.event_idx) {
+		/* No ring word is written, so no section is needed. */
+		vq->ring.used_flags |= VRING_USED_F_NO_NOTIFY;
+		return;
+	}
+	ret = vmq_with_access(vq, vmq_split_disable_notify, &vq->ring);
+	if (unlikely(ret < 0))
+		vmq_broken(vq, ret);
+}
+EXPORT_SYMBOL_NS_GPL(vmq_disable_notify, VHOST_MMU);

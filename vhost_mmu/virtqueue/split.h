@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The split ring (virtio 1.2, section 2.7), device side.
+ *
+ * One parser that does not know how memory is reached: every function takes a
+ * constant struct vmq_access, which the compiler folds into it.  It builds in
+ * user space as well, where the unit tests and the fuzzer use it.
+ *
+ * The driver may write any of this memory at any time.  Each field is read once
+ * into private memory and checked there; indices that the driver chose are
+ * bounded under speculation before they reach an address.
+ *
+ * Fetching is cut in two, so that ring words can be read where nothing may
+ * sleep: vmq_split_gather() copies descriptors of whole chains, and
+ * vmq_split_expand() translates one chain, reading its indirect tables.
+ */
+#ifndef VHOST_MMU_SPLIT_H
+#define VHOST_MMU_SPLIT_H
+
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/nospec.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <linux/uio.h>
+#include <linux/vhost_types.h>
+#include <linux/virtio_byteorder.h>
+#include <linux/virtio_ring.h>
+#include <asm/barrier.h>
+
+/* Chains fetched ahead at most, and descriptors read in one reader section. */
+#define VMQ_BURST_CHAINS	64
+#define VMQ_SECTION_DESCS	64
+/* A chain with more descriptors than this has more than UIO_MAXIOV buffers. */
+#define VMQ_BURST_DESCS		UIO_MAXIOV
+
+/* vmq_split_gather(): the section's budget is used up, call again. */
+#define VMQ_AGAIN		1
+#define VMQ_DONE		0
+
+enum vmq_part {
+	VMQ_DESC,
+	VMQ_AVAIL,
+	VMQ_USED,
+	VMQ_PARTS,
+};
+
+/**
+ * struct vmq_split - a split ring's size, modes and indices
+ * @num: entries, a power of two
+ * @is_le: ring words are little endian (virtio 1.0), else in native order
+ * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
+ * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated
+ * @last_avail_idx: next available entry to consume
+ * @avail_idx: the driver's index when last read
+ * @last_used_idx: next used entry to write
+ * @used_flags: what used->flags is to say
+ * @signalled_used: @last_used_idx at the last notification
+ * @signalled_used_valid: @signalled_used means something
+ * @why: what was wrong with the ring, once a call has failed
+ */
+struct vmq_split {
+	u32 num;
+	bool is_le;
+	bool event_idx;
+	bool notify_on_empty;
+	u16 last_avail_idx;
+	u16 avail_idx;
+	u16 last_used_idx;
+	u16 used_flags;
+	u16 signalled_used;
+	bool signalled_used_valid;
+	const char *why;
+};
+
+/**
+ * struct vmq_chain - where a fetched chain lies in its burst
+ * @head: its first descriptor's index
+ * @first: its first entry in vmq_burst::desc
+ * @count: how many entries it has there
+ */
+struct vmq_chain {
+	u16 head;
+	u16 first;
+	u16 count;
+};
+
+/**
+ * struct vmq_burst - descriptor chains fetched ahead of their use
+ * @next: first chain that was not consumed
+ * @nr: number of chains
+ * @nr_desc: entries of @desc in use
+ * @ahead: chains to fetch next time, follows how many are consumed
+ * @walking: a chain was cut by the end of a section
+ * @walk: that chain
+ * @walk_next: its next descriptor
+ * @walk_found: its descriptors so far
+ * @chain: the chains
+ * @desc: private copies of their descriptors, in ring byte order
+ */
+struct vmq_burst {
+	unsigned int next;
+	unsigned int nr;
+	unsigned int nr_desc;
+	unsigned int ahead;
+	bool walking;
+	struct vmq_chain walk;
+	u16 walk_next;
+	u32 walk_found;
+	struct vmq_chain chain[VMQ_BURST_CHAINS];
+	struct vring_desc desc[VMQ_BURST_DESCS];
+};
+
+/**
+ * struct vmq_access - how ring words are reached
+ * @read16: read one aligned word, in ring byte order
+ * @write16: write one aligned word, in ring byte order
+ * @read: copy from the ring, once
+ * @write: copy to the ring, once
+ *
+ * Offsets are in bytes within the part and inside it: they follow from the size
+ * of the ring and from bounded indices.  All return 0 or -EFAULT.
+ */
+struct vmq_access {
+	int (*read16)(void *ctx, enum vmq_part part, size_t off, __virtio16 *w);
+	int (*write16)(void *ctx, enum vmq_part part, size_t off, __virtio16 w);
+	int (*read)(void *ctx, enum vmq_part part, size_t off, void *dst,
+		    size_t len);
+	int (*write)(void *ctx, enum vmq_part part, size_t off,
+		     const void *src, size_t len);
+};
+
+/**
+ * struct vmq_memory - how guest memory is reached while a chain is expanded
+ * @translate: make iovecs of a guest physical range; returns how many, -EFAULT,
+ *	-EPERM, or -ENOBUFS if @iov_size do not suffice
+ * @table_begin: start to read an indirect table; 0 or an error as above
+ * @table_read: read the next descriptor of that table; false if it cannot be
+ */
+struct vmq_memory {
+	int (*translate)(void *ctx, u64 addr, u32 len, struct iovec *iov,
+			 unsigned int iov_size, int access);
+	int (*table_begin)(void *ctx, u64 addr, u32 len);
+	bool (*table_read)(void *ctx, struct vring_desc *desc);
+};
+
+static inline size_t vmq_avail_ring_off(u32 i)
+{
+	return offsetof(struct vring_avail, ring) + i * sizeof(__virtio16);
+}
+
+static inline size_t vmq_used_ring_off(u32 i)
+{
+	return offsetof(struct vring_used, ring) +
+	       i * sizeof(struct vring_used_elem);
+}
+
+/**
+ * vmq_part_size() - bytes of one part of a ring
+ * @part: which
+ * @num: entries of the ring
+ * @event_idx: the part has its event word
+ *
+ * Return: the size.
+ */
+static inline size_t vmq_part_size(enum vmq_part part, u32 num, bool event_idx)
+{
+	size_t event = event_idx ? sizeof(__virtio16) : 0;
+
+	switch (part) {
+	case VMQ_DESC:
+		return num * sizeof(struct vring_desc);
+	case VMQ_AVAIL:
+		return vmq_avail_ring_off(num) + event;
+	default:
+		return vmq_used_ring_off(num) + event;
+	}
+}
+
+static __always_inline int vmq_split_broken(struct vmq_split *s, int err,
+					    const char *why)
+{
+	s->why = why;
+	return err;
+}
+
+/*
+ * Look for new buffers.  Returns 1 if there are some, 0 if there are none.
+ */
+static __always_inline int
+vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
+			 void *ctx)
+{
+	__virtio16 word;
+	u16 idx;
+
+	if (a->read16(ctx, VMQ_AVAIL, offsetof(struct vring_avail, idx), &word))
+		return vmq_split_broken(s, -EFAULT, "avail index unreadable");
+
+	idx = __virtio16_to_cpu(s->is_le, word);
+	s->avail_idx = idx;
+	if (unlikely((u16)(idx - s->last_avail_idx) > s->num))
+		return vmq_split_broken(s, -EINVAL, "avail index jumped");
+	if (idx == s->last_avail_idx)
+		return 0;
+
+	/*
+	 * Entries and descriptors are read after the index that published
+	 * them: pairs with the driver's barrier before it writes avail->idx.
+	 */
+	smp_rmb();
+	return 1;
+}
+
+/* Read the descriptor numbers of one chain until it ends or @budget does. */
+static __always_inline int
+vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
+	       const struct vmq_access *a, void *ctx, u32 *budget)
+{
+	__virtio16 indirect = __cpu_to_virtio16(s->is_le,
+						VRING_DESC_F_INDIRECT);
+	__virtio16 next = __cpu_to_virtio16(s->is_le, VRING_DESC_F_NEXT);
+	struct vring_desc desc;
+	u32 i;
+
+	for (;;) {
+		if (!*budget)
+			return VMQ_AGAIN;
+		--*budget;
+
+		if (unlikely(b->walk_next >= s->num))
+			return vmq_split_broken(s, -EINVAL,
+						"descriptor index too big");
+		if (unlikely(++b->walk_found > s->num))
+			return vmq_split_broken(s, -EINVAL, "descriptor loop");
+
+		i = array_index_nospec(b->walk_next, s->num);
+		if (a->read(ctx, VMQ_DESC, i * sizeof(desc), &desc,
+			    sizeof(desc)))
+			return vmq_split_broken(s, -EFAULT,
+						"descriptor unreadable");
+
+		/* An empty buffer adds nothing, so it takes no room either. */
+		if (likely(desc.len) || (desc.flags & indirect)) {
+			if (unlikely(b->nr_desc == VMQ_BURST_DESCS))
+				return -ENOBUFS;
+			b->desc[b->nr_desc++] = desc;
+			b->walk.count++;
+		}
+
+		if (!(desc.flags & next))
+			return VMQ_DONE;
+		b->walk_next = __virtio16_to_cpu(s->is_le, desc.next);
+	}
+}
+
+/* Read the next available entry and begin with its chain. */
+static __always_inline int
+vmq_split_walk_begin(struct vmq_split *s, struct vmq_burst *b,
+		     const struct vmq_access *a, void *ctx)
+{
+	u16 idx = s->last_avail_idx + b->nr;
+	__virtio16 word;
+	u16 head;
+
+	if (a->read16(ctx, VMQ_AVAIL, vmq_avail_ring_off(idx & (s->num - 1)),
+		      &word))
+		return vmq_split_broken(s, -EFAULT, "avail entry unreadable");
+
+	head = __virtio16_to_cpu(s->is_le, word);
+	if (unlikely(head >= s->num))
+		return vmq_split_broken(s, -EINVAL, "head index too big");
+
+	b->walking = true;
+	b->walk.head = head;
+	b->walk.first = b->nr_desc;
+	b->walk.count = 0;
+	b->walk_next = head;
+	b->walk_found = 0;
+	return 0;
+}
+
+static inline void vmq_burst_reset(struct vmq_burst *b)
+{
+	b->next = 0;
+	b->nr = 0;
+	b->nr_desc = 0;
+	b->walking = false;
+}
+
+/**
+ * vmq_split_gather() - fetch chains ahead
+ * @s: ring
+ * @b: burst, all of its chains consumed
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * Reads at most VMQ_SECTION_DESCS descriptors.  An error in a chain behind the
+ * first is left for the next call to find.
+ *
+ * Return: VMQ_DONE with vmq_burst::nr chains (0: the ring is empty), VMQ_AGAIN
+ *	to be called again for the rest of a long chain, or -errno with
+ *	vmq_split::why set.
+ */
+static __always_inline int
+vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
+		 const struct vmq_access *a, void *ctx)
+{
+	u32 budget = VMQ_SECTION_DESCS;
+	int ret;
+
+	if (!b->walking) {
+		vmq_burst_reset(b);
+		if (s->avail_idx == s->last_avail_idx) {
+			ret = vmq_split_read_avail_idx(s, a, ctx);
+			if (ret <= 0)
+				return ret;
+		}
+	}
+
+	do {
+		ret = 0;
+		if (!b->walking)
+			ret = vmq_split_walk_begin(s, b, a, ctx);
+		if (!ret)
+			ret = vmq_split_walk(s, b, a, ctx, &budget);
+		if (ret)
+			break;
+		b->walking = false;
+		b->chain[b->nr++] = b->walk;
+	} while (b->nr < b->ahead && budget &&
+		 (u16)(s->last_avail_idx + b->nr) != s->avail_idx);
+
+	if (!ret)
+		return VMQ_DONE;
+	if (b->nr) {
+		/* Whole chains are there: the cut or broken one comes next. */
+		b->walking = false;
+		return VMQ_DONE;
+	}
+	if (ret == VMQ_AGAIN)
+		return VMQ_AGAIN;
+	b->walking = false;
+	if (ret == -ENOBUFS)
+		vmq_split_broken(s, ret, "too many buffers in a chain");
+	return ret;
+}
+
+/* Translate one descriptor into the iovecs behind those already there. */
+static __always_inline int
+vmq_split_add_buffer(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
+		     const struct vring_desc *desc, struct iovec *iov,
+		     unsigned int iov_size, unsigned int *out_num,
+		     unsigned int *in_num)
+{
+	bool write = desc->flags & __cpu_to_virtio16(s->is_le,
+						     VRING_DESC_F_WRITE);
+	unsigned int n = *out_num + *in_num;
+	int ret;
+
+	ret = m->translate(ctx, __virtio64_to_cpu(s->is_le, desc->addr),
+			   __virtio32_to_cpu(s->is_le, desc->len), iov + n,
+			   iov_size - n,
+			   write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO);
+	if (unlikely(ret < 0))
+		return vmq_split_broken(s, ret, "buffer outside guest memory");
+
+	if (write) {
+		*in_num += ret;
+		return 0;
+	}
+	if (unlikely(*in_num))
+		return vmq_split_broken(s, -EINVAL,
+					"readable buffer behind a writable one");
+	*out_num += ret;
+	return 0;
+}
+
+/* Section 2.7.5.3: a table of descriptors, itself without tables. */
+static inline int
+vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
+		    const struct vring_desc *table, struct iovec *iov,
+		    unsigned int iov_size, unsigned int *out_num,
+		    unsigned int *in_num)
+{
+	u32 len = __virtio32_to_cpu(s->is_le, table->len);
+	u32 found = 0, count = len / sizeof(struct vring_desc);
+	struct vring_desc desc;
+	int ret;
+
+	if (unlikely(len % sizeof(desc)))
+		return vmq_split_broken(s, -EINVAL,
+					"indirect table of a broken length");
+
+	ret = m->table_begin(ctx, __virtio64_to_cpu(s->is_le, table->addr),
+			     len);
+	if (unlikely(ret < 0))
+		return vmq_split_broken(s, ret,
+					"indirect table outside guest memory");
+
+	/* The next field has 16 bits. */
+	if (unlikely(count > USHRT_MAX + 1))
+		return vmq_split_broken(s, -E2BIG, "indirect table too long");
+
+	do {
+		if (unlikely(++found > count))
+			return vmq_split_broken(s, -EINVAL,
+						"indirect descriptor loop");
+		if (unlikely(!m->table_read(ctx, &desc)))
+			return vmq_split_broken(s, -EINVAL,
+						"indirect table unreadable");
+		if (unlikely(desc.flags &
+			     __cpu_to_virtio16(s->is_le,
+					       VRING_DESC_F_INDIRECT)))
+			return vmq_split_broken(s, -EINVAL,
+						"indirect table in another");
+		ret = vmq_split_add_buffer(s, m, ctx, &desc, iov, iov_size,
+					   out_num, in_num);
+		if (unlikely(ret))
+			return ret;
+	} while (desc.flags & __cpu_to_virtio16(s->is_le, VRING_DESC_F_NEXT));
+
+	return 0;
+}
+
+/**
+ * vmq_split_expand() - turn a fetched chain into iovecs
+ * @s: ring
+ * @m: how guest memory is reached; may sleep
+ * @ctx: for @m
+ * @desc: private copies of the chain's descriptors
+ * @count: how many
+ * @iov: filled with the readable buffers, then the writable ones
+ * @iov_size: room in @iov
+ * @out_num: number of readable iovecs
+ * @in_num: number of writable iovecs
+ *
+ * Return: 0, or -errno with vmq_split::why set.
+ */
+static __always_inline int
+vmq_split_expand(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
+		 const struct vring_desc *desc, unsigned int count,
+		 struct iovec *iov, unsigned int iov_size,
+		 unsigned int *out_num, unsigned int *in_num)
+{
+	__virtio16 indirect = __cpu_to_virtio16(s->is_le,
+						VRING_DESC_F_INDIRECT);
+	int ret;
+
+	*out_num = 0;
+	*in_num = 0;
+	for (; count--; desc++) {
+		if (desc->flags & indirect)
+			ret = vmq_split_add_table(s, m, ctx, desc, iov,
+						  iov_size, out_num, in_num);
+		else
+			ret = vmq_split_add_buffer(s, m, ctx, desc, iov,
+						   iov_size, out_num, in_num);
+		if (unlikely(ret))
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * vmq_split_add_used() - give buffers back to the driver
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ * @heads: used entries in ring byte order
+ * @count: how many
+ *
+ * A hostile driver makes buffers available that it was not given back, so
+ * @count may exceed the size of the ring; nothing outside of it is written.
+ *
+ * Return: 0, or -EFAULT with vmq_split::why set; the index is not moved then.
+ */
+static __always_inline int
+vmq_split_add_used(struct vmq_split *s, const struct vmq_access *a, void *ctx,
+		   const struct vring_used_elem *heads, unsigned int count)
+{
+	u16 old = s->last_used_idx, new = old + count;
+	u32 n, start = old & (s->num - 1);
+
+	for (; count; count -= n, heads += n, start = 0) {
+		n = min_t(u32, count, s->num - start);
+		if (a->write(ctx, VMQ_USED, vmq_used_ring_off(start), heads,
+			     n * sizeof(*heads)))
+			goto err;
+	}
+
+	/*
+	 * Entries, and the buffers behind them, are written before the index
+	 * that publishes them: pairs with the driver's barrier after it has
+	 * read used->idx.
+	 */
+	smp_wmb();
+	if (a->write16(ctx, VMQ_USED, offsetof(struct vring_used, idx),
+		       __cpu_to_virtio16(s->is_le, new)))
+		goto err;
+
+	s->last_used_idx = new;
+	/* After 2^16 entries without a notification the mark means nothing. */
+	if (unlikely((u16)(new - s->signalled_used) < (u16)(new - old)))
+		s->signalled_used_valid = false;
+	return 0;
+err:
+	return vmq_split_broken(s, -EFAULT, "used ring unwritable");
+}
+
+/**
+ * vmq_split_need_call() - does the driver want to be notified?
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * Virtio 1.2, section 2.7.10.
+ *
+ * Return: 1 or 0; 1 as well, with vmq_split::why set, if the ring cannot be
+ *	read.
+ */
+static __always_inline int
+vmq_split_need_call(struct vmq_split *s, const struct vmq_access *a, void *ctx)
+{
+	__virtio16 word;
+	u16 event, old;
+	bool valid;
+
+	/*
+	 * The used index is visible before the event word is read: pairs with
+	 * the driver's barrier between enabling calls and reading used->idx.
+	 */
+	smp_mb();
+
+	if (s->notify_on_empty && unlikely(s->avail_idx == s->last_avail_idx))
+		return 1;
+
+	if (!s->event_idx) {
+		if (a->read16(ctx, VMQ_AVAIL,
+			      offsetof(struct vring_avail, flags), &word)) {
+			s->why = "avail flags unreadable";
+			return 1;
+		}
+		return !(word & __cpu_to_virtio16(s->is_le,
+						  VRING_AVAIL_F_NO_INTERRUPT));
+	}
+
+	old = s->signalled_used;
+	valid = s->signalled_used_valid;
+	s->signalled_used = s->last_used_idx;
+	s->signalled_used_valid = true;
+	if (unlikely(!valid))
+		return 1;
+
+	if (a->read16(ctx, VMQ_AVAIL, vmq_avail_ring_off(s->num), &word)) {
+		s->why = "used event unreadable";
+		return 1;
+	}
+	event = __virtio16_to_cpu(s->is_le, word);
+	return vring_need_event(event, s->last_used_idx, old);
+}
+
+static __always_inline int
+vmq_split_write_used_flags(struct vmq_split *s, const struct vmq_access *a,
+			   void *ctx)
+{
+	if (a->write16(ctx, VMQ_USED, offsetof(struct vring_used, flags),
+		       __cpu_to_virtio16(s->is_le, s->used_flags)))
+		return vmq_split_broken(s, -EFAULT, "used flags unwritable");
+	return 0;
+}
+
+/**
+ * vmq_split_start() - take up a ring where the driver has it
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * Return: 0, or -EFAULT.
+ */
+static __always_inline int
+vmq_split_start(struct vmq_split *s, const struct vmq_access *a, void *ctx)
+{
+	__virtio16 word;
+	int ret;
+
+	ret = vmq_split_write_used_flags(s, a, ctx);
+	if (ret)
+		return ret;
+	s->signalled_used_valid = false;
+
+	if (a->read16(ctx, VMQ_USED, offsetof(struct vring_used, idx), &word))
+		return vmq_split_broken(s, -EFAULT, "used index unreadable");
+	s->last_used_idx = __virtio16_to_cpu(s->is_le, word);
+	return 0;
+}
+
+/**
+ * vmq_split_enable_notify() - ask to be notified of new buffers
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * Return: 1 if buffers have come in meanwhile, 0 if not or already enabled,
+ *	-errno with vmq_split::why set.
+ */
+static __always_inline int
+vmq_split_enable_notify(struct vmq_split *s, const struct vmq_access *a,
+			void *ctx)
+{
+	int ret;
+
+	if (!(s->used_flags & VRING_USED_F_NO_NOTIFY))
+		return 0;
+	s->used_flags &= ~VRING_USED_F_NO_NOTIFY;
+
+	if (!s->event_idx) {
+		ret = vmq_split_write_used_flags(s, a, ctx);
+		if (ret)
+			return ret;
+	} else if (a->write16(ctx, VMQ_USED, vmq_used_ring_off(s->num),
+			      __cpu_to_virtio16(s->is_le, s->avail_idx))) {
+		return vmq_split_broken(s, -EFAULT, "avail event unwritable");
+	}
+
+	/*
+	 * The request is visible before the index is read again: pairs with
+	 * the driver's barrier between avail->idx and the event word.
+	 */
+	smp_mb();
+	return vmq_split_read_avail_idx(s, a, ctx);
+}
+
+/**
+ * vmq_split_disable_notify() - no need to be notified for now
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * With event indices nothing is written: an old event index asks for nothing.
+ *
+ * Return: 0, or -EFAULT with vmq_split::why set.
+ */
+static __always_inline int
+vmq_split_disable_notify(struct vmq_split *s, const struct vmq_access *a,
+			 void *ctx)
+{
+	if (s->used_flags & VRING_USED_F_NO_NOTIFY)
+		return 0;
+	s->used_flags |= VRING_USED_F_NO_NOTIFY;
+
+	return s->event_idx ? 0 : vmq_split_write_used_flags(s, a, ctx);
+}
+
+/**
+ * vmq_split_avail_empty() - is there surely nothing to fetch?
+ * @s: ring
+ * @a: how the ring is reached
+ * @ctx: for @a
+ *
+ * Return: true if the ring is empty; false also if it cannot be read, so that
+ *	the caller goes on to find out.
+ */
+static __always_inline bool
+vmq_split_avail_empty(struct vmq_split *s, const struct vmq_access *a,
+		      void *ctx)
+{
+	if (s->avail_idx != s->last_avail_idx)
+		return false;
+	return !vmq_split_read_avail_idx(s, a, ctx);
+}
+
+#endif /* VHOST_MMU_SPLIT_H */

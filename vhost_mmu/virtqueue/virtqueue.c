@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Virtqueues: life time and configuration.  The ioctls check what they are
+ * given before they call here.
+ */
+#include <linux/slab.h>
+
+#include "access.h"
+#include "../compat/eventfd.h"
+
+/**
+ * vmq_init() - initialise a virtqueue
+ * @vq: zeroed memory
+ * @trace_id: device << 8 | index
+ *
+ * Context: process context.
+ * Return: 0.
+ */
+int vmq_init(struct vmq *vq, u32 trace_id)
+{
+	mutex_init(&vq->mutex);
+	vmmu_reader_init(&vq->reader);
+	vq->trace_id = trace_id;
+	vq->ring.num = 1;
+	return 0;
+}
+
+/**
+ * vmq_destroy() - undo vmq_init()
+ * @vq: stopped queue, its buffers freed
+ */
+void vmq_destroy(struct vmq *vq)
+{
+	WARN_ON_ONCE(vq->rings);
+	mutex_destroy(&vq->mutex);
+}
+
+/**
+ * vmq_alloc_buffers() - allocate what a running queue needs
+ * @vq: the queue
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vmq_alloc_buffers(struct vmq *vq)
+{
+	vq->burst = kvzalloc(sizeof(*vq->burst), GFP_KERNEL_ACCOUNT);
+	if (!vq->burst)
+		return -ENOMEM;
+	vq->burst->ahead = 1;
+
+	vq->table_iov = kvcalloc(UIO_MAXIOV, sizeof(*vq->table_iov),
+				 GFP_KERNEL_ACCOUNT);
+	if (!vq->table_iov) {
+		vmq_free_buffers(vq);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * vmq_free_buffers() - undo vmq_alloc_buffers()
+ * @vq: stopped queue
+ */
+void vmq_free_buffers(struct vmq *vq)
+{
+	kvfree(vq->table_iov);
+	vq->table_iov = NULL;
+	kvfree(vq->burst);
+	vq->burst = NULL;
+}
+
+/**
+ * vmq_reset() - forget the configuration
+ * @vq: stopped queue; the caller has put its eventfds
+ *
+ * Context: process context.
+ */
+void vmq_reset(struct vmq *vq)
+{
+	WARN_ON_ONCE(vq->rings);
+
+	memset(&vq->ring, 0, sizeof(vq->ring));
+	vq->ring.num = 1;
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used = NULL;
+	vq->features = 0;
+	vq->call = NULL;
+	vq->err = NULL;
+	vq->umem = NULL;
+	vq->running = false;
+	vq->kernel_access = false;
+}
+
+/**
+ * vmq_access_ok() - can these be the parts of a ring in the owner's mm?
+ * @vq: the queue, for its features
+ * @num: entries
+ * @desc: descriptor table
+ * @avail: available ring
+ * @used: used ring
+ *
+ * Context: vmq::mutex held.
+ * Return: true if all three lie in the user half of the address space.
+ */
+bool vmq_access_ok(const struct vmq *vq, unsigned int num,
+		   vring_desc_t __user *desc, vring_avail_t __user *avail,
+		   vring_used_t __user *used)
+{
+	bool event_idx = vmq_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
+
+	return access_ok(desc, vmq_part_size(VMQ_DESC, num, event_idx)) &&
+	       access_ok(avail, vmq_part_size(VMQ_AVAIL, num, event_idx)) &&
+	       access_ok(used, vmq_part_size(VMQ_USED, num, event_idx));
+}
+
+/* The configuration of a running queue has changed. */
+static void vmq_reconfigured(struct vmq *vq)
+{
+	if (!vq->running)
+		return;
+	vmq_burst_reset(vq->burst);
+	if (vq->kernel_access)
+		vmq_rings_replace(vq);
+}
+
+/**
+ * vmq_set_addr() - set where the parts of the ring are
+ * @vq: the queue
+ * @desc: descriptor table
+ * @avail: available ring
+ * @used: used ring
+ *
+ * A running queue uses the new addresses from its next operation on.
+ *
+ * Context: process context, vmq::mutex held, may sleep.
+ */
+void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
+		  vring_avail_t __user *avail, vring_used_t __user *used)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->desc = desc;
+	vq->avail = avail;
+	vq->used = used;
+	vmq_reconfigured(vq);
+}
+
+static void vmq_apply_features(struct vmq *vq)
+{
+	vq->ring.event_idx = vmq_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
+	vq->ring.notify_on_empty = vmq_has_feature(vq,
+						   VIRTIO_F_NOTIFY_ON_EMPTY);
+}
+
+/**
+ * vmq_set_features() - set the features that the driver acknowledged
+ * @vq: the queue
+ * @features: mask of VIRTIO_F_* and VIRTIO_RING_F_* bits, already checked
+ *
+ * The byte order of a running queue stays as it was started.
+ *
+ * Context: process context, vmq::mutex held, may sleep.
+ */
+void vmq_set_features(struct vmq *vq, u64 features)
+{
+	bool event_idx = vq->ring.event_idx;
+
+	lockdep_assert_held(&vq->mutex);
+
+	vq->features = features;
+	vmq_apply_features(vq);
+	/* The event words decide where the parts end. */
+	if (vq->ring.event_idx != event_idx)
+		vmq_reconfigured(vq);
+}
+
+/**
+ * vmq_set_umem() - set the guest memory table
+ * @vq: the queue
+ * @umem: the table; the old one may be freed afterwards
+ *
+ * Context: process context, vmq::mutex held.
+ */
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->umem = umem;
+}
+
+/**
+ * vmq_start() - begin to use the ring
+ * @vq: configured queue, vmq_access_ok() for its addresses
+ * @kernel_access: reach the ring through ring maps where possible
+ *
+ * Takes up the used index where the driver has it and writes the used flags.
+ * A queue that runs already starts anew.
+ *
+ * Context: process context of the owner, vmq::mutex held, may sleep.
+ * Return: 0, or -EFAULT if the used ring cannot be reached; the queue is
+ *	stopped then.
+ */
+int vmq_start(struct vmq *vq, bool kernel_access)
+{
+	bool is_le = vq->ring.is_le;
+	int ret;
+
+	lockdep_assert_held(&vq->mutex);
+
+	vmq_stop(vq);
+	vmq_apply_features(vq);
+	vq->ring.is_le = vmq_has_feature(vq, VIRTIO_F_VERSION_1) ||
+			 virtio_legacy_is_little_endian();
+	if (kernel_access && vq->space)
+		vmq_rings_replace(vq);
+
+	ret = vmq_with_access(vq, vmq_split_start, &vq->ring);
+	if (ret) {
+		vmq_rings_drop(vq);
+		vq->ring.is_le = is_le;
+		vq->ring.why = NULL;
+		return ret;
+	}
+
+	vmq_burst_reset(vq->burst);
+	vq->kernel_access = kernel_access;
+	vq->running = true;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_start, VHOST_MMU);
+
+/**
+ * vmq_stop() - stop using the ring
+ * @vq: the queue, running or not
+ *
+ * Context: process context, vmq::mutex held.
+ */
+void vmq_stop(struct vmq *vq)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	vq->running = false;
+	vmq_rings_drop(vq);
+	if (vq->burst)
+		vmq_burst_reset(vq->burst);
+}
+EXPORT_SYMBOL_NS_GPL(vmq_stop, VHOST_MMU);
+
+/**
+ * vmq_err() - report a broken ring
+ * @vq: the queue
+ * @fmt: what is wrong, for the debug log
+ *
+ * Context: vmq::mutex held, outside of reader sections.
+ */
+void vmq_err(struct vmq *vq, const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.va = &args;
+	pr_debug("vhost_mmu: vq %u.%u: %pV", vq->trace_id >> 8,
+		 vq->trace_id & 0xff, &vaf);
+	va_end(args);
+
+	if (vq->err)
+		eventfd_signal(vq->err);
+}
+EXPORT_SYMBOL_NS_GPL(vmq_err, VHOST_MMU);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Virtqueues: the split ring, and the way its words are reached.
+ *
+ * Everything here runs under vmq::mutex unless its comment says otherwise.
+ * Ring words are reached in a reader section through the kernel addresses of a
+ * ring map, or else by user access; a caller cannot tell which.
+ */
+#ifndef VHOST_MMU_VIRTQUEUE_H
+#define VHOST_MMU_VIRTQUEUE_H
+
+#include <linux/eventfd.h>
+#include <linux/mutex.h>
+#include <linux/uio.h>
+#include <linux/vhost_iotlb.h>
+
+#include "../mmu/mmu.h"
+#include "split.h"
+
+struct vmq_rings;
+
+/**
+ * struct vmq_stats - what one virtqueue did since its device was opened
+ * @maps_installed: ring pages entered into a ring map
+ * @maps_refused: installs given up because an invalidation overlapped
+ * @maps_invalidated: ring pages taken back by the MMU notifier
+ * @maps_dropped: ring pages given back by reconfiguration or stop
+ * @bursts_kernel: reader sections entered
+ * @bursts_user: ring operations that went by user access
+ * @fallback_config: of @bursts_user, those of a vring started in user mode
+ * @fallback_file: ... because a ring page is file-backed
+ * @fallback_nodirect: ... because a ring page cannot be reached directly
+ * @fallback_fault: ... because a ring page could not be faulted in
+ * @fallback_refused: ... because invalidations kept overlapping the install
+ * @fallback_backoff: ... while waiting before the next install attempt
+ * @packets: packets carried (kept by the backend)
+ * @bytes: their bytes, virtio header excluded (kept by the backend)
+ * @kicks: notifications received from the driver
+ * @calls: notifications sent to the driver
+ * @retries: buffers put back because the backend was busy
+ *
+ * Written under vmq::mutex, but for @maps_invalidated (under the reader lock)
+ * and @kicks; read without a lock.
+ */
+struct vmq_stats {
+	u64 maps_installed;
+	u64 maps_refused;
+	u64 maps_invalidated;
+	u64 maps_dropped;
+	u64 bursts_kernel;
+	u64 bursts_user;
+	u64 fallback_config;
+	u64 fallback_file;
+	u64 fallback_nodirect;
+	u64 fallback_fault;
+	u64 fallback_refused;
+	u64 fallback_backoff;
+	u64 packets;
+	u64 bytes;
+	u64 kicks;
+	u64 calls;
+	u64 retries;
+};
+
+/**
+ * struct vmq - one virtqueue
+ * @mutex: serialises the worker and the ioctls; class per queue index
+ * @ring: size and indices of the split ring
+ * @desc: descriptor table as configured, an address in the owner's mm
+ * @avail: available ring as configured
+ * @used: used ring as configured
+ * @features: what the driver acknowledged (VIRTIO_F_*, VIRTIO_RING_F_*)
+ * @call: signalled when buffers were used and the driver wants to know
+ * @err: signalled when the ring is broken
+ * @umem: guest memory table, GPA to HVA; owned by the device
+ * @space: address space whose notifier guards the maps, NULL without an owner
+ * @reader: lock and drain statistics of this queue's reader sections
+ * @rings: ring maps, NULL while stopped or in user mode.  Changed with @mutex
+ *	and the reader lock held, so either of them suffices to look at it
+ * @running: between vmq_start() and vmq_stop()
+ * @kernel_access: how the queue was started (metadata_access=kernel)
+ * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
+ * @table_iov: where an indirect table lies, while it is being read
+ * @stats: counters
+ * @trace_id: device and queue number for tracepoints
+ */
+struct vmq {
+	struct mutex mutex;
+	struct vmq_split ring;
+	vring_desc_t __user *desc;
+	vring_avail_t __user *avail;
+	vring_used_t __user *used;
+	u64 features;
+
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *err;
+
+	struct vhost_iotlb *umem;
+
+	struct vmmu_space *space;
+	struct vmmu_reader reader;
+	struct vmq_rings *rings;
+	bool running;
+	bool kernel_access;
+
+	struct vmq_burst *burst;
+	struct iovec *table_iov;
+
+	struct vmq_stats stats;
+	u32 trace_id;
+};
+
+static inline bool vmq_has_feature(const struct vmq *vq, unsigned int bit)
+{
+	return vq->features & BIT_ULL(bit);
+}
+
+/* virtqueue.c: life time and configuration */
+int vmq_init(struct vmq *vq, u32 trace_id);
+void vmq_destroy(struct vmq *vq);
+int vmq_alloc_buffers(struct vmq *vq);
+void vmq_free_buffers(struct vmq *vq);
+void vmq_reset(struct vmq *vq);
+bool vmq_access_ok(const struct vmq *vq, unsigned int num,
+		   vring_desc_t __user *desc, vring_avail_t __user *avail,
+		   vring_used_t __user *used);
+void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
+		  vring_avail_t __user *avail, vring_used_t __user *used);
+void vmq_set_features(struct vmq *vq, u64 features);
+int vmq_start(struct vmq *vq, bool kernel_access);
+void vmq_stop(struct vmq *vq);
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem);
+
+/* ops.c: the data path */
+int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+	     unsigned int *out_num, unsigned int *in_num);
+void vmq_discard(struct vmq *vq, unsigned int n);
+void vmq_burst_drop(struct vmq *vq);
+int vmq_add_used_and_signal(struct vmq *vq, struct vring_used_elem *heads,
+			    unsigned int count);
+bool vmq_avail_empty(struct vmq *vq);
+bool vmq_enable_notify(struct vmq *vq);
+void vmq_disable_notify(struct vmq *vq);
+
+__printf(2, 3) __cold
+void vmq_err(struct vmq *vq, const char *fmt, ...);
+
+#endif /* VHOST_MMU_VIRTQUEUE_H */
