@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The net backend: packets between a pair of virtqueues and a tap, macvtap,
+ * ipvtap or packet socket.
+ *
+ * Queue state is protected by the mutex of its virtqueue.  The handlers run in
+ * the device's worker, the rest in ioctls and release.
+ */
+#ifndef VHOST_MMU_NET_H
+#define VHOST_MMU_NET_H
+
+#include <linux/virtio_byteorder.h>
+#include <net/xdp.h>
+
+#include "../dev/dev.h"
+
+struct ptr_ring;
+struct socket;
+
+#define VMNET_RX 0
+#define VMNET_TX 1
+#define VMNET_NVQS 2
+
+/* Packets that go to the socket, come from it or are used at a time */
+#define VMNET_BATCH 64
+
+/* A packet may take UIO_MAXIOV heads when a batch is all but full */
+#define VMNET_HEADS (UIO_MAXIOV + VMNET_BATCH)
+
+/* What one handler may carry before it lets other work run */
+#define VMNET_PACKET_WEIGHT 256
+#define VMNET_BYTE_WEIGHT 0x80000
+
+/* Page blocks a transmit queue keeps: a batch of the largest frames */
+#define VMNET_BLOCKS 8
+
+/**
+ * struct vmnet_vq - a virtqueue of the net device
+ * @vq: its device core part
+ * @vhost_hlen: virtio header bytes that the socket does not know about
+ * @sock_hlen: virtio header bytes that the socket reads or writes
+ * @done: entries of @heads, carried but not yet given back to the driver
+ * @heads: used ring entries, VMNET_HEADS of them
+ * @iov: buffers of the packet at hand, UIO_MAXIOV of them
+ */
+struct vmnet_vq {
+	struct vmdev_vq vq;
+	size_t vhost_hlen;
+	size_t sock_hlen;
+	unsigned int done;
+	struct vring_used_elem *heads;
+	struct iovec *iov;
+};
+
+/**
+ * struct vmnet_rxbuf - packets taken from the tap and not yet delivered
+ * @ring: pointer ring of the tap, NULL for a socket that has none
+ * @head: next packet of @queue
+ * @tail: end of the packets in @queue
+ * @queue: what ptr_ring holds, see tun_is_xdp_frame()
+ */
+struct vmnet_rxbuf {
+	struct ptr_ring *ring;
+	unsigned int head;
+	unsigned int tail;
+	void *queue[VMNET_BATCH];
+};
+
+/**
+ * struct vmnet_block - a block of pages that frames are cut from
+ * @page: head page, NULL for a block not allocated
+ * @va: its address
+ * @size: bytes; 0 for a block not allocated
+ * @bias: references that belong to the queue and not to a frame
+ * @nid: memory node of the worker at the time
+ */
+struct vmnet_block {
+	struct page *page;
+	void *va;
+	size_t size;
+	unsigned int bias;
+	int nid;
+};
+
+/**
+ * struct vmnet_txbuf - frames on their way to the tap
+ * @block: pages to cut frames from, used over and over again
+ * @cur: block in use
+ * @victim: block to give up next when all are busy
+ * @offset: where the next frame of block @cur starts
+ * @batched: frames in @xdp
+ * @xdp: frames built and not yet sent
+ */
+struct vmnet_txbuf {
+	struct vmnet_block block[VMNET_BLOCKS];
+	unsigned int cur;
+	unsigned int victim;
+	size_t offset;
+	unsigned int batched;
+	struct xdp_buff xdp[VMNET_BATCH];
+};
+
+/**
+ * struct vmnet - a net device
+ * @dev: device core part
+ * @vqs: the queues
+ * @vq_ptrs: the queues as the device core wants them
+ * @poll: waits for the socket to have packets (VMNET_RX) or room (VMNET_TX)
+ * @rx: receive side, under the mutex of queue VMNET_RX
+ * @tx: transmit side, under the mutex of queue VMNET_TX
+ */
+struct vmnet {
+	struct vmdev dev;
+	struct vmnet_vq vqs[VMNET_NVQS];
+	struct vmdev_vq *vq_ptrs[VMNET_NVQS];
+	struct vmdev_poll poll[VMNET_NVQS];
+	struct vmnet_rxbuf rx;
+	struct vmnet_txbuf tx;
+};
+
+static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *vq)
+{
+	return container_of(vq->dev, struct vmnet, dev);
+}
+
+static inline __virtio32 vmnet_virtio32(const struct vmnet_vq *nvq, u32 val)
+{
+	return __cpu_to_virtio32(nvq->vq.vmq.ring.is_le, val);
+}
+
+static inline __virtio16 vmnet_virtio16(const struct vmnet_vq *nvq, u16 val)
+{
+	return __cpu_to_virtio16(nvq->vq.vmq.ring.is_le, val);
+}
+
+/* Give the buffers carried so far back to the driver. */
+static inline void vmnet_signal_used(struct vmnet_vq *nvq)
+{
+	if (nvq->done)
+		vmq_add_used_and_signal(&nvq->vq.vmq, nvq->heads, nvq->done);
+	nvq->done = 0;
+}
+
+/* backend.c: the socket of each queue */
+int vmnet_set_backend(struct vmnet *net, unsigned int index, int fd);
+void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS]);
+void vmnet_put_sockets(struct socket *socks[VMNET_NVQS]);
+int vmnet_poll_enable(struct vmnet *net, unsigned int index);
+void vmnet_poll_disable(struct vmnet *net, unsigned int index);
+
+/* rxbuf.c: batches from the tap's pointer ring */
+void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx);
+void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx);
+size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx);
+
+/* txbuf.c: batches of XDP frames to the tap */
+int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
+		      unsigned int nr_iov, size_t len);
+int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
+void vmnet_txbuf_free(struct vmnet_txbuf *tx);
+
+/* rx.c, tx.c: worker context */
+void vmnet_handle_rx(struct vmnet *net);
+void vmnet_handle_tx(struct vmnet *net);
+
+/* busypoll.c: worker context */
+bool vmnet_busy_poll(struct vmnet *net, unsigned int index);
+bool vmnet_ring_refilled(struct vmdev_vq *vq, bool interrupted);
+
+#endif /* VHOST_MMU_NET_H */

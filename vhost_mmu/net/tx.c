@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transmit: from the driver's buffers to the socket.  Runs in the worker, under
+ * the mutex of the transmit queue.
+ */
+#include <linux/net.h>
+#include <net/sock.h>
+
+#include "net.h"
+
+/* Send the batch, then give all buffers carried so far back to the driver. */
+static void flush_batch(struct vmnet *net, struct socket *sock)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+
+	/*
+	 * After an error the packets are lost, as they are on a wire without a
+	 * peer.  Their buffers are not: the driver gets them back.
+	 */
+	if (net->tx.batched && vmnet_txbuf_send(&net->tx, sock) < 0)
+		vmq_err(&nvq->vq.vmq, "Fail to send a batch of packets\n");
+	vmnet_signal_used(nvq);
+}
+
+/* Does the next packet follow at once? */
+static bool more_to_come(struct vmnet_vq *nvq, size_t total_len)
+{
+	return total_len < VMNET_BYTE_WEIGHT && !vmq_avail_empty(&nvq->vq.vmq);
+}
+
+static int send_single(struct vmnet_vq *nvq, struct socket *sock,
+		       unsigned int nr_iov, size_t len, bool more)
+{
+	struct msghdr msg = {
+		.msg_flags = MSG_DONTWAIT | (more ? MSG_MORE : 0),
+	};
+	int ret;
+
+	iov_iter_init(&msg.msg_iter, ITER_SOURCE, nvq->iov, nr_iov,
+		      nvq->vhost_hlen + len);
+	iov_iter_advance(&msg.msg_iter, nvq->vhost_hlen);
+
+	ret = sock->ops->sendmsg(sock, &msg, len);
+	if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS)
+		return ret;
+	if (unlikely(ret < 0))
+		pr_debug("Fail to send packet: error %d\n", ret);
+	else if (unlikely(ret != len))
+		pr_debug("Truncated packet: sent %d of %zu\n", ret, len);
+	return 0;
+}
+
+/*
+ * Send a packet or add it to the batch.  A packet that the socket can never
+ * take is dropped: that is success.  Return an error if it has to be sent
+ * again later.
+ */
+static int send_packet(struct vmnet *net, struct socket *sock, bool batch,
+		       unsigned int nr_iov, size_t len, size_t total_len)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	bool more;
+	int ret;
+
+	if (batch) {
+		ret = vmnet_txbuf_build(net, sock, nr_iov, len);
+		if (likely(!ret))
+			return 0;
+		if (ret == -EINVAL) {
+			pr_debug("Malformed packet: length %zu\n", len);
+			return 0;
+		}
+		/* Keep the order: what is batched goes first. */
+		flush_batch(net, sock);
+		if (ret != -ENOSPC)
+			return ret;
+		more = false;
+	} else {
+		more = more_to_come(nvq, total_len);
+	}
+
+	return send_single(nvq, sock, nr_iov, len, more);
+}
+
+static int next_chain(struct vmnet *net, struct socket *sock, unsigned int *out,
+		      unsigned int *in, bool *interrupted)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	struct vmq *vq = &nvq->vq.vmq;
+	int head;
+
+	head = vmq_next(vq, nvq->iov, UIO_MAXIOV, out, in);
+	if (head == vq->ring.num && nvq->vq.busyloop_timeout) {
+		flush_batch(net, sock);
+		*interrupted = vmnet_busy_poll(net, VMNET_TX);
+		head = vmq_next(vq, nvq->iov, UIO_MAXIOV, out, in);
+	}
+	return head;
+}
+
+/*
+ * Get the next packet.  Return its head, vq->ring.num if there is none, or an
+ * error after which the queue waits for the next kick.
+ */
+static int next_packet(struct vmnet *net, struct socket *sock,
+		       unsigned int *nr_iov, size_t *len, bool *interrupted)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	struct vmq *vq = &nvq->vq.vmq;
+	unsigned int in;
+	size_t total;
+	int head;
+
+	head = next_chain(net, sock, nr_iov, &in, interrupted);
+	if (unlikely(head < 0) || head == vq->ring.num)
+		return head;
+
+	if (unlikely(in)) {
+		vmq_err(vq, "Unexpected format of TX buffer: out %u, in %u\n",
+			*nr_iov, in);
+		return -EFAULT;
+	}
+
+	total = iov_length(nvq->iov, *nr_iov);
+	if (unlikely(total <= nvq->vhost_hlen)) {
+		vmq_err(vq, "Unexpected length of TX buffer: %zu, header %zu\n",
+			total, nvq->vhost_hlen);
+		return -EFAULT;
+	}
+	*len = total - nvq->vhost_hlen;
+	return head;
+}
+
+static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
+{
+	struct vring_used_elem *elem = &nvq->heads[nvq->done++];
+	struct vmq_stats *stats = &nvq->vq.vmq.stats;
+
+	elem->id = vmnet_virtio32(nvq, head);
+	elem->len = 0;
+
+	stats->packets++;
+	stats->bytes += len - min(len, nvq->sock_hlen);
+}
+
+static void packet_retry(struct vmnet *net)
+{
+	struct vmq *vq = &net->vqs[VMNET_TX].vq.vmq;
+
+	vq->stats.retries++;
+	vmq_discard(vq, 1);
+	vmnet_poll_enable(net, VMNET_TX);
+}
+
+static void send_packets(struct vmnet *net, struct socket *sock)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	/* Frames are not charged to the socket: batch if it has no limit. */
+	bool batch = READ_ONCE(sock->sk->sk_sndbuf) == INT_MAX;
+	unsigned int packets = 0;
+	size_t total_len = 0;
+
+	do {
+		bool interrupted = false;
+		unsigned int nr_iov;
+		size_t len;
+		int head;
+
+		if (nvq->done == VMNET_BATCH)
+			flush_batch(net, sock);
+
+		head = next_packet(net, sock, &nr_iov, &len, &interrupted);
+		if (unlikely(head < 0))
+			break;
+		if (head == nvq->vq.vmq.ring.num) {
+			if (vmnet_ring_refilled(&nvq->vq, interrupted))
+				continue;
+			break;
+		}
+
+		total_len += len;
+		if (send_packet(net, sock, batch, nr_iov, len, total_len)) {
+			packet_retry(net);
+			break;
+		}
+		packet_done(nvq, head, len);
+	} while (likely(!vmdev_exceeds_weight(&nvq->vq, ++packets, total_len)));
+
+	flush_batch(net, sock);
+}
+
+/**
+ * vmnet_handle_tx - send what the driver made available
+ * @net: device
+ */
+void vmnet_handle_tx(struct vmnet *net)
+{
+	struct vmdev_vq *vq = &net->vqs[VMNET_TX].vq;
+	struct socket *sock;
+
+	mutex_lock_nested(&vq->vmq.mutex, VMNET_TX);
+	sock = vq->backend;
+	if (sock) {
+		vmq_disable_notify(&vq->vmq);
+		vmnet_poll_disable(net, VMNET_TX);
+		send_packets(net, sock);
+		vmq_burst_drop(&vq->vmq);
+	}
+	mutex_unlock(&vq->vmq.mutex);
+}
