@@ -167,8 +167,7 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 	mutex_lock_nested(&ring->mutex, index);
 
 	/* Catch a ring that was never set up, before looking at the socket. */
-	if (!vmq_access_ok(ring, ring->ring.num, ring->desc, ring->avail,
-			   ring->used)) {
+	if (!vmdev_vq_access_ok(vq)) {
 		ret = -EFAULT;
 		goto out_unlock;
 	}

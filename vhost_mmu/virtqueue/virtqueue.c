@@ -175,6 +175,7 @@ void vmq_set_features(struct vmq *vq, u64 features)
 	if (vq->ring.event_idx != event_idx)
 		vmq_reconfigured(vq);
 }
+EXPORT_SYMBOL_NS_GPL(vmq_set_features, VHOST_MMU);
 
 /**
  * vmq_set_umem() - set the guest memory table

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make            build the modules for the running kernel, or for KDIR=
+# make demo       see it work: guest, DPDK and benchmark in a VM
+# make check      everything that has to pass
+# make help       the rest
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DESTDIR ?=
+
+.PHONY: all modules modules_install install-rules setup demo check bench \
+	selftests unit clean help
+
+all: modules
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+modules_install:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+# What a host with the modules installed needs besides: see README.md.
+install-rules:
+	install -D -m 0644 tools/demo/packaging/99-vhost-mmu.rules \
+		$(DESTDIR)/lib/udev/rules.d/99-vhost-mmu.rules
+	install -D -m 0644 tools/demo/packaging/vhost-mmu.conf \
+		$(DESTDIR)/lib/modules-load.d/vhost-mmu.conf
+
+setup:
+	tools/setup
+
+demo: setup
+	tools/demo/run
+
+check: setup
+	tools/check
+
+bench: setup
+	tools/bench/run
+
+selftests:
+	$(MAKE) -C selftests
+
+unit:
+	$(MAKE) -C selftests/unit check
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	$(MAKE) -C selftests clean
+
+help:
+	@echo 'On a fresh Debian 12 machine, as root:'
+	@echo '  make demo             a QEMU/KVM guest, DPDK and the benchmark, in a VM'
+	@echo '  make check            builds, style, unit tests, selftests on three kernels'
+	@echo 'Modules:'
+	@echo '  make [KDIR=DIR]       build vhost_mmu.ko and vhost_mmu_net.ko'
+	@echo '  make modules_install  install them for that kernel'
+	@echo '  make install-rules    udev rule and modules-load.d snippet'
+	@echo 'Parts:'
+	@echo '  make setup            install the Debian packages that all of this needs'
+	@echo '  make bench            instruction counts against stock vhost-net'
+	@echo '  make selftests        build the kselftest programs'
+	@echo '  make unit             user-space unit tests and the fuzzer'
+	@echo '  make clean'
