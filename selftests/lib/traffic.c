@@ -522,16 +522,21 @@ int vt_traffic_start(struct vt_traffic *t, const struct vt_traffic_cfg *cfg)
 	return -r;
 }
 
-int vt_traffic_start_rig(struct vt_traffic *t, struct vt_rig *rig,
-			 unsigned int vq)
+struct vt_traffic_cfg vt_traffic_cfg_rig(struct vt_rig *rig, unsigned int vq)
 {
-	struct vt_traffic_cfg cfg = {
+	return (struct vt_traffic_cfg){
 		.vq = &rig->vq[vq],
 		.sock = rig->tap.sock,
 		.sock_vnet_hdr = rig->tap.vnet_hdr,
 		.buf = rig->buf[vq],
 		.buf_len = rig->buf_len,
 	};
+}
+
+int vt_traffic_start_rig(struct vt_traffic *t, struct vt_rig *rig,
+			 unsigned int vq)
+{
+	struct vt_traffic_cfg cfg = vt_traffic_cfg_rig(rig, vq);
 
 	return vt_traffic_start(t, &cfg);
 }
@@ -597,4 +602,59 @@ int vt_traffic_stop(struct vt_traffic *t)
 	if (atomic_load(&t->kill) && missing)
 		return -ETIMEDOUT;
 	return atomic_load(&t->errors) ? -EIO : 0;
+}
+
+/* ------------------------------------------------------------ all in one */
+
+int vt_rig_restart(struct vt_rig *rig, unsigned int vq, uint16_t base)
+{
+	int r = vt_vq_stop(&rig->vq[vq]);
+
+	if (r)
+		return r;
+	vt_vq_reset(&rig->vq[vq], base);
+	return vt_vq_start(&rig->vq[vq], rig->tap.fd);
+}
+
+int vt_rig_flow(struct vt_rig *rig, uint64_t n, const struct vt_traffic_cfg *cfg)
+{
+	struct vt_traffic t[2];
+	unsigned int i, started;
+	int r = 0, err;
+
+	for (started = 0; started < 2 && !r; started++) {
+		struct vt_traffic_cfg c = vt_traffic_cfg_rig(rig, started);
+
+		if (cfg) {
+			c.len_min = cfg->len_min;
+			c.len_max = cfg->len_max;
+			c.rx_buf = cfg->rx_buf;
+			c.window = cfg->window;
+			c.split_hdr = cfg->split_hdr;
+		}
+		r = vt_rig_restart(rig, started, rig->cfg.base);
+		if (!r)
+			r = vt_traffic_start(&t[started], &c);
+		if (r)
+			break;
+	}
+	for (i = 0; i < started && !r; i++) {
+		uint64_t done = atomic_load(&t[i].verified);
+
+		if (done < n)
+			r = vt_traffic_wait(&t[i], n - done, 4 * VT_TIMEOUT);
+	}
+	for (i = 0; i < started; i++) {
+		err = vt_traffic_stop(&t[i]);
+		r = r ? r : err;
+		if (vt_event_read(rig->vq[i].err)) {
+			vt_msg("vq%u: an error event in good traffic", i);
+			r = r ? r : -EPROTO;
+		}
+	}
+	for (i = 0; i < 2; i++) {
+		err = vt_rig_restart(rig, i, rig->cfg.base);
+		r = r ? r : err;
+	}
+	return r;
 }

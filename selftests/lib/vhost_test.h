@@ -412,6 +412,8 @@ int vt_traffic_start(struct vt_traffic *t, const struct vt_traffic_cfg *cfg);
 /* The same for a rig, everything at its default. */
 int vt_traffic_start_rig(struct vt_traffic *t, struct vt_rig *rig,
 			 unsigned int vq);
+/* What vt_traffic_start_rig() uses, to be changed. */
+struct vt_traffic_cfg vt_traffic_cfg_rig(struct vt_rig *rig, unsigned int vq);
 /* Wait until @n more packets are verified. -ETIMEDOUT, -EIO on an error. */
 int vt_traffic_wait(struct vt_traffic *t, uint64_t n, int timeout_ms);
 /*
@@ -428,5 +430,15 @@ void vt_traffic_resume(struct vt_traffic *t);
  * vt_vq_stop(), vt_vq_reset(), vt_vq_start(). A transmit ring is at rest.
  */
 int vt_traffic_stop(struct vt_traffic *t);
+
+/*
+ * The usual question: do @n packets pass each way, both ways at once, every
+ * byte right, without an error event? @cfg (may be NULL) changes lengths,
+ * window and so on; what it leaves 0 is the default. The rings are started
+ * anew before and afterwards.
+ */
+int vt_rig_flow(struct vt_rig *rig, uint64_t n, const struct vt_traffic_cfg *cfg);
+/* Stop ring @vq, whatever state it is in, and start it empty at @base. */
+int vt_rig_restart(struct vt_rig *rig, unsigned int vq, uint16_t base);
 
 #endif
