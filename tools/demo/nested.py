@@ -147,6 +147,11 @@ def flip_a_byte(path):
         file.write(bytes([byte ^ 1]))
 
 
+def require_equal(what, sent, received, hint):
+    require(sent == received,
+            f"{what}: SHA-256 differs: sent {sent[:16]}.., received {received[:16]}..", hint)
+
+
 def transfer(what, args, mib, path):
     """Run xfer, return MiB/s."""
     say(f"guest: {what} {mib} MiB by TCP")
@@ -188,18 +193,16 @@ def transfers(opt, guest, figures):
     sent = write_random(down, opt.mib)
     figures["to_guest_mib_s"] = transfer(
         "host to guest", (opt.xfer, "send", GUEST_IP, "5001", down), opt.mib, down)
-    got = guest.said("down-digest", 90)
-    require(sent == got, f"host to guest: SHA-256 differs: sent {sent}, received {got}",
-            "data was corrupted on the way to the guest (RX)")
+    require_equal("host to guest", sent, guest.said("down-digest", 90),
+                  "data was corrupted on the way to the guest (RX)")
 
     expected = guest.said("up-digest", 5)
     figures["from_guest_mib_s"] = transfer(
         "guest to host", (opt.xfer, "recv", "5002", up), opt.mib, up)
     if opt.corrupt:
         flip_a_byte(up)
-    got = digest_of(up)
-    require(expected == got, f"guest to host: SHA-256 differs: sent {expected}, received {got}",
-            "data was corrupted on the way from the guest (TX)")
+    require_equal("guest to host", expected, digest_of(up),
+                  "data was corrupted on the way from the guest (TX)")
     guest.said("sent", 10)
     figures["mib_each_way"] = opt.mib
 
