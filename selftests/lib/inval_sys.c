@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the invalidation tests need to know of pages and of the system. */
+#include "inval.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t read_entry(const char *path, uint64_t index)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry), index * sizeof(entry)) !=
+			      sizeof(entry))
+		vt_msg("inval: cannot read %s: %m", path);
+	if (fd >= 0)
+		close(fd);
+	return entry;
+}
+
+uint64_t iv_pagemap(const void *addr)
+{
+	return read_entry("/proc/self/pagemap", (uintptr_t)addr / IV_PAGE);
+}
+
+uint64_t iv_pfn(const void *addr)
+{
+	uint64_t entry = iv_pagemap(addr);
+
+	return entry & VT_F(IV_PM_PRESENT) ? entry & (VT_F(55) - 1) : 0;
+}
+
+bool iv_kpageflag(const void *addr, unsigned int bit)
+{
+	uint64_t pfn = iv_pfn(addr);
+
+	return pfn && read_entry("/proc/kpageflags", pfn) & VT_F(bit);
+}
+
+int iv_hold(struct iv_held *h, const void *addr, size_t len)
+{
+	struct iovec iov = { (void *)addr, len };
+	ssize_t n;
+
+	h->len = len;
+	h->then = malloc(len);
+	if (!h->then || pipe2(h->pipe, O_CLOEXEC | O_NONBLOCK))
+		return -ENOMEM;
+	memcpy(h->then, addr, len);
+	fcntl(h->pipe[0], F_SETPIPE_SZ, 2 * len);
+	n = vmsplice(h->pipe[1], &iov, 1, 0);
+	if (n == (ssize_t)len)
+		return 0;
+	vt_msg("inval: vmsplice holds %zd of %zu bytes: %m", n, len);
+	return -EIO;
+}
+
+int iv_held_check(struct iv_held *h)
+{
+	char *now = malloc(h->len);
+	size_t done = 0;
+	ssize_t n = 1;
+	int r = 0;
+	long at;
+
+	while (now && done < h->len && n > 0) {
+		n = read(h->pipe[0], now + done, h->len - done);
+		done += n > 0 ? n : 0;
+	}
+	if (done < h->len) {
+		r = -EIO;
+	} else {
+		at = iv_differ(now, h->then, h->len);
+		if (at >= 0) {
+			vt_msg("inval: byte %#lx of the old pages was changed from %#x to %#x",
+			       at, (uint8_t)h->then[at], (uint8_t)now[at]);
+			r = -EBADMSG;
+		}
+	}
+	free(now);
+	free(h->then);
+	close(h->pipe[0]);
+	close(h->pipe[1]);
+	return r;
+}
+
+int iv_write_file(const char *path, const char *fmt, ...)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r = 0;
+	char text[256];
+	va_list ap;
+
+	if (fd < 0)
+		return -errno;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (write(fd, text, strlen(text)) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+long long iv_read_number(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	long long n = -EINVAL;
+
+	if (!f)
+		return -errno;
+	if (fscanf(f, "%lld", &n) != 1)
+		n = -EINVAL;
+	fclose(f);
+	return n;
+}
+
+const char *iv_swap_on(void)
+{
+	char line[256];
+	int lines = 0;
+	FILE *f = fopen("/proc/swaps", "r");
+
+	if (!f)
+		return "the kernel has no swap";
+	while (fgets(line, sizeof(line), f))
+		lines++;
+	fclose(f);
+	if (lines > 1)
+		return NULL;
+	if (system("modprobe -q zram num_devices=1") ||
+	    iv_write_file("/sys/block/zram0/disksize", "128M"))
+		return "no zram";
+	if (system("mkswap -q /dev/zram0 && swapon /dev/zram0"))
+		return "cannot swap on zram";
+	return NULL;
+}
+
+void iv_sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
+bool iv_is_ours(void)
+{
+	return strstr(vt_dev_path(), "vhost-mmu");
+}
+
+int iv_wait_child(pid_t pid, int timeout_ms)
+{
+	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	int status;
+
+	for (;;) {
+		pid_t r = waitpid(pid, &status, WNOHANG);
+
+		if (r == pid)
+			return status;
+		if (r < 0)
+			return -errno;
+		if (vt_now_ns() > end) {
+			vt_msg("inval: process %d does not end", pid);
+			return -ETIMEDOUT;
+		}
+		iv_sleep_ms(5);
+	}
+}
+
+unsigned int iv_devices_of(pid_t pid)
+{
+	DIR *d = opendir("/sys/kernel/debug/vhost_mmu");
+	struct dirent *de;
+	unsigned int n = 0;
+	int tgid, id;
+
+	while (d && (de = readdir(d)))
+		if (sscanf(de->d_name, "net-%d-%d", &tgid, &id) == 2)
+			n += tgid == pid;
+	if (d)
+		closedir(d);
+	return n;
+}
