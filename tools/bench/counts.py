@@ -50,6 +50,17 @@ class Symbols:
         self.addresses = sorted(found)
         self.names = [found[address] for address in self.addresses]
 
+    def add(self, address, size, name, module):
+        """Name generated code; what stood behind it is not continued."""
+        for at, entry in ((address, (name, module)), (address + size, ("[no symbol]", ""))):
+            i = bisect.bisect_left(self.addresses, at)
+            if i < len(self.addresses) and self.addresses[i] == at:
+                if at == address:
+                    self.names[i] = entry
+                continue
+            self.addresses.insert(i, at)
+            self.names.insert(i, entry)
+
     def find(self, address):
         """Name and module of the function, and the address where it ends."""
         i = bisect.bisect(self.addresses, address) - 1

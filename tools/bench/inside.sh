@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The part of tools/bench/run that runs in the VM: does the jobs of DIR/jobs,
-# one a line, and leaves DIR/N.json, DIR/N.skip (the reason) and DIR/N.kallsyms.
-# It stops at the first job that fails: the counter's sections are matched to
-# the jobs by their order.
+# one a line, and leaves DIR/N.json or DIR/N.skip (the reason).  DIR/kallsyms is
+# written once, with all modules loaded: it takes seconds.  The first job that
+# fails ends it: the counter's sections are matched to the jobs by their order.
 #
 # usage: inside.sh DIR VBENCH
 
@@ -42,6 +42,11 @@ prepare()
 	fi
 }
 
+# Load every module first: the one list of symbols has to have them all.
+while read -r n device access symbols options; do
+	prepare "$device" "$access"
+done <"$dir/jobs"
+
 total=$(wc -l <"$dir/jobs")
 while read -r n device access symbols options; do
 	prepare "$device" "$access"
@@ -51,7 +56,9 @@ while read -r n device access symbols options; do
 	fi
 	[ "$access" = - ] && name=$device || name=$device-$access
 	echo "  $((n + 1))/$total $name $options"
-	[ "$symbols" = - ] || options="$options --kallsyms $dir/$n.kallsyms"
+	if [ "$symbols" != - ] && [ ! -e "$dir/kallsyms" ]; then
+		options="$options --kallsyms $dir/kallsyms"
+	fi
 	# The options are words of their own.
 	# shellcheck disable=SC2086
 	"$vbench" --dev "$node" $options >"$dir/$n.json" </dev/null

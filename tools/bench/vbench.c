@@ -3,8 +3,7 @@
  * vbench: a user-space virtio-net driver that gives a vhost-net node a fixed
  * amount of work and proves that the work was done.
  *
- * The process is alone in a network namespace with one tap and no IPv6, so no
- * packet but its own exists.  It never spins: with nothing to do it sleeps
+ * tap.c has the far side, a tap in a network namespace.  The driver never spins: with nothing to do it sleeps
  * 20 us, which on one virtual CPU is what lets the vhost worker run.
  *
  * Modes:
@@ -17,19 +16,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
-#include <linux/if_link.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
-#include <net/if.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,12 +30,11 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "marker.h"
+#include "tap.h"
 
 #define HDR_LEN		sizeof(struct virtio_net_hdr_v1)
 #define BUF_SIZE	2048
@@ -98,31 +89,11 @@ static struct {
 };
 
 static struct vq vqs[VQ_MAX];
-static int vhost_fd, tap_fd, packet_fd;
-static struct sockaddr_ll packet_addr;
+static struct tap tap;
+static int vhost_fd;
 static uint64_t kicks, naps;
 /* Sequence numbers: of the next packet to send, and the next to receive. */
 static uint64_t seq_out, seq_in;
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "vbench: ");
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-/* Pass a system call's result through unless it is an error. */
-static int check(int ret, const char *what)
-{
-	if (ret < 0)
-		die("%s: %s", what, strerror(errno));
-	return ret;
-}
 
 static uint64_t now_ns(void)
 {
@@ -140,106 +111,6 @@ static void *map_pages(size_t size)
 	if (p == MAP_FAILED)
 		die("mmap of %zu bytes: %s", size, strerror(errno));
 	return p;
-}
-
-/* The namespace and the tap. */
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	/* Absent means that IPv6 is not even loaded. */
-	if (fd < 0 && errno == ENOENT)
-		return;
-	check(fd, path);
-	check(write(fd, text, strlen(text)), path);
-	close(fd);
-}
-
-static void enter_namespace(void)
-{
-	if (unshare(CLONE_NEWNET))
-		die("new network namespace: %s (run as root)", strerror(errno));
-	write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
-	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-}
-
-static unsigned int open_tap(void)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int len = HDR_LEN, sndbuf = INT_MAX, sock;
-	unsigned int ifindex;
-
-	tap_fd = open("/dev/net/tun", O_RDWR);
-	if (tap_fd < 0)
-		die("/dev/net/tun: %s (modprobe tun)", strerror(errno));
-	strcpy(ifr.ifr_name, "vbench");
-	check(ioctl(tap_fd, TUNSETIFF, &ifr), "TUNSETIFF");
-	check(ioctl(tap_fd, TUNSETVNETHDRSZ, &len), "TUNSETVNETHDRSZ");
-	/* As QEMU does; a finite one takes stock vhost-net off its batched path. */
-	check(ioctl(tap_fd, TUNSETSNDBUF, &sndbuf), "TUNSETSNDBUF");
-
-	sock = check(socket(AF_INET, SOCK_DGRAM, 0), "socket");
-	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
-	check(ioctl(sock, SIOCSIFFLAGS, &ifr), "bringing the tap up");
-	check(ioctl(sock, SIOCGIFINDEX, &ifr), "SIOCGIFINDEX");
-	ifindex = ifr.ifr_ifindex;
-	close(sock);
-	return ifindex;
-}
-
-/* Load "return XDP_DROP" and attach it in the driver itself, not the stack. */
-static void attach_xdp_drop(unsigned int ifindex)
-{
-	struct bpf_insn prog[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_XDP,
-		.insn_cnt = sizeof(prog) / sizeof(prog[0]),
-		.insns = (uintptr_t)prog,
-		.license = (uintptr_t)"GPL",
-		.prog_name = "vbench_drop",
-	};
-	int fd = check(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)),
-		       "loading the XDP program");
-
-	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = fd;
-	attr.link_create.target_ifindex = ifindex;
-	attr.link_create.attach_type = BPF_XDP;
-	attr.link_create.flags = XDP_FLAGS_DRV_MODE;
-	/* The link's descriptor stays open: it holds the program attached. */
-	check(syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)),
-	      "attaching the XDP program in native mode");
-}
-
-static void open_sender(unsigned int ifindex)
-{
-	/* Protocol 0: this socket only sends. */
-	packet_fd = check(socket(AF_PACKET, SOCK_RAW, 0), "AF_PACKET socket");
-	packet_addr.sll_family = AF_PACKET;
-	packet_addr.sll_ifindex = ifindex;
-}
-
-/* The packets the tap took from the ring: field of the interface statistics. */
-static uint64_t tap_taken(void)
-{
-	FILE *f = fopen("/proc/self/net/dev", "r");
-	unsigned long long packets, dropped;
-	char line[512], *p;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		p = strstr(line, "vbench:");
-		if (!p)
-			continue;
-		if (sscanf(p + 7, "%*u %llu %*u %llu", &packets, &dropped) != 2)
-			break;
-		fclose(f);
-		return opt.mode == TX_DROP ? dropped : packets;
-	}
-	die("no statistics of the tap in /proc/self/net/dev");
 }
 
 /* The device. */
@@ -320,7 +191,7 @@ static void start_device(void)
 	for (unsigned int i = 0; i < VQ_MAX; i++)
 		init_vq(i, mem + i * vq_size, ring_size);
 	for (unsigned int i = 0; i < VQ_MAX; i++) {
-		struct vhost_vring_file backend = { .index = i, .fd = tap_fd };
+		struct vhost_vring_file backend = { .index = i, .fd = tap.fd };
 
 		VHOST(VHOST_NET_SET_BACKEND, &backend);
 	}
@@ -484,8 +355,7 @@ static void run_rx(uint64_t count)
 		for (unsigned int i = 0; i < opt.batch && sent < count &&
 		     sent - done < opt.window; i++) {
 			fill_packet(frame, seq_out++);
-			check(sendto(packet_fd, frame, opt.size, 0,
-				     (void *)&packet_addr, sizeof(packet_addr)), "sendto");
+			tap_send(&tap, frame, opt.size);
 			sent++;
 		}
 		nap(sent + done != before);
@@ -615,17 +485,15 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	void (*run)(uint64_t count);
-	uint64_t taken = 0, ns;
-	unsigned int ifindex;
+	uint64_t ns;
 
 	parse(argc, argv);
 	run = opt.mode == RX ? run_rx : run_tx;
-	enter_namespace();
-	ifindex = open_tap();
+	tap_open(&tap, HDR_LEN);
 	if (opt.mode == TX_DROP)
-		attach_xdp_drop(ifindex);
+		tap_drop(&tap);
 	if (opt.mode == RX)
-		open_sender(ifindex);
+		tap_open_sender(&tap);
 	start_device();
 	if (opt.kallsyms)
 		save_kallsyms();
@@ -635,7 +503,7 @@ int main(int argc, char **argv)
 
 	run(opt.warmup);
 	if (opt.mode != RX)
-		taken = tap_taken();
+		tap_expect(&tap, opt.warmup, opt.size);
 	kicks = 0;
 	naps = 0;
 	ns = now_ns();
@@ -645,17 +513,14 @@ int main(int argc, char **argv)
 	ns = now_ns() - ns;
 
 	/* run_rx() has checked every packet; used buffers prove little for TX. */
-	if (opt.mode != RX) {
-		taken = tap_taken() - taken;
-		if (taken != opt.packets)
-			die("%llu packets were sent but the tap saw %llu",
-			    (unsigned long long)opt.packets, (unsigned long long)taken);
-	}
+	if (opt.mode != RX)
+		tap_expect(&tap, opt.packets, opt.size);
 	printf("{\"dev\": \"%s\", \"mode\": \"%s\", \"packets\": %llu, \"size\": %u, \"ring\": %u, "
-	       "\"batch\": %u, \"window\": %u, \"fifo\": %s, \"ns\": %llu, \"kicks\": %llu, \"naps\": %llu}\n",
+	       "\"batch\": %u, \"window\": %u, \"fifo\": %s, \"ns\": %llu, \"kicks\": %llu, \"naps\": %llu, "
+	       "\"xdp\": [%llu, %u]}\n",
 	       opt.dev, mode_names[opt.mode], (unsigned long long)opt.packets, opt.size,
 	       opt.num, opt.batch, opt.window, opt.fifo ? "true" : "false",
 	       (unsigned long long)ns, (unsigned long long)kicks,
-	       (unsigned long long)naps);
+	       (unsigned long long)naps, (unsigned long long)tap.xdp_image, tap.xdp_size);
 	return 0;
 }
