@@ -21,9 +21,9 @@ modules_install:
 
 # What a host with the modules installed needs besides: see README.md.
 install-rules:
-	install -D -m 0644 tools/demo/packaging/99-vhost-mmu.rules \
-		$(DESTDIR)/lib/udev/rules.d/99-vhost-mmu.rules
-	install -D -m 0644 tools/demo/packaging/vhost-mmu.conf \
+	install -D -m 0644 packaging/60-vhost-mmu.rules \
+		$(DESTDIR)/lib/udev/rules.d/60-vhost-mmu.rules
+	install -D -m 0644 packaging/vhost-mmu.conf \
 		$(DESTDIR)/lib/modules-load.d/vhost-mmu.conf
 
 setup:

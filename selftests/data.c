@@ -15,7 +15,7 @@
 #define HDR	VT_F(VHOST_NET_F_VIRTIO_NET_HDR)
 #define EMPTY	VT_F(VIRTIO_F_NOTIFY_ON_EMPTY)
 
-#define PACKETS	1500
+#define PACKETS	1000
 
 /* Every combination of features that changes how packets are moved. */
 FIXTURE(features)

@@ -103,6 +103,8 @@ int iv_move(struct iv *iv, char *base);
 /* Let the driver use the rings in the area at @base. */
 void iv_drive(struct iv *iv, char *base);
 
+/* Fill what is around the ring parts; done by iv_open(). */
+void iv_fill_canaries(const struct iv *iv, char *base);
 /* Is every byte around the ring parts in the area at @base as it was? */
 int iv_check_canaries(const struct iv *iv, const char *base);
 /* Where two areas differ, or -1. */

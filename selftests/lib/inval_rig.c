@@ -149,6 +149,11 @@ static int check_gap(char *base, size_t from, size_t to)
 	return 0;
 }
 
+void iv_fill_canaries(const struct iv *iv, char *base)
+{
+	for_gaps(iv, base, fill_gap);
+}
+
 int iv_check_canaries(const struct iv *iv, const char *base)
 {
 	return for_gaps(iv, (char *)base, check_gap);
@@ -239,7 +244,7 @@ int iv_open(struct iv *iv, const struct iv_cfg *cfg)
 		return r;
 	r = map_area(iv);
 	if (!r) {
-		for_gaps(iv, iv->drv, fill_gap);
+		iv_fill_canaries(iv, iv->drv);
 		iv_drive(iv, iv->drv);
 		r = start_rings(iv);
 	}

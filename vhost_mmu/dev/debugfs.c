@@ -8,6 +8,8 @@
  * them is consistent only while the queue is idle.
  */
 #include <linux/debugfs.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/stat.h>
@@ -62,6 +64,9 @@ static int vq_show(struct seq_file *m, void *unused)
 
 		seq_printf(m, "%s %llu\n", counters[i].name, READ_ONCE(*value));
 	}
+	seq_printf(m, "drain_wait_mean_ns %llu\n",
+		   div64_u64(READ_ONCE(vmq->reader.wait_total_ns),
+			     max(READ_ONCE(vmq->reader.drains), 1ULL)));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vq);

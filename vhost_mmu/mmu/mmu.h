@@ -16,6 +16,13 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#ifndef CONFIG_X86_64
+#error "x86-64 only: needs a direct map of all memory and caches without aliases"
+#endif
+#ifdef CONFIG_PREEMPT_RT
+#error "no PREEMPT_RT: its spinlocks sleep, which an MMU notifier must not"
+#endif
+
 struct vmmu_client;
 struct vmmu_space;
 
@@ -57,6 +64,7 @@ struct vmmu_client {
  * The statistics are written under @lock.
  */
 struct vmmu_reader {
+	/* held by a section; taken by the notifier to wait it out */
 	spinlock_t lock;
 	u64 drains;
 	u64 wait_max_ns;

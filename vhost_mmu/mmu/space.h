@@ -19,8 +19,10 @@
  */
 struct vmmu_space {
 	struct mmu_notifier mn;
+	/* leaf; protects inval and, with clients_lock, changes of clients */
 	spinlock_t inval_lock;
 	struct vmmu_inval inval;
+	/* keeps clients linked while they are called */
 	rwlock_t clients_lock;
 	struct rb_root_cached clients;
 };

@@ -62,9 +62,9 @@ static int vmq_refill(struct vmq *vq)
 int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 	     unsigned int *out_num, unsigned int *in_num)
 {
-	struct vmq_table table = { .vq = vq };
 	struct vmq_burst *b = vq->burst;
 	struct vmq_chain *chain;
+	struct vmq_table table;
 	int ret;
 
 	if (b->next == b->nr) {
@@ -73,6 +73,7 @@ int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 			return ret ?: vq->ring.num;
 	}
 
+	table.vq = vq;
 	chain = &b->chain[b->next];
 	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, &table,
 			       &b->desc[chain->first], chain->count, iov,

@@ -64,7 +64,7 @@ struct vmq_stats {
 
 /**
  * struct vmq - one virtqueue
- * @mutex: serialises the worker and the ioctls; class per queue index
+ * @mutex: serialises the worker and the ioctls; lockdep subclass by queue index
  * @ring: size and indices of the split ring
  * @desc: descriptor table as configured, an address in the owner's mm
  * @avail: available ring as configured
@@ -85,6 +85,7 @@ struct vmq_stats {
  * @trace_id: device and queue number for tracepoints
  */
 struct vmq {
+	/* serialises the worker and the ioctls */
 	struct mutex mutex;
 	struct vmq_split ring;
 	vring_desc_t __user *desc;
