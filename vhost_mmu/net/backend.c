@@ -19,7 +19,7 @@
 #include "net.h"
 
 /**
- * vmnet_poll_enable - run the handler when the socket is ready
+ * vmnet_poll_enable() - run the handler when the socket is ready
  * @net: device
  * @index: queue, its mutex held
  *
@@ -37,7 +37,7 @@ int vmnet_poll_enable(struct vmnet *net, unsigned int index)
 }
 
 /**
- * vmnet_poll_disable - undo vmnet_poll_enable()
+ * vmnet_poll_disable() - undo vmnet_poll_enable()
  * @net: device
  * @index: queue, its mutex held
  */
@@ -192,7 +192,7 @@ out_unlock:
 }
 
 /**
- * vmnet_set_backend - VHOST_NET_SET_BACKEND
+ * vmnet_set_backend() - VHOST_NET_SET_BACKEND
  * @net: device
  * @index: queue
  * @fd: socket or tap of the caller, -1 for none
@@ -227,7 +227,7 @@ out_unlock:
 }
 
 /**
- * vmnet_stop - take the backends away
+ * vmnet_stop() - take the backends away
  * @net: device
  * @socks: filled with the backends, to be put after a flush
  */
@@ -254,7 +254,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 }
 
 /**
- * vmnet_put_sockets - drop what vmnet_stop() returned
+ * vmnet_put_sockets() - drop what vmnet_stop() returned
  * @socks: backends, entries may be NULL
  */
 void vmnet_put_sockets(struct socket *socks[VMNET_NVQS])

@@ -90,7 +90,7 @@ static void resume_queue(struct vmnet *net, struct vmdev_vq *vq)
 }
 
 /**
- * vmnet_busy_poll - poll on behalf of a queue that ran dry
+ * vmnet_busy_poll() - poll on behalf of a queue that ran dry
  * @net: device
  * @index: the queue; its mutex is held
  *
@@ -124,7 +124,7 @@ bool vmnet_busy_poll(struct vmnet *net, unsigned int index)
 }
 
 /**
- * vmnet_ring_refilled - go to sleep on a ring that ran dry, or not
+ * vmnet_ring_refilled() - go to sleep on a ring that ran dry, or not
  * @vq: queue, its mutex held
  * @interrupted: what vmnet_busy_poll() returned
  *

@@ -125,12 +125,12 @@ static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *vq)
 
 static inline __virtio32 vmnet_virtio32(const struct vmnet_vq *nvq, u32 val)
 {
-	return __cpu_to_virtio32(nvq->vq.vmq.ring.is_le, val);
+	return __cpu_to_virtio32(vmq_is_le(&nvq->vq.vmq.ring), val);
 }
 
 static inline __virtio16 vmnet_virtio16(const struct vmnet_vq *nvq, u16 val)
 {
-	return __cpu_to_virtio16(nvq->vq.vmq.ring.is_le, val);
+	return vmq_word(&nvq->vq.vmq.ring, val);
 }
 
 /* Give the buffers carried so far back to the driver. */

@@ -318,7 +318,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 }
 
 /**
- * vmnet_handle_rx - deliver what the socket has to the driver
+ * vmnet_handle_rx() - deliver what the socket has to the driver
  * @net: device
  */
 void vmnet_handle_rx(struct vmnet *net)

@@ -21,7 +21,7 @@ static size_t packet_len(void *ptr)
 }
 
 /**
- * vmnet_rxbuf_consume - take the packet that vmnet_rxbuf_peek_len() saw
+ * vmnet_rxbuf_consume() - take the packet that vmnet_rxbuf_peek_len() saw
  * @rx: receive batch, not empty
  *
  * Return: what recvmsg() of the tap expects as its msg_control.
@@ -32,7 +32,7 @@ void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx)
 }
 
 /**
- * vmnet_rxbuf_unproduce - give the packets not consumed back to the tap
+ * vmnet_rxbuf_unproduce() - give the packets not consumed back to the tap
  * @rx: receive batch
  */
 void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx)
@@ -45,7 +45,7 @@ void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx)
 }
 
 /**
- * vmnet_rxbuf_peek_len - look at the next packet, fetching a batch if need be
+ * vmnet_rxbuf_peek_len() - look at the next packet, fetching a batch if need be
  * @rx: receive batch of a tap that has a pointer ring
  *
  * Return: the length of the packet as the tap will deliver it, without the

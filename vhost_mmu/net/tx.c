@@ -190,7 +190,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 }
 
 /**
- * vmnet_handle_tx - send what the driver made available
+ * vmnet_handle_tx() - send what the driver made available
  * @net: device
  */
 void vmnet_handle_tx(struct vmnet *net)

@@ -203,7 +203,7 @@ static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
 static int fix_hdr_len(const struct vmnet_vq *nvq, struct virtio_net_hdr *gso,
 		       size_t len)
 {
-	bool le = nvq->vq.vmq.ring.is_le;
+	bool le = vmq_is_le(&nvq->vq.vmq.ring);
 	unsigned int need;
 
 	if (!(gso->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
@@ -246,7 +246,7 @@ static int fill_frame(const struct vmnet_vq *nvq, void *buf, size_t pad,
 }
 
 /**
- * vmnet_txbuf_build - add a packet to the batch
+ * vmnet_txbuf_build() - add a packet to the batch
  * @net: device
  * @sock: where the batch will go
  * @nr_iov: entries of the transmit queue's iov that hold the packet
@@ -300,7 +300,7 @@ int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
 }
 
 /**
- * vmnet_txbuf_send - send the batch
+ * vmnet_txbuf_send() - send the batch
  * @tx: transmit batch, not empty
  * @sock: where to
  *
@@ -334,7 +334,7 @@ int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock)
 }
 
 /**
- * vmnet_txbuf_free - give up the blocks
+ * vmnet_txbuf_free() - give up the blocks
  * @tx: transmit batch, empty
  *
  * Frames under way keep their pages.

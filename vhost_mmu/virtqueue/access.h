@@ -10,24 +10,25 @@
 
 #include "map.h"
 
-/* Ring words are aligned to two bytes, so none of them straddles pages. */
+/*
+ * In a reader section the context is the queue's vmq_rings.  Ring words are
+ * aligned to two bytes, so none of them straddles pages.
+ */
 static __always_inline int vmq_kernel_read16(void *ctx, enum vmq_part part,
 					     size_t off, __virtio16 *word)
 {
-	struct vmq *vq = ctx;
+	const struct vmq_rings *rings = ctx;
 
-	*word = READ_ONCE(*(__virtio16 *)vmq_map_addr(&vq->rings->map[part],
-						      off));
+	*word = READ_ONCE(*(__virtio16 *)vmq_map_addr(&rings->map[part], off));
 	return 0;
 }
 
 static __always_inline int vmq_kernel_write16(void *ctx, enum vmq_part part,
 					      size_t off, __virtio16 word)
 {
-	struct vmq *vq = ctx;
+	const struct vmq_rings *rings = ctx;
 
-	WRITE_ONCE(*(__virtio16 *)vmq_map_addr(&vq->rings->map[part], off),
-		   word);
+	WRITE_ONCE(*(__virtio16 *)vmq_map_addr(&rings->map[part], off), word);
 	return 0;
 }
 
@@ -39,8 +40,8 @@ static __always_inline int vmq_kernel_write16(void *ctx, enum vmq_part part,
 static __always_inline int vmq_kernel_read(void *ctx, enum vmq_part part,
 					   size_t off, void *dst, size_t len)
 {
-	struct vmq *vq = ctx;
-	const struct vmq_map *map = &vq->rings->map[part];
+	const struct vmq_rings *rings = ctx;
+	const struct vmq_map *map = &rings->map[part];
 	size_t room = PAGE_SIZE - offset_in_page(map->offset + off);
 
 	if (likely(len <= room)) {
@@ -58,8 +59,8 @@ static __always_inline int vmq_kernel_write(void *ctx, enum vmq_part part,
 					    size_t off, const void *src,
 					    size_t len)
 {
-	struct vmq *vq = ctx;
-	const struct vmq_map *map = &vq->rings->map[part];
+	const struct vmq_rings *rings = ctx;
+	const struct vmq_map *map = &rings->map[part];
 	size_t room;
 
 	while (len) {
@@ -80,6 +81,7 @@ static const struct vmq_access vmq_kernel_access = {
 	.write = vmq_kernel_write,
 };
 
+/* By user access the context is the queue. */
 static __always_inline void __user *vmq_user_addr(const struct vmq *vq,
 						  enum vmq_part part,
 						  size_t off)
@@ -142,7 +144,7 @@ static const struct vmq_access vmq_user_access = {
 	typeof(fn(__VA_ARGS__, &vmq_user_access, __vq)) __ret;		\
 									\
 	if (likely(vmq_section_begin(__vq))) {				\
-		__ret = fn(__VA_ARGS__, &vmq_kernel_access, __vq);	\
+		__ret = fn(__VA_ARGS__, &vmq_kernel_access, __vq->rings); \
 		vmq_section_end(__vq);					\
 	} else {							\
 		__vq->stats.bursts_user++;				\

@@ -61,14 +61,14 @@ int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
 int vmq_table_begin(void *ctx, u64 addr, u32 len)
 {
 	struct vmq_table *table = ctx;
-	struct iovec *iov = table->vq->table_iov;
 	int ret;
 
-	ret = vmq_translate(ctx, addr, len, iov, UIO_MAXIOV, VHOST_ACCESS_RO);
+	ret = vmq_translate(ctx, addr, len, table->iov, UIO_MAXIOV,
+			    VHOST_ACCESS_RO);
 	if (unlikely(ret < 0))
 		return ret;
 
-	iov_iter_init(&table->iter, ITER_SOURCE, iov, ret, len);
+	iov_iter_init(&table->iter, ITER_SOURCE, table->iov, ret, len);
 	return 0;
 }
 

@@ -7,12 +7,17 @@
 
 /**
  * struct vmq_table - an indirect table that is being read
- * @vq: the queue; first member, so that it is the context of vmq_memory
+ * @vq: the queue
  * @iter: what is left of the table
+ * @iov: where the table lies
+ *
+ * The context of vmq_user_memory.  Not on the stack, where the kernel would
+ * clear it for each chain.
  */
 struct vmq_table {
 	struct vmq *vq;
 	struct iov_iter iter;
+	struct iovec iov[UIO_MAXIOV];
 };
 
 int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,

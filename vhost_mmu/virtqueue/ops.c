@@ -64,7 +64,6 @@ int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 {
 	struct vmq_burst *b = vq->burst;
 	struct vmq_chain *chain;
-	struct vmq_table table;
 	int ret;
 
 	if (b->next == b->nr) {
@@ -73,9 +72,8 @@ int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 			return ret ?: vq->ring.num;
 	}
 
-	table.vq = vq;
 	chain = &b->chain[b->next];
-	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, &table,
+	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, vq->table,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {

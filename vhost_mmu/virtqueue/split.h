@@ -98,7 +98,8 @@ struct vmq_chain {
  * @walk_next: its next descriptor
  * @walk_found: its descriptors so far
  * @chain: the chains
- * @desc: private copies of their descriptors, in ring byte order
+ * @desc: private copies of their descriptors, in ring byte order, and room to
+ *	read one more
  */
 struct vmq_burst {
 	unsigned int next;
@@ -110,7 +111,7 @@ struct vmq_burst {
 	u16 walk_next;
 	u32 walk_found;
 	struct vmq_chain chain[VMQ_BURST_CHAINS];
-	struct vring_desc desc[VMQ_BURST_DESCS];
+	struct vring_desc desc[VMQ_BURST_DESCS + 1];
 };
 
 /**
@@ -145,6 +146,22 @@ struct vmq_memory {
 	int (*table_begin)(void *ctx, u64 addr, u32 len);
 	bool (*table_read)(void *ctx, struct vring_desc *desc);
 };
+
+/* Only a big endian host has rings in two byte orders. */
+static __always_inline bool vmq_is_le(const struct vmq_split *s)
+{
+	return virtio_legacy_is_little_endian() || s->is_le;
+}
+
+static __always_inline u16 vmq_u16(const struct vmq_split *s, __virtio16 word)
+{
+	return __virtio16_to_cpu(vmq_is_le(s), word);
+}
+
+static __always_inline __virtio16 vmq_word(const struct vmq_split *s, u16 val)
+{
+	return __cpu_to_virtio16(vmq_is_le(s), val);
+}
 
 static inline size_t vmq_avail_ring_off(u32 i)
 {
@@ -199,7 +216,7 @@ vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
 	if (a->read16(ctx, VMQ_AVAIL, offsetof(struct vring_avail, idx), &word))
 		return vmq_split_broken(s, -EFAULT, "avail index unreadable");
 
-	idx = __virtio16_to_cpu(s->is_le, word);
+	idx = vmq_u16(s, word);
 	s->avail_idx = idx;
 	if (unlikely((u16)(idx - s->last_avail_idx) > s->num))
 		return vmq_split_broken(s, -EINVAL, "avail index jumped");
@@ -214,46 +231,67 @@ vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
 	return 1;
 }
 
-/* Read the descriptor numbers of one chain until it ends or @budget does. */
+/*
+ * Read the descriptors of one chain until it ends or @budget does.  The state
+ * of the walk is kept in registers: the ring is volatile to the compiler, and
+ * so is everything else in memory once a word of it has been read.
+ */
 static __always_inline int
 vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
 	       const struct vmq_access *a, void *ctx, u32 *budget)
 {
-	__virtio16 indirect = __cpu_to_virtio16(s->is_le,
-						VRING_DESC_F_INDIRECT);
-	__virtio16 next = __cpu_to_virtio16(s->is_le, VRING_DESC_F_NEXT);
-	struct vring_desc desc;
-	u32 i;
+	const u32 num = s->num;
+	u32 n = b->nr_desc, found = b->walk_found, next = b->walk_next;
+	struct vring_desc *desc;
+	int ret;
 
 	for (;;) {
-		if (!*budget)
-			return VMQ_AGAIN;
+		if (unlikely(!*budget)) {
+			ret = VMQ_AGAIN;
+			break;
+		}
 		--*budget;
 
-		if (unlikely(b->walk_next >= s->num))
-			return vmq_split_broken(s, -EINVAL,
-						"descriptor index too big");
-		if (unlikely(++b->walk_found > s->num))
-			return vmq_split_broken(s, -EINVAL, "descriptor loop");
-
-		i = array_index_nospec(b->walk_next, s->num);
-		if (a->read(ctx, VMQ_DESC, i * sizeof(desc), &desc,
-			    sizeof(desc)))
-			return vmq_split_broken(s, -EFAULT,
-						"descriptor unreadable");
-
-		/* An empty buffer adds nothing, so it takes no room either. */
-		if (likely(desc.len) || (desc.flags & indirect)) {
-			if (unlikely(b->nr_desc == VMQ_BURST_DESCS))
-				return -ENOBUFS;
-			b->desc[b->nr_desc++] = desc;
-			b->walk.count++;
+		if (unlikely(next >= num)) {
+			ret = vmq_split_broken(s, -EINVAL,
+					       "descriptor index too big");
+			break;
+		}
+		if (unlikely(++found > num)) {
+			ret = vmq_split_broken(s, -EINVAL, "descriptor loop");
+			break;
+		}
+		if (unlikely(n > VMQ_BURST_DESCS)) {
+			ret = -ENOBUFS;
+			break;
 		}
 
-		if (!(desc.flags & next))
-			return VMQ_DONE;
-		b->walk_next = __virtio16_to_cpu(s->is_le, desc.next);
+		/* The entry behind those in use: private, and mostly kept. */
+		desc = &b->desc[n];
+		if (a->read(ctx, VMQ_DESC,
+			    array_index_nospec(next, num) * sizeof(*desc), desc,
+			    sizeof(*desc))) {
+			ret = vmq_split_broken(s, -EFAULT,
+					       "descriptor unreadable");
+			break;
+		}
+
+		/* An empty buffer adds nothing, so it takes no room either. */
+		if (likely(desc->len) ||
+		    (desc->flags & vmq_word(s, VRING_DESC_F_INDIRECT)))
+			n++;
+
+		if (likely(!(desc->flags & vmq_word(s, VRING_DESC_F_NEXT)))) {
+			ret = VMQ_DONE;
+			break;
+		}
+		next = vmq_u16(s, desc->next);
 	}
+
+	b->nr_desc = n;
+	b->walk_found = found;
+	b->walk_next = next;
+	return ret;
 }
 
 /* Read the next available entry and begin with its chain. */
@@ -269,14 +307,13 @@ vmq_split_walk_begin(struct vmq_split *s, struct vmq_burst *b,
 		      &word))
 		return vmq_split_broken(s, -EFAULT, "avail entry unreadable");
 
-	head = __virtio16_to_cpu(s->is_le, word);
+	head = vmq_u16(s, word);
 	if (unlikely(head >= s->num))
 		return vmq_split_broken(s, -EINVAL, "head index too big");
 
 	b->walking = true;
 	b->walk.head = head;
 	b->walk.first = b->nr_desc;
-	b->walk.count = 0;
 	b->walk_next = head;
 	b->walk_found = 0;
 	return 0;
@@ -329,6 +366,7 @@ vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
 		if (ret)
 			break;
 		b->walking = false;
+		b->walk.count = b->nr_desc - b->walk.first;
 		b->chain[b->nr++] = b->walk;
 	} while (b->nr < b->ahead && budget &&
 		 (u16)(s->last_avail_idx + b->nr) != s->avail_idx);
@@ -355,13 +393,12 @@ vmq_split_add_buffer(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		     unsigned int iov_size, unsigned int *out_num,
 		     unsigned int *in_num)
 {
-	bool write = desc->flags & __cpu_to_virtio16(s->is_le,
-						     VRING_DESC_F_WRITE);
+	bool write = desc->flags & vmq_word(s, VRING_DESC_F_WRITE);
 	unsigned int n = *out_num + *in_num;
 	int ret;
 
-	ret = m->translate(ctx, __virtio64_to_cpu(s->is_le, desc->addr),
-			   __virtio32_to_cpu(s->is_le, desc->len), iov + n,
+	ret = m->translate(ctx, __virtio64_to_cpu(vmq_is_le(s), desc->addr),
+			   __virtio32_to_cpu(vmq_is_le(s), desc->len), iov + n,
 			   iov_size - n,
 			   write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO);
 	if (unlikely(ret < 0))
@@ -385,7 +422,7 @@ vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		    unsigned int iov_size, unsigned int *out_num,
 		    unsigned int *in_num)
 {
-	u32 len = __virtio32_to_cpu(s->is_le, table->len);
+	u32 len = __virtio32_to_cpu(vmq_is_le(s), table->len);
 	u32 found = 0, count = len / sizeof(struct vring_desc);
 	struct vring_desc desc;
 	int ret;
@@ -394,7 +431,7 @@ vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		return vmq_split_broken(s, -EINVAL,
 					"indirect table of a broken length");
 
-	ret = m->table_begin(ctx, __virtio64_to_cpu(s->is_le, table->addr),
+	ret = m->table_begin(ctx, __virtio64_to_cpu(vmq_is_le(s), table->addr),
 			     len);
 	if (unlikely(ret < 0))
 		return vmq_split_broken(s, ret,
@@ -411,16 +448,14 @@ vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		if (unlikely(!m->table_read(ctx, &desc)))
 			return vmq_split_broken(s, -EINVAL,
 						"indirect table unreadable");
-		if (unlikely(desc.flags &
-			     __cpu_to_virtio16(s->is_le,
-					       VRING_DESC_F_INDIRECT)))
+		if (unlikely(desc.flags & vmq_word(s, VRING_DESC_F_INDIRECT)))
 			return vmq_split_broken(s, -EINVAL,
 						"indirect table in another");
 		ret = vmq_split_add_buffer(s, m, ctx, &desc, iov, iov_size,
 					   out_num, in_num);
 		if (unlikely(ret))
 			return ret;
-	} while (desc.flags & __cpu_to_virtio16(s->is_le, VRING_DESC_F_NEXT));
+	} while (desc.flags & vmq_word(s, VRING_DESC_F_NEXT));
 
 	return 0;
 }
@@ -445,8 +480,7 @@ vmq_split_expand(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		 struct iovec *iov, unsigned int iov_size,
 		 unsigned int *out_num, unsigned int *in_num)
 {
-	__virtio16 indirect = __cpu_to_virtio16(s->is_le,
-						VRING_DESC_F_INDIRECT);
+	__virtio16 indirect = vmq_word(s, VRING_DESC_F_INDIRECT);
 	int ret;
 
 	*out_num = 0;
@@ -498,7 +532,7 @@ vmq_split_add_used(struct vmq_split *s, const struct vmq_access *a, void *ctx,
 	 */
 	smp_wmb();
 	if (a->write16(ctx, VMQ_USED, offsetof(struct vring_used, idx),
-		       __cpu_to_virtio16(s->is_le, new)))
+		       vmq_word(s, new)))
 		goto err;
 
 	s->last_used_idx = new;
@@ -543,8 +577,7 @@ vmq_split_need_call(struct vmq_split *s, const struct vmq_access *a, void *ctx)
 			s->why = "avail flags unreadable";
 			return 1;
 		}
-		return !(word & __cpu_to_virtio16(s->is_le,
-						  VRING_AVAIL_F_NO_INTERRUPT));
+		return !(word & vmq_word(s, VRING_AVAIL_F_NO_INTERRUPT));
 	}
 
 	old = s->signalled_used;
@@ -558,7 +591,7 @@ vmq_split_need_call(struct vmq_split *s, const struct vmq_access *a, void *ctx)
 		s->why = "used event unreadable";
 		return 1;
 	}
-	event = __virtio16_to_cpu(s->is_le, word);
+	event = vmq_u16(s, word);
 	return vring_need_event(event, s->last_used_idx, old);
 }
 
@@ -567,7 +600,7 @@ vmq_split_write_used_flags(struct vmq_split *s, const struct vmq_access *a,
 			   void *ctx)
 {
 	if (a->write16(ctx, VMQ_USED, offsetof(struct vring_used, flags),
-		       __cpu_to_virtio16(s->is_le, s->used_flags)))
+		       vmq_word(s, s->used_flags)))
 		return vmq_split_broken(s, -EFAULT, "used flags unwritable");
 	return 0;
 }
@@ -593,7 +626,7 @@ vmq_split_start(struct vmq_split *s, const struct vmq_access *a, void *ctx)
 
 	if (a->read16(ctx, VMQ_USED, offsetof(struct vring_used, idx), &word))
 		return vmq_split_broken(s, -EFAULT, "used index unreadable");
-	s->last_used_idx = __virtio16_to_cpu(s->is_le, word);
+	s->last_used_idx = vmq_u16(s, word);
 	return 0;
 }
 
@@ -621,7 +654,7 @@ vmq_split_enable_notify(struct vmq_split *s, const struct vmq_access *a,
 		if (ret)
 			return ret;
 	} else if (a->write16(ctx, VMQ_USED, vmq_used_ring_off(s->num),
-			      __cpu_to_virtio16(s->is_le, s->avail_idx))) {
+			      vmq_word(s, s->avail_idx))) {
 		return vmq_split_broken(s, -EFAULT, "avail event unwritable");
 	}
 

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "access.h"
+#include "chain.h"
 #include "../compat/eventfd.h"
 
 /**
@@ -49,12 +50,12 @@ int vmq_alloc_buffers(struct vmq *vq)
 		return -ENOMEM;
 	vq->burst->ahead = 1;
 
-	vq->table_iov = kvcalloc(UIO_MAXIOV, sizeof(*vq->table_iov),
-				 GFP_KERNEL_ACCOUNT);
-	if (!vq->table_iov) {
+	vq->table = kvzalloc(sizeof(*vq->table), GFP_KERNEL_ACCOUNT);
+	if (!vq->table) {
 		vmq_free_buffers(vq);
 		return -ENOMEM;
 	}
+	vq->table->vq = vq;
 	return 0;
 }
 
@@ -64,8 +65,8 @@ int vmq_alloc_buffers(struct vmq *vq)
  */
 void vmq_free_buffers(struct vmq *vq)
 {
-	kvfree(vq->table_iov);
-	vq->table_iov = NULL;
+	kvfree(vq->table);
+	vq->table = NULL;
 	kvfree(vq->burst);
 	vq->burst = NULL;
 }

@@ -18,6 +18,7 @@
 #include "split.h"
 
 struct vmq_rings;
+struct vmq_table;
 
 /**
  * struct vmq_stats - what one virtqueue did since its device was opened
@@ -80,7 +81,7 @@ struct vmq_stats {
  * @running: between vmq_start() and vmq_stop()
  * @kernel_access: how the queue was started (metadata_access=kernel)
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
- * @table_iov: where an indirect table lies, while it is being read
+ * @table: the indirect table that is being read
  * @stats: counters
  * @trace_id: device and queue number for tracepoints
  */
@@ -105,7 +106,7 @@ struct vmq {
 	bool kernel_access;
 
 	struct vmq_burst *burst;
-	struct iovec *table_iov;
+	struct vmq_table *table;
 
 	struct vmq_stats stats;
 	u32 trace_id;
