@@ -418,7 +418,7 @@ static void rx_waits(struct __test_metadata *_metadata, struct vt_rig *rig,
 	}
 	for (i = 0; i < 6; i++) {
 		ASSERT_EQ((void *)frame, rx_get(rig, &len));
-		EXPECT_EQ(i == 5 ? 12 : 200, len);
+		EXPECT_EQ(i == 5 ? 12u : 200u, len);
 	}
 	EXPECT_EQ(6, ((struct virtio_net_hdr_mrg_rxbuf *)rig->buf[0])->num_buffers);
 	EXPECT_EQ(0, memcmp((char *)rig->buf[0] + 12, frame, 1000));
