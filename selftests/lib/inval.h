@@ -143,7 +143,6 @@ int iv_invalidate(struct iv *iv, iv_op op, unsigned int rounds,
 #define IV_PM_SOFT_DIRTY	55
 #define IV_PM_SWAP		62
 #define IV_PM_PRESENT		63
-#define IV_KPF_KSM		21
 #define IV_KPF_THP		22
 
 uint64_t iv_pagemap(const void *addr);
@@ -173,6 +172,11 @@ int iv_write_file(const char *path, const char *fmt, ...)
 long long iv_read_number(const char *path);
 /* Swap on zram, or any swap that is there. NULL, or why there is none. */
 const char *iv_swap_on(void);
+/*
+ * Reclaim takes no page that waits in some CPU's list for a place on the LRU,
+ * as a page just faulted in does. Drain those lists.
+ */
+void iv_drain_lru(void);
 void iv_sleep_ms(unsigned int ms);
 /* Is the device one of ours, not stock vhost-net? */
 bool iv_is_ours(void);

@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -142,6 +144,25 @@ const char *iv_swap_on(void)
 	if (system("mkswap -q /dev/zram0 && swapon /dev/zram0"))
 		return "cannot swap on zram";
 	return NULL;
+}
+
+void iv_drain_lru(void)
+{
+	cpu_set_t all, one;
+	int cpu;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		/* drains the list of this CPU on the way */
+		mlock(&one, 1);
+		munlock(&one, 1);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
 }
 
 void iv_sleep_ms(unsigned int ms)
