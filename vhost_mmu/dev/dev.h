@@ -41,6 +41,8 @@ struct vmdev_work {
  * @work: what is queued
  * @mask: events that matter
  * @vq: the virtqueue whose worker runs @work
+ * @hold: may be NULL; asked at each event, with the lock of @wqh held: true if
+ *	@work need not be queued now, because the owner will queue it later
  */
 struct vmdev_poll {
 	poll_table table;
@@ -49,6 +51,7 @@ struct vmdev_poll {
 	struct vmdev_work work;
 	__poll_t mask;
 	struct vmdev_vq *vq;
+	bool (*hold)(struct vmdev_poll *poll);
 };
 
 /**
@@ -117,7 +120,8 @@ void vmdev_cleanup(struct vmdev *dev);
 bool vmdev_has_owner(const struct vmdev *dev);
 int vmdev_check_owner(const struct vmdev *dev);
 int vmdev_set_owner(struct vmdev *dev);
-int vmdev_reset_owner(struct vmdev *dev);
+struct vhost_iotlb *vmdev_reset_owner_prepare(void);
+void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem);
 void vmdev_stop(struct vmdev *dev);
 bool vmdev_exceeds_weight(struct vmdev_vq *vq, unsigned int packets,
 			  size_t bytes);

@@ -294,24 +294,30 @@ void vmdev_cleanup(struct vmdev *dev)
 EXPORT_SYMBOL_NS_GPL(vmdev_cleanup, VHOST_MMU);
 
 /**
+ * vmdev_reset_owner_prepare() - allocate what vmdev_reset_owner() needs
+ *
+ * Return: an empty memory table, or NULL: nothing has changed then.
+ */
+struct vhost_iotlb *vmdev_reset_owner_prepare(void)
+{
+	return vmdev_umem_alloc();
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_reset_owner_prepare, VHOST_MMU);
+
+/**
  * vmdev_reset_owner() - VHOST_RESET_OWNER: back to what open() gave
  * @dev: the device, stopped as for vmdev_cleanup(); the caller is the owner
+ * @umem: what vmdev_reset_owner_prepare() gave
  *
  * But for the memory table, which is empty then, not missing.
  *
  * Context: process context, may sleep; device mutex held.
- * Return: 0, or -ENOMEM, and nothing has changed.
  */
-int vmdev_reset_owner(struct vmdev *dev)
+void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem)
 {
-	struct vhost_iotlb *umem;
 	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
-
-	umem = vmdev_umem_alloc();
-	if (!umem)
-		return -ENOMEM;
 
 	drop_owner(dev);
 
@@ -324,7 +330,6 @@ int vmdev_reset_owner(struct vmdev *dev)
 		vmq_set_umem(vmq, umem);
 		mutex_unlock(&vmq->mutex);
 	}
-	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_reset_owner, VHOST_MMU);
 

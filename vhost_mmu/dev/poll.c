@@ -8,15 +8,9 @@
 #include "../trace.h"
 #include "internal.h"
 
-/* Called with the lock of the wait queue held, but for the first time. */
-static int poll_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
-		       void *key)
+static void poll_ready(struct vmdev_poll *poll)
 {
-	struct vmdev_poll *poll = container_of(wait, struct vmdev_poll, wait);
 	struct vmq *vmq = &poll->vq->vmq;
-
-	if (!(key_to_poll(key) & poll->mask))
-		return 0;
 
 	if (poll == &poll->vq->poll) {
 		/* May miss one that races with the start of polling. */
@@ -24,6 +18,18 @@ static int poll_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		trace_vmdev_kick(vmq->trace_id);
 	}
 	vmdev_poll_queue(poll);
+}
+
+/* Called with the lock of the wait queue held. */
+static int poll_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
+		       void *key)
+{
+	struct vmdev_poll *poll = container_of(wait, struct vmdev_poll, wait);
+
+	if (!(key_to_poll(key) & poll->mask))
+		return 0;
+	if (!poll->hold || !poll->hold(poll))
+		poll_ready(poll);
 
 	return 0;
 }
@@ -52,6 +58,7 @@ void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,
 	poll->wqh = NULL;
 	poll->mask = mask;
 	poll->vq = vq;
+	poll->hold = NULL;
 	vmdev_work_init(&poll->work, fn);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_poll_init, VHOST_MMU);
@@ -73,8 +80,8 @@ int vmdev_poll_start(struct vmdev_poll *poll, struct file *file)
 		return 0;
 
 	mask = vfs_poll(file, &poll->table);
-	if (mask)
-		poll_wakeup(&poll->wait, 0, 0, poll_to_key(mask));
+	if (mask & poll->mask)
+		poll_ready(poll);
 	if (mask & EPOLLERR) {
 		vmdev_poll_stop(poll);
 		return -EINVAL;

@@ -129,8 +129,10 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 
 	vmnet_poll_disable(net, index);
 	vq->backend = sock;
-	if (index == VMNET_RX)
+	if (index == VMNET_RX) {
+		vmnet_coalesce_stop(net);
 		vmnet_rxbuf_unproduce(&net->rx);
+	}
 
 	ret = start_or_stop(&vq->vmq, sock);
 	if (ret)
@@ -244,6 +246,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 		vq->backend = NULL;
 		vmq_stop(&vq->vmq);
 		if (i == VMNET_RX) {
+			vmnet_coalesce_stop(net);
 			vmnet_rxbuf_unproduce(&net->rx);
 			net->rx.ring = NULL;
 		} else {

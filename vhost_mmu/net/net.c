@@ -115,6 +115,7 @@ static int vmnet_open(struct inode *inode, struct file *file)
 			net->vq_ptrs[VMNET_RX]);
 	vmdev_poll_init(&net->poll[VMNET_TX], handle_tx_socket, EPOLLOUT,
 			net->vq_ptrs[VMNET_TX]);
+	vmnet_coalesce_init(net);
 
 	file->private_data = net;
 	return 0;
@@ -151,6 +152,7 @@ static long set_owner(struct vmnet *net)
 static long reset_owner(struct vmnet *net)
 {
 	struct socket *socks[VMNET_NVQS] = {};
+	struct vhost_iotlb *umem;
 	unsigned int i;
 	long ret;
 
@@ -159,10 +161,16 @@ static long reset_owner(struct vmnet *net)
 	if (ret)
 		goto out_unlock;
 
+	umem = vmdev_reset_owner_prepare();
+	if (!umem) {
+		ret = -ENOMEM;
+		goto out_unlock;
+	}
+
 	vmnet_stop(net, socks);
 	vmdev_flush(&net->dev);
 	vmdev_stop(&net->dev);
-	ret = vmdev_reset_owner(&net->dev);
+	vmdev_reset_owner(&net->dev, umem);
 	for (i = 0; i < VMNET_NVQS; i++) {
 		net->vqs[i].vhost_hlen = 0;
 		net->vqs[i].sock_hlen = 0;

@@ -12,6 +12,7 @@
 #include <linux/virtio_byteorder.h>
 #include <net/xdp.h>
 
+#include "../compat/hrtimer.h"
 #include "../dev/dev.h"
 
 struct ptr_ring;
@@ -101,6 +102,22 @@ struct vmnet_txbuf {
 };
 
 /**
+ * struct vmnet_coalesce - when to wake the worker for received packets
+ * @timer: ends the wait
+ * @poll: what it queues then
+ * @held: wake-ups held back since the worker ran
+ * @average: packets in a run of the handler, see coalesce.c for the scale
+ * @cpu: where the handler ran last
+ */
+struct vmnet_coalesce {
+	struct hrtimer timer;
+	struct vmdev_poll *poll;
+	unsigned int held;
+	int average;
+	int cpu;
+};
+
+/**
  * struct vmnet - a net device
  * @dev: device core part
  * @vqs: the queues
@@ -108,6 +125,7 @@ struct vmnet_txbuf {
  * @poll: waits for the socket to have packets (VMNET_RX) or room (VMNET_TX)
  * @rx: receive side, under the mutex of queue VMNET_RX
  * @tx: transmit side, under the mutex of queue VMNET_TX
+ * @coalesce: wake-ups of the receive side
  */
 struct vmnet {
 	struct vmdev dev;
@@ -116,6 +134,7 @@ struct vmnet {
 	struct vmdev_poll poll[VMNET_NVQS];
 	struct vmnet_rxbuf rx;
 	struct vmnet_txbuf tx;
+	struct vmnet_coalesce coalesce;
 };
 
 static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *vq)
@@ -162,6 +181,12 @@ void vmnet_txbuf_free(struct vmnet_txbuf *tx);
 /* rx.c, tx.c: worker context */
 void vmnet_handle_rx(struct vmnet *net);
 void vmnet_handle_tx(struct vmnet *net);
+
+/* coalesce.c: wake-ups of the receive side */
+void vmnet_coalesce_init(struct vmnet *net);
+void vmnet_coalesce_begin(struct vmnet *net);
+void vmnet_coalesce_end(struct vmnet *net, unsigned int packets);
+void vmnet_coalesce_stop(struct vmnet *net);
 
 /* busypoll.c: worker context */
 bool vmnet_busy_poll(struct vmnet *net, unsigned int index);

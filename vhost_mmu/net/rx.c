@@ -325,6 +325,7 @@ void vmnet_handle_rx(struct vmnet *net)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmq *vq = &nvq->vq.vmq;
+	u64 packets = vq->stats.packets;
 	struct socket *sock;
 
 	mutex_lock_nested(&vq->mutex, VMNET_RX);
@@ -332,7 +333,9 @@ void vmnet_handle_rx(struct vmnet *net)
 	if (sock) {
 		vmq_disable_notify(vq);
 		vmnet_poll_disable(net, VMNET_RX);
+		vmnet_coalesce_begin(net);
 		receive_packets(net, sock);
+		vmnet_coalesce_end(net, vq->stats.packets - packets);
 		vmnet_signal_used(nvq);
 		vmq_burst_drop(vq);
 	}

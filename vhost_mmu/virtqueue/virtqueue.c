@@ -201,17 +201,19 @@ void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem)
  * A queue that runs already starts anew.
  *
  * Context: process context of the owner, vmq::mutex held, may sleep.
- * Return: 0, or -EFAULT if the used ring cannot be reached; the queue is
- *	stopped then.
+ * Return: 0, or -EFAULT if the used ring cannot be reached; the queue goes on
+ *	as before then, running or not.
  */
 int vmq_start(struct vmq *vq, bool kernel_access)
 {
+	bool was_kernel = vq->running && vq->kernel_access;
 	bool is_le = vq->ring.is_le;
 	int ret;
 
 	lockdep_assert_held(&vq->mutex);
 
-	vmq_stop(vq);
+	vmq_burst_reset(vq->burst);
+	vmq_rings_drop(vq);
 	vmq_apply_features(vq);
 	vq->ring.is_le = vmq_has_feature(vq, VIRTIO_F_VERSION_1) ||
 			 virtio_legacy_is_little_endian();
@@ -220,13 +222,14 @@ int vmq_start(struct vmq *vq, bool kernel_access)
 
 	ret = vmq_with_access(vq, vmq_split_start, &vq->ring);
 	if (ret) {
-		vmq_rings_drop(vq);
 		vq->ring.is_le = is_le;
 		vq->ring.why = NULL;
+		vmq_rings_drop(vq);
+		if (was_kernel)
+			vmq_rings_replace(vq);
 		return ret;
 	}
 
-	vmq_burst_reset(vq->burst);
 	vq->kernel_access = kernel_access;
 	vq->running = true;
 	return 0;
