@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The owner of a device dies under load: killed, out of memory, gone.
+ * Timeout: 180 s
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "inval.h"
+
+FIXTURE(owner)
+{
+	pid_t pid;
+};
+
+FIXTURE_SETUP(owner)
+{
+	self->pid = 0;
+}
+
+FIXTURE_TEARDOWN(owner)
+{
+	if (self->pid > 0)
+		kill(self->pid, SIGKILL);
+}
+
+#define CGROUP	"/sys/fs/cgroup/vhost-test"
+
+/* What the owner tells its parent. */
+struct shared {
+	_Atomic bool ready;
+	_Atomic int dev_fd;
+	_Atomic int kick_fd;
+	_Atomic bool go;
+};
+
+static struct shared *shared;
+
+/* Let nobody hear of an end that is meant. */
+static void __attribute__((noreturn)) fail(const char *what)
+{
+	vt_msg("exit: the owner failed: %s", what);
+	_exit(99);
+}
+
+/* A process with a device under traffic; @then runs once it flows. */
+static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
+{
+	struct iv_cfg cfg = {
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
+	};
+	static struct iv iv;
+	pid_t pid;
+
+	shared = mmap(NULL, IV_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = fork();
+	if (pid)
+		return pid;
+	if (iv_open(&iv, &cfg) || iv_start(&iv) || iv_hot(&iv))
+		fail("no traffic");
+	shared->dev_fd = iv.rig.dev.fd;
+	shared->kick_fd = iv.rig.vq[VT_VQ_TX].kick;
+	shared->ready = true;
+	if (then)
+		then(&iv);
+	for (;;) {
+		/* mappings come and go when the end comes */
+		void *p = mmap(NULL, 16 * IV_PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		munmap(p, 16 * IV_PAGE);
+		if (storm) {
+			mprotect(iv.dev, IV_PAGE, PROT_READ);
+			mprotect(iv.dev, IV_PAGE, PROT_READ | PROT_WRITE);
+		} else {
+			iv_sleep_ms(1);
+		}
+	}
+}
+
+static int wait_ready(pid_t pid)
+{
+	uint64_t end = vt_now_ns() + 2 * VT_TIMEOUT * 1000000ULL;
+
+	while (!shared->ready) {
+		if (vt_now_ns() > end || waitpid(pid, NULL, WNOHANG))
+			return -ETIMEDOUT;
+		iv_sleep_ms(5);
+	}
+	return 0;
+}
+
+/* Does nothing of the dead owner remain, and is a new one as good as new? */
+static void check_after(struct __test_metadata *_metadata, pid_t pid)
+{
+	struct iv_cfg cfg = {
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
+	};
+	static struct iv iv;
+
+	EXPECT_EQ(0, iv_devices_of(pid));
+	ASSERT_EQ(0, iv_open(&iv, &cfg));
+	ASSERT_EQ(0, iv_start(&iv));
+	EXPECT_EQ(0, iv_hot(&iv));
+	EXPECT_EQ(0, iv_stop(&iv));
+	iv_close(&iv);
+}
+
+static void kill_owner(struct __test_metadata *_metadata, pid_t *owner,
+		       bool storm)
+{
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	for (i = 0; i < 6; i++) {
+		pid = *owner = start_owner(NULL, storm);
+		ASSERT_EQ(0, wait_ready(pid));
+		if (iv_is_ours())
+			EXPECT_EQ(1, iv_devices_of(pid));
+		/* another moment each time */
+		iv_sleep_ms(7 * i);
+		kill(pid, SIGKILL);
+		status = iv_wait_child(pid, VT_TIMEOUT);
+		*owner = 0;
+		EXPECT_TRUE(status > 0 && WIFSIGNALED(status) &&
+			    WTERMSIG(status) == SIGKILL);
+	}
+	check_after(_metadata, pid);
+}
+
+TEST_F_TIMEOUT(owner, kill, 300)
+{
+	kill_owner(_metadata, &self->pid, false);
+}
+
+TEST_F_TIMEOUT(owner, kill_in_storm, 300)
+{
+	kill_owner(_metadata, &self->pid, true);
+}
+
+/* An orderly exit, the device never closed. */
+static void exit_at_once(struct iv *iv)
+{
+	(void)iv;
+	_exit(0);
+}
+
+TEST_F_TIMEOUT(owner, exit, 300)
+{
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; i < 4; i++) {
+		pid = self->pid = start_owner(exit_at_once, false);
+		ASSERT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		self->pid = 0;
+	}
+	check_after(_metadata, pid);
+}
+
+static void exit_when_told(struct iv *iv)
+{
+	(void)iv;
+	while (!shared->go)
+		iv_sleep_ms(1);
+	_exit(0);
+}
+
+/*
+ * The file outlives its owner. Nothing works on it any more, and nothing
+ * breaks; the last close cleans up.
+ */
+TEST_F_TIMEOUT(owner, exit_fd_elsewhere, 300)
+{
+	struct vhost_vring_state state = { .index = VT_VQ_TX };
+	uint64_t one = 1, features;
+	int pidfd, dev, kick;
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; i < 4; i++) {
+		pid = self->pid = start_owner(exit_when_told, false);
+		ASSERT_EQ(0, wait_ready(pid));
+		pidfd = syscall(SYS_pidfd_open, pid, 0);
+		ASSERT_GE(pidfd, 0);
+		dev = syscall(SYS_pidfd_getfd, pidfd, shared->dev_fd, 0);
+		kick = syscall(SYS_pidfd_getfd, pidfd, shared->kick_fd, 0);
+		ASSERT_GE(dev, 0);
+		ASSERT_GE(kick, 0);
+
+		/* not ours while the owner lives, and not after */
+		EXPECT_EQ(-1, ioctl(dev, VHOST_GET_VRING_BASE, &state));
+		EXPECT_EQ(EPERM, errno);
+		if (i % 2) {
+			shared->go = true;
+			EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		} else {
+			kill(pid, SIGKILL);
+			EXPECT_GT(iv_wait_child(pid, VT_TIMEOUT), 0);
+		}
+		EXPECT_EQ(8, write(kick, &one, sizeof(one)));
+		iv_sleep_ms(20);
+		EXPECT_EQ(-1, ioctl(dev, VHOST_GET_VRING_BASE, &state));
+		EXPECT_EQ(EPERM, errno);
+		EXPECT_EQ(-1, ioctl(dev, VHOST_SET_OWNER, NULL));
+		EXPECT_EQ(EBUSY, errno);
+		EXPECT_EQ(0, ioctl(dev, VHOST_GET_FEATURES, &features));
+		EXPECT_EQ(8, write(kick, &one, sizeof(one)));
+		self->pid = 0;
+		close(kick);
+		close(dev);
+		close(pidfd);
+	}
+	check_after(_metadata, pid);
+}
+
+/* Eat what the group has, in a way that only the OOM killer can end. */
+static void eat(struct iv *iv)
+{
+	size_t chunk = 1 << 20;
+
+	(void)iv;
+	while (!shared->go)
+		iv_sleep_ms(1);
+	for (;;) {
+		char *p = mmap(NULL, chunk, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			fail("no address space");
+		memset(p, 1, chunk);
+	}
+}
+
+static long long oom_kills(void)
+{
+	FILE *f = fopen(CGROUP "/memory.events", "r");
+	long long n = 0;
+	char line[80];
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "oom_kill %lld", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* The reaper takes the rings' pages while the device uses them. */
+TEST_F_TIMEOUT(owner, memcg_oom, 300)
+{
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	if (iv_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+		SKIP(return, "no memory controller in /sys/fs/cgroup");
+	rmdir(CGROUP);
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	for (i = 0; i < 3; i++) {
+		long long used, kills = oom_kills();
+
+		pid = self->pid = start_owner(eat, false);
+		ASSERT_EQ(0, wait_ready(pid));
+		ASSERT_EQ(0, iv_write_file(CGROUP "/cgroup.procs", "%d", pid));
+		used = iv_read_number(CGROUP "/memory.current");
+		iv_write_file(CGROUP "/memory.swap.max", "0");
+		ASSERT_EQ(0, iv_write_file(CGROUP "/memory.max", "%lld",
+					   used + (24LL << 20)));
+		shared->go = true;
+		status = iv_wait_child(pid, 2 * VT_TIMEOUT);
+		self->pid = 0;
+		EXPECT_TRUE(status > 0 && WIFSIGNALED(status) &&
+			    WTERMSIG(status) == SIGKILL);
+		EXPECT_GT(oom_kills(), kills);
+		iv_write_file(CGROUP "/memory.max", "max");
+	}
+	rmdir(CGROUP);
+	check_after(_metadata, pid);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Invalidations that race with the look-up of a page, and what they cost.
+ * Timeout: 120 s
+ *
+ * Debug kernels can hold each install between the look-up and the publication
+ * of a page; there these races are certain, elsewhere they are many.
+ */
+#include <kselftest_harness.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "inval.h"
+
+#define DELAY		"/sys/module/vhost_mmu/parameters/test_install_delay_ms"
+
+FIXTURE(install)
+{
+	struct iv iv;
+};
+
+FIXTURE_SETUP(install)
+{
+	struct iv_cfg cfg = {
+		.alias = true,
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
+	};
+
+	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
+	ASSERT_EQ(0, iv_start(&self->iv));
+}
+
+FIXTURE_TEARDOWN(install)
+{
+	iv_write_file(DELAY, "0\n");
+	iv_close(&self->iv);
+}
+
+/* Pages discarded and found again while they are being installed. */
+TEST_F_TIMEOUT(install, refused, 300)
+{
+	struct iv *iv = &self->iv;
+	uint64_t refused = iv_sum(iv, "maps_refused"), end;
+
+	if (!iv_is_ours())
+		SKIP(return, "nothing is installed by stock vhost");
+	if (iv_write_file(DELAY, "20\n"))
+		SKIP(return, "no %s: not a debug kernel", DELAY);
+	end = vt_now_ns() + 2000000000ULL;
+	while (vt_now_ns() < end) {
+		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
+		iv_sleep_ms(3);
+	}
+	EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
+	EXPECT_EQ(0, iv_flow(iv, 50));
+	ASSERT_EQ(0, iv_write_file(DELAY, "0\n"));
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+static void replace_all(struct __test_metadata *_metadata, struct iv *iv,
+			char *to, unsigned int copy)
+{
+	ASSERT_EQ(to, mmap(to, iv->len, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, iv->fd, copy * iv->len));
+}
+
+/*
+ * While the device is at rest its maps are taken away. A kick without work has
+ * it install them again, and at that moment the pages are replaced by others
+ * with the same content. If it were to keep an old page it would be seen at
+ * once: the old copy would change, and the ring stall.
+ */
+TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
+{
+	struct iv *iv = &self->iv;
+	bool held = !iv_write_file(DELAY, "20\n");
+	uint64_t refused = iv_sum(iv, "maps_refused");
+	char *then = malloc(iv->len);
+	unsigned int n, i;
+
+	for (n = 0; n < (held ? 8 : 60); n++) {
+		char *old = iv->copies + iv->copy * iv->len;
+		char *new = iv->copies + !iv->copy * iv->len;
+
+		ASSERT_EQ(0, iv_quiesce(iv));
+		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
+		memcpy(new, old, iv->len);
+		memcpy(then, old, iv->len);
+		for (i = 0; i < 2; i++)
+			vt_vq_notify(&iv->rig.vq[i]);
+		/* into the middle of an install, whichever it is */
+		if (held)
+			iv_sleep_ms(5 + 7 * n);
+		iv->copy = !iv->copy;
+		replace_all(_metadata, iv, iv->dev, iv->copy);
+		iv_drive(iv, new);
+		iv_resume(iv);
+		ASSERT_EQ(0, iv_flow(iv, 30));
+		ASSERT_EQ(-1, iv_differ(then, old, iv->len));
+	}
+	if (held && iv->counters)
+		EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
+	iv_write_file(DELAY, "0\n");
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+	free(then);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * How long does the mm wait for a worker that is busy all the time? It may
+ * never wait for more than one reader section, whatever the worker does; the
+ * limits leave room for an emulated and overcommitted machine.
+ */
+TEST_F_TIMEOUT(install, latency, 300)
+{
+	struct iv *iv = &self->iv;
+	uint64_t us[400], before;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct vhost_vring_state busy = { i, 10000 };
+
+		ASSERT_EQ(0, ioctl(iv->rig.dev.fd,
+				   VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &busy));
+	}
+	ASSERT_EQ(0, iv_hot(iv));
+	before = iv_sum(iv, "drains");
+	for (i = 0; i < 400; i++) {
+		uint64_t start = vt_now_ns();
+
+		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
+		us[i] = (vt_now_ns() - start) / 1000;
+		if (i % 8 == 0)
+			iv_sleep_ms(2);
+	}
+	qsort(us, 400, sizeof(us[0]), by_value);
+	TH_LOG("madvise: median %llu us, 99 %% %llu us, longest %llu us",
+	       (unsigned long long)us[200], (unsigned long long)us[396],
+	       (unsigned long long)us[399]);
+	EXPECT_LT(us[200], (uint64_t)vt_timeout_ms(20) * 1000);
+	EXPECT_LT(us[399], (uint64_t)vt_timeout_ms(1000) * 1000);
+	for (i = 0; iv->counters && i < 2; i++) {
+		uint64_t drains = iv_count(iv, i, "drains");
+		uint64_t total = iv_count(iv, i, "drain_wait_total_ns");
+		uint64_t max = iv_count(iv, i, "drain_wait_max_ns");
+
+		TH_LOG("vq%u: %llu drains, mean wait %llu ns, longest %llu us",
+		       i, (unsigned long long)drains,
+		       (unsigned long long)(drains ? total / drains : 0),
+		       (unsigned long long)max / 1000);
+		EXPECT_LT(max, (uint64_t)vt_timeout_ms(200) * 1000000);
+	}
+	if (iv->counters)
+		EXPECT_GT(iv_sum(iv, "drains"), before);
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+TEST_HARNESS_MAIN

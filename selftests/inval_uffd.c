@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A ring whose page faults user space handles: missing, minor, write-protected.
+ * Timeout: 120 s
+ *
+ * The device's worker then waits in a fault for a thread of the test. The
+ * fast path may not get around the fault, neither to read nor to write.
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "inval.h"
+
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
+#endif
+
+FIXTURE(uffd)
+{
+	struct iv iv;
+};
+
+FIXTURE_SETUP(uffd)
+{
+	memset(&self->iv, 0, sizeof(self->iv));
+	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
+	self->iv.fd = -1;
+}
+
+static int uffd = -1;
+static pthread_t handler;
+static _Atomic bool handler_ends;
+static _Atomic unsigned int events;
+/* Write faults on a page of a used ring. */
+static _Atomic unsigned int used_events;
+static struct iv *handled;
+/* What a missing page is filled with: the area as it was. */
+static char *saved;
+
+static bool in_used(unsigned long addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (addr - (unsigned long)handled->dev ==
+		    (handled->part[i][IV_USED].off & ~(IV_PAGE - 1)))
+			return true;
+	return false;
+}
+
+static int resolve(unsigned long addr, uint64_t flags)
+{
+	struct uffdio_range page = { addr, IV_PAGE };
+	struct uffdio_copy copy = {
+		.dst = addr,
+		.src = (unsigned long)saved + (addr - (unsigned long)handled->dev),
+		.len = IV_PAGE,
+	};
+	struct uffdio_writeprotect wp = { .range = page };
+	struct uffdio_continue cont = { .range = page };
+
+	if (flags & UFFD_PAGEFAULT_FLAG_WP)
+		return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp);
+	if (flags & UFFD_PAGEFAULT_FLAG_MINOR)
+		return ioctl(uffd, UFFDIO_CONTINUE, &cont);
+	return ioctl(uffd, UFFDIO_COPY, &copy);
+}
+
+static void *handle(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&handler_ends)) {
+		struct pollfd p = { .fd = uffd, .events = POLLIN };
+		struct uffd_msg msg;
+		unsigned long addr;
+
+		if (poll(&p, 1, 20) <= 0 ||
+		    read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
+		    msg.event != UFFD_EVENT_PAGEFAULT)
+			continue;
+		addr = msg.arg.pagefault.address & ~(IV_PAGE - 1);
+		atomic_fetch_add(&events, 1);
+		if (in_used(addr) &&
+		    msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
+			atomic_fetch_add(&used_events, 1);
+		/* long enough for everybody to run into the same fault */
+		iv_sleep_ms(1);
+		if (resolve(addr, msg.arg.pagefault.flags)) {
+			struct uffdio_range page = { addr, IV_PAGE };
+
+			/* somebody was faster: have them look again */
+			ioctl(uffd, UFFDIO_WAKE, &page);
+		}
+	}
+	return NULL;
+}
+
+/* NULL, or why not. */
+static const char *watch(struct iv *iv, uint64_t features, uint64_t mode)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	struct uffdio_register reg = {
+		.range = { (unsigned long)iv->dev, iv->len },
+		.mode = mode,
+	};
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0)
+		return "the kernel has no userfaultfd";
+	if (ioctl(uffd, UFFDIO_API, &api) ||
+	    ioctl(uffd, UFFDIO_REGISTER, &reg))
+		return "the kernel's userfaultfd cannot do this";
+	handled = iv;
+	saved = calloc(1, iv->len);
+	return pthread_create(&handler, NULL, handle, NULL) ? "no thread" : NULL;
+}
+
+FIXTURE_TEARDOWN(uffd)
+{
+	/* the handler must live until nobody faults any more */
+	iv_close(&self->iv);
+	if (handled) {
+		atomic_store(&handler_ends, true);
+		pthread_join(handler, NULL);
+	}
+}
+
+static void begin(struct __test_metadata *_metadata, struct iv *iv,
+		  struct iv_cfg cfg)
+{
+	cfg.features = VT_F(VIRTIO_RING_F_EVENT_IDX);
+	ASSERT_EQ(0, iv_open(iv, &cfg));
+	ASSERT_EQ(0, iv_start(iv));
+}
+
+static int discard_saved(struct iv *iv)
+{
+	memcpy(saved, iv->dev, iv->len);
+	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(uffd, missing, 300)
+{
+	struct iv *iv = &self->iv;
+	const char *why;
+
+	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
+	why = watch(iv, 0, UFFDIO_REGISTER_MODE_MISSING);
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_EQ(0, iv_invalidate(iv, discard_saved, 15, IV_QUIESCE));
+	EXPECT_GT(events, 0);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+static int discard(struct iv *iv)
+{
+	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+}
+
+/* The page is there, only its mapping is not: at any moment. */
+TEST_F_TIMEOUT(uffd, minor, 300)
+{
+	struct iv *iv = &self->iv;
+	const char *why;
+
+	begin(_metadata, iv, (struct iv_cfg){ .alias = true });
+	why = watch(iv, UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR);
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_EQ(0, iv_invalidate(iv, discard, 15, 0));
+	EXPECT_GT(events, 0);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+static int write_protect(struct iv *iv)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (unsigned long)iv->dev, iv->len },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
+{
+	struct iv *iv = &self->iv;
+	const char *why;
+
+	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
+	why = watch(iv, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+		    UFFDIO_REGISTER_MODE_WP);
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_EQ(0, iv_invalidate(iv, write_protect, 15, 0));
+	/* the driver never writes there: these are the device's */
+	EXPECT_GE(used_events, 15);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+/* The driver has a mapping of its own: every event is the device's. */
+TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
+{
+	struct iv *iv = &self->iv;
+	unsigned int before;
+	const char *why;
+
+	begin(_metadata, iv, (struct iv_cfg){ .alias = true });
+	why = watch(iv, UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+		    UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFDIO_REGISTER_MODE_WP);
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_EQ(0, iv_invalidate(iv, write_protect, 15, 0));
+	EXPECT_GE(used_events, 15);
+	/* what it only reads needs no permission to write */
+	EXPECT_EQ(events, used_events);
+
+	/* protected while at rest: nothing comes until the device writes */
+	ASSERT_EQ(0, iv_quiesce(iv));
+	ASSERT_EQ(0, write_protect(iv));
+	before = events;
+	iv_sleep_ms(50);
+	EXPECT_EQ(before, events);
+	iv_resume(iv);
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_GE(events, before + 2);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+TEST_HARNESS_MAIN
