@@ -363,6 +363,11 @@ static struct patient admit(struct vt_rig *rig, unsigned int vq)
 	};
 	unsigned int i;
 
+	/*
+	 * This waits for the worker, which has a look at a ring when it is
+	 * started: it must not find what comes now before it is complete.
+	 */
+	vt_dev_set_mem_table(&rig->dev);
 	/* good frames, should it be looked at */
 	memset(p.hva, 0, 1 << 20);
 	for (i = 0; i < 4; i++)
@@ -479,10 +484,11 @@ TEST_F_TIMEOUT(broken, unmapped, 600)
 
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		size_t len = (lens[i] + PAGE - 1) & ~(PAGE - 1UL);
-		struct patient p = admit(rig, variant->vq);
+		struct patient p;
 
 		/* let the device find everything in place first */
 		ASSERT_EQ(0, vt_rig_flow(rig, 20, NULL));
+		p = admit(rig, variant->vq);
 		good(&p, 0);
 		offer(&p, 0);
 		ASSERT_EQ(0, mprotect(parts[i], len, PROT_NONE));
@@ -505,12 +511,12 @@ TEST_F_TIMEOUT(broken, unmapped, 600)
 TEST_F_TIMEOUT(broken, buffer_unmapped, 600)
 {
 	struct vt_rig *rig = &self->rig;
-	struct patient p = admit(rig, variant->vq);
 	struct vt_traffic_cfg few = { .window = 16 };
 	unsigned int i;
 
 	for (i = 0; i < 3; i++) {
-		p = admit(rig, variant->vq);
+		struct patient p = admit(rig, variant->vq);
+
 		good(&p, 0);
 		good(&p, 1);
 		good(&p, 2);
