@@ -95,7 +95,8 @@ static void walk(const struct model *m, struct unit_rig *rig, u16 idx,
 		unit_peek(rig, VMQ_DESC, UNIT_DESC(i), &desc, sizeof(desc));
 		visit(rig, visited, i);
 		c->visited++;
-		if (desc.len || get16(m, desc.flags) & 4) {
+		if (desc.len || get16(m, desc.flags) & 4 ||
+		    (c->count && get16(m, f->desc[f->nr_desc - 1].flags) & 6)) {
 			if (f->nr_desc == UNIT_ARRAY_SIZE(rig->b.desc)) {
 				c->err = -ENOBUFS;
 				return;

@@ -54,7 +54,8 @@ bool vmmu_inval_end(struct vmmu_inval *inval, struct vmmu_range range)
 		}
 	}
 
-	if (!inval->nr_merged)
+	if (!inval->nr_merged || range.start < inval->hull.start ||
+	    range.last > inval->hull.last)
 		return false;
 	inval->nr_merged--;
 	return true;

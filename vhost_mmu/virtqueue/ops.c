@@ -190,7 +190,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_avail_empty, VHOST_MMU);
 
 /**
  * vmq_enable_notify() - ask the driver to notify of new buffers
- * @vq: the queue, running
+ * @vq: the queue, running; what was fetched ahead is consumed or dropped
  *
  * Context: vmq::mutex held, may sleep.
  * Return: true if buffers have come in meanwhile, so that no notification may
@@ -198,8 +198,11 @@ EXPORT_SYMBOL_NS_GPL(vmq_avail_empty, VHOST_MMU);
  */
 bool vmq_enable_notify(struct vmq *vq)
 {
-	int ret = vmq_with_access(vq, vmq_split_enable_notify, &vq->ring);
+	int ret;
 
+	WARN_ON_ONCE(vq->burst->next < vq->burst->nr);
+
+	ret = vmq_with_access(vq, vmq_split_enable_notify, &vq->ring);
 	if (unlikely(ret < 0))
 		vmq_broken(vq, ret);
 	return ret > 0;

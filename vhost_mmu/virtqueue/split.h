@@ -33,7 +33,7 @@
 /* Chains fetched ahead at most, and descriptors read in one reader section. */
 #define VMQ_BURST_CHAINS	64
 #define VMQ_SECTION_DESCS	64
-/* A chain with more descriptors than this has more than UIO_MAXIOV buffers. */
+/* A chain with more buffers than this does not fit its iovecs anyway. */
 #define VMQ_BURST_DESCS		UIO_MAXIOV
 
 /* vmq_split_gather(): the section's budget is used up, call again. */
@@ -217,9 +217,9 @@ vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
 		return vmq_split_broken(s, -EFAULT, "avail index unreadable");
 
 	idx = vmq_u16(s, word);
-	s->avail_idx = idx;
 	if (unlikely((u16)(idx - s->last_avail_idx) > s->num))
 		return vmq_split_broken(s, -EINVAL, "avail index jumped");
+	s->avail_idx = idx;
 	if (idx == s->last_avail_idx)
 		return 0;
 
@@ -229,6 +229,23 @@ vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
 	 */
 	smp_rmb();
 	return 1;
+}
+
+/*
+ * An empty buffer adds nothing, so it takes no room either: but it may be an
+ * indirect table, or a readable buffer behind a writable one, which is wrong
+ * however short.  If there was a writable one, the last kept is writable or a
+ * table, or the chain is wrong already.
+ */
+static inline bool vmq_split_empty_counts(const struct vmq_split *s,
+					  const struct vmq_burst *b, u32 n)
+{
+	__virtio16 indirect = vmq_word(s, VRING_DESC_F_INDIRECT);
+	__virtio16 write = vmq_word(s, VRING_DESC_F_WRITE);
+
+	if (b->desc[n].flags & indirect)
+		return true;
+	return n > b->walk.first && (b->desc[n - 1].flags & (indirect | write));
 }
 
 /*
@@ -276,9 +293,7 @@ vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
 			break;
 		}
 
-		/* An empty buffer adds nothing, so it takes no room either. */
-		if (likely(desc->len) ||
-		    (desc->flags & vmq_word(s, VRING_DESC_F_INDIRECT)))
+		if (likely(desc->len) || vmq_split_empty_counts(s, b, n))
 			n++;
 
 		if (likely(!(desc->flags & vmq_word(s, VRING_DESC_F_NEXT)))) {
@@ -376,6 +391,7 @@ vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
 	if (b->nr) {
 		/* Whole chains are there: the cut or broken one comes next. */
 		b->walking = false;
+		s->why = NULL;
 		return VMQ_DONE;
 	}
 	if (ret == VMQ_AGAIN)
