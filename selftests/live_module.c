@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The modules: their parameters, unloading while in use and after, reloading.
+ * Timeout: 120 s
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include "inval.h"
+
+#define ACCESS	"/sys/module/vhost_mmu/parameters/metadata_access"
+
+FIXTURE(module)
+{
+	struct iv iv;
+};
+
+FIXTURE_SETUP(module)
+{
+	struct iv_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
+
+	memset(&self->iv, 0, sizeof(self->iv));
+	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
+	ASSERT_EQ(0, iv_start(&self->iv));
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	if (iv_is_ours())
+		iv_write_file(ACCESS, "kernel\n");
+	iv_close(&self->iv);
+}
+
+static int unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+static bool loaded(const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	return !stat(path, &st);
+}
+
+TEST_F_TIMEOUT(module, unload, 300)
+{
+	struct iv_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
+	struct iv *iv = &self->iv;
+	unsigned int i;
+
+	if (!iv_is_ours())
+		SKIP(return, "not our modules");
+	/* in use, with packets on their way */
+	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
+	EXPECT_EQ(-EAGAIN, unload("vhost_mmu"));
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
+	iv_close(iv);
+
+	for (i = 0; i < 3; i++) {
+		/* straight after the close: the last references just went */
+		EXPECT_EQ(0, unload("vhost_mmu_net"));
+		EXPECT_EQ(-1, access(vt_dev_path(), F_OK));
+		EXPECT_EQ(0, unload("vhost_mmu"));
+		EXPECT_FALSE(loaded("vhost_mmu"));
+		EXPECT_EQ(-1, access("/sys/kernel/debug/vhost_mmu", F_OK));
+		ASSERT_EQ(0, system("modprobe vhost_mmu_net"));
+		ASSERT_EQ(0, access(vt_dev_path(), F_OK));
+		ASSERT_EQ(0, iv_open(iv, &cfg));
+		ASSERT_EQ(0, iv_start(iv));
+		EXPECT_EQ(0, iv_hot(iv));
+		EXPECT_EQ(0, iv_stop(iv));
+		iv_close(iv);
+	}
+}
+
+static void expect_access(struct __test_metadata *_metadata, struct iv *iv,
+			  const char *access)
+{
+	char word[16] = "";
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, vt_stats_read_str(&iv->rig.dev, i, "access", word,
+					       sizeof(word)));
+		EXPECT_STREQ(access, word);
+	}
+}
+
+/* Takes effect when a ring starts, not before. */
+TEST_F_TIMEOUT(module, metadata_access, 300)
+{
+	struct iv *iv = &self->iv;
+	uint64_t kernel, user, config;
+
+	if (!iv_is_ours())
+		SKIP(return, "not our modules");
+	ASSERT_EQ(0, iv_write_file(ACCESS, "user\n"));
+	EXPECT_EQ(0, iv_hot(iv));
+	expect_access(_metadata, iv, "kernel");
+
+	EXPECT_EQ(0, iv_stop(iv));
+	ASSERT_EQ(0, iv_restart(iv));
+	expect_access(_metadata, iv, "user");
+	kernel = iv_sum(iv, "bursts_kernel");
+	user = iv_sum(iv, "bursts_user");
+	config = iv_sum(iv, "fallback_config");
+	ASSERT_EQ(0, iv_start(iv));
+	EXPECT_EQ(0, iv_flow(iv, 300));
+	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(kernel, iv_sum(iv, "bursts_kernel"));
+	EXPECT_GT(iv_sum(iv, "bursts_user"), user);
+	EXPECT_GT(iv_sum(iv, "fallback_config"), config);
+
+	ASSERT_EQ(0, iv_write_file(ACCESS, "kernel\n"));
+	ASSERT_EQ(0, iv_restart(iv));
+	expect_access(_metadata, iv, "kernel");
+	ASSERT_EQ(0, iv_start(iv));
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+TEST_F_TIMEOUT(module, bad_parameters, 300)
+{
+	struct iv *iv = &self->iv;
+	struct stat st;
+	char word[16] = "";
+	FILE *f;
+
+	if (!iv_is_ours())
+		SKIP(return, "not our modules");
+	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "both\n"));
+	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "kernelx\n"));
+	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "\n"));
+	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "1\n"));
+	f = fopen(ACCESS, "r");
+	ASSERT_NE(NULL, f);
+	EXPECT_EQ(1, fscanf(f, "%15s", word));
+	fclose(f);
+	EXPECT_STREQ("kernel", word);
+	EXPECT_EQ(509, iv_read_number("/sys/module/vhost_mmu/parameters/max_mem_regions"));
+	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions", &st));
+	EXPECT_EQ(0, st.st_mode & 0222);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+/* The counters are root's alone, and show no kernel address. */
+TEST_F_TIMEOUT(module, counters, 300)
+{
+	struct iv *iv = &self->iv;
+	char path[192], line[160];
+	unsigned int lines = 0;
+	struct stat st;
+	FILE *f;
+
+	if (!iv_is_ours())
+		SKIP(return, "not our modules");
+	EXPECT_EQ(0, iv_hot(iv));
+	snprintf(path, sizeof(path), "%s/vq1", iv->rig.dev.stats_dir);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(0, st.st_uid);
+	EXPECT_EQ(0, st.st_mode & 0077);
+	f = fopen(path, "r");
+	ASSERT_NE(NULL, f);
+	while (fgets(line, sizeof(line), f)) {
+		EXPECT_EQ(NULL, strstr(line, "ffff"));
+		lines++;
+	}
+	fclose(f);
+	EXPECT_GE(lines, 20);
+	EXPECT_GE(iv_count(iv, 1, "packets"), 100);
+	EXPECT_GE(iv_count(iv, 1, "bytes"), 100 * 60);
+	EXPECT_GT(iv_count(iv, 1, "kicks"), 0);
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+TEST_HARNESS_MAIN
