@@ -2,7 +2,8 @@
 """The rules of the protocol, each with a way to break it.
 
 A mutant replaces one piece of source, which must be there exactly once.  The
-test named must fail, or the kernel must complain, on the kernel named.
+test named (a program, and its arguments) must fail, or the kernel must
+complain, on the kernel named.
 """
 from collections import namedtuple
 
@@ -15,7 +16,7 @@ MUTANTS = [
            MAP,
            "	map->addr[i] = NULL;\n	map->nr_missing++;\n",
            "",
-           "6.12", "inval_*"),
+           "6.12", "inval_remap -t other_pages"),
     Mutant("no-client", "a map is linked before anything is installed",
            "vhost_mmu/virtqueue/rings.c",
            "	for (part = 0; rings && part < VMQ_PARTS; part++)\n"
@@ -25,17 +26,17 @@ MUTANTS = [
            "		vmmu_client_del(&rings->map[part].client);\n"
            "		rings->map[part].client.space = vq->space;\n"
            "	}\n",
-           "6.12", "inval_*"),
+           "6.12", "inval_remap -t other_pages"),
     Mutant("no-sequence", "an install is refused if the notifier ran meanwhile",
            MAP,
            "	if (map->inval_seq != seq || vmq_map_inval_open(map, i)) {",
            "	if (vmq_map_inval_open(map, i)) {",
-           "debug", "*race*"),
+           "debug", "inval_install"),
     Mutant("no-open-check", "an install is refused while an invalidation is open",
            "vhost_mmu/mmu/notifier.c",
            "	open = vmmu_inval_overlaps(&space->inval, range);",
            "	open = false;",
-           "debug", "*race*"),
+           "debug", "inval_install"),
     Mutant("uncounted-start", "every start is counted, as every end is",
            "vhost_mmu/mmu/notifier.c",
            "	vmmu_inval_begin(&space->inval, range);\n"
@@ -43,54 +44,54 @@ MUTANTS = [
            "	hit = vmmu_clients_hit(space, range);\n"
            "	if (hit)\n"
            "		vmmu_inval_begin(&space->inval, range);",
-           "6.12", "inval_*"),
+           "6.12", "smoke"),
     Mutant("read-used", "the used ring is looked up for writing",
            MAP,
            "	map->write = part == VMQ_USED;",
            "	map->write = false;",
-           "6.12", "inval_*"),
+           "6.12", "inval_fork"),
     Mutant("not-dirty", "pages written are marked dirty as they are given back",
            MAP,
            "	if (map->write)\n"
            "		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));\n",
            "",
-           "6.12", "inval_*"),
+           "6.12", "inval_reclaim -t free_then_pageout"),
     Mutant("kept-reference", "no reference to a page is kept",
            MAP,
            "	put_page(page);\n	return status;",
            "	return status;",
-           "6.12", "inval_migrate"),
+           "6.12", "inval_migrate -t ksm"),
     Mutant("no-offset", "a part begins inside its first page",
            MAP,
            "	map->offset = offset_in_page(addr);",
            "	map->offset = 0;",
-           "6.12", "data*"),
+           "6.12", "data -t flow"),
     Mutant("no-straddle", "a word may straddle two pages",
            "vhost_mmu/virtqueue/access.h",
            "	if (likely(len <= room)) {",
            "	if (len) {",
-           "6.12", "data*"),
+           "6.12", "data -t flow"),
     Mutant("stale-maps", "a new address means new maps",
            "vhost_mmu/virtqueue/virtqueue.c",
            "	if (vq->kernel_access)\n		vmq_rings_replace(vq);\n",
            "",
-           "6.12", "live_*"),
+           "6.12", "live_ring -t set_addr"),
     Mutant("file-backed", "file-backed pages are left to user access",
            "vhost_mmu/mmu/pfn.c",
            "	return VMMU_PAGE_FILE;",
            "	return VMMU_PAGE_OK;",
-           "6.12", "inval_*"),
+           "6.12", "inval_fallback"),
     Mutant("lost-wakeup", "a wake-up held back comes later",
            "vhost_mmu/net/coalesce.c",
            "	vmdev_poll_queue(co->poll);\n	return HRTIMER_NORESTART;",
-           "	return HRTIMER_NORESTART;",
-           "6.12", "backend"),
+           "	(void)co;\n	return HRTIMER_NORESTART;",
+           "6.12", "backend -t rx_bursts_end"),
     Mutant("busy-block", "memory that a frame lies in is not used again",
            "vhost_mmu/net/txbuf.c",
            "	if (page_ref_count(block->page) != block->bias)\n"
            "		return false;\n",
            "",
-           "6.12", "backend"),
+           "6.12", "backend -t held_frames"),
     Mutant("sleep-in-section", "nothing sleeps inside a reader section",
            "vhost_mmu/virtqueue/ops.c",
            "	int ret = vmq_split_add_used(s, a, ctx, heads, count);\n",
@@ -105,5 +106,5 @@ MUTANTS = [
            "	spin_lock(&space->inval_lock);\n"
            "	write_lock(&space->clients_lock);\n"
            "	interval_tree_insert(",
-           "debug", "inval_*"),
+           "debug", "smoke"),
 ]
