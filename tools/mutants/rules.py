@@ -75,7 +75,7 @@ MUTANTS = [
            "vhost_mmu/virtqueue/virtqueue.c",
            "	if (vq->kernel_access)\n		vmq_rings_replace(vq);\n",
            "",
-           "6.12", "live_ring -t set_addr"),
+           "6.12", "inval_remap -t set_addr_then_unmap"),
     Mutant("file-backed", "file-backed pages are left to user access",
            "vhost_mmu/mmu/pfn.c",
            "	return VMMU_PAGE_FILE;",

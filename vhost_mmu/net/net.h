@@ -9,7 +9,6 @@
 #ifndef VHOST_MMU_NET_H
 #define VHOST_MMU_NET_H
 
-#include <linux/virtio_byteorder.h>
 #include <net/xdp.h>
 
 #include "../compat/hrtimer.h"

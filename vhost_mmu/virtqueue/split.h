@@ -17,6 +17,7 @@
 #ifndef VHOST_MMU_SPLIT_H
 #define VHOST_MMU_SPLIT_H
 
+#include <asm/byteorder.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
