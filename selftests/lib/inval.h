@@ -127,6 +127,8 @@ enum {
 	IV_QUIESCE = 1,
 	/* it need not hit both rings */
 	IV_ONE_RING = 2,
+	/* the operation is a hint to the kernel: one round that hit will do */
+	IV_MAY_MISS = 4,
 };
 
 /*

@@ -496,7 +496,8 @@ int iv_invalidate(struct iv *iv, iv_op op, unsigned int rounds,
 		if (flags & IV_QUIESCE)
 			iv_resume(iv);
 	}
-	if (iv->counters && !iv->cfg.slow && hits <= rounds / 2) {
+	if (iv->counters && !iv->cfg.slow &&
+	    hits <= (flags & IV_MAY_MISS ? 0 : rounds / 2)) {
 		vt_msg("inval: only %u of %u rounds took pages back", hits,
 		       rounds);
 		return -ENOMSG;
