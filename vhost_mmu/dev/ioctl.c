@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-#ifdef VHOST_SET_FORK_FROM_OWNER
+#ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
 static long set_fork_from_owner(struct vmdev *dev, u8 __user *argp)
 {
 	u8 val;
@@ -40,7 +40,7 @@ static long unowned_ioctl(struct vmdev *dev, unsigned int cmd,
 	switch (cmd) {
 	case VHOST_SET_OWNER:
 		return vmdev_set_owner(dev);
-#ifdef VHOST_SET_FORK_FROM_OWNER
+#ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
 	case VHOST_SET_FORK_FROM_OWNER:
 		return set_fork_from_owner(dev, argp);
 	case VHOST_GET_FORK_FROM_OWNER:
