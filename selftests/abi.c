@@ -31,10 +31,12 @@
 struct vhost_worker_state {
 	unsigned int worker_id;
 };
+
 struct vhost_vring_worker {
 	unsigned int index;
 	unsigned int worker_id;
 };
+
 #define VHOST_NEW_WORKER _IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
 #define VHOST_FREE_WORKER _IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
 #define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
@@ -1180,7 +1182,8 @@ int main(void)
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (area == MAP_FAILED || vt_netns_enter() || twin_pair_open(&p))
 		ksft_exit_fail_msg("cannot set up\n");
-	ksft_set_plan(p.both ? 3 * ARRAY_SIZE(cases) : ARRAY_SIZE(cases) + 1);
+	i = ARRAY_SIZE(cases);
+	ksft_set_plan(p.both ? 3 * i : i + 1);
 	if (!p.both)
 		ksft_test_result_skip("comparing: %s\n", p.why);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {

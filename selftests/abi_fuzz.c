@@ -62,6 +62,7 @@ static const unsigned int indices[] = { 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 0xffffffff
 static const unsigned int nums[] = {
 	256, 256, 256, 1, 2, 1024, 32768, 0, 3, 65536, 0xffffffff,
 };
+
 /*
  * With avail index 0 in memory a base must be 0, or so that there is either
  * more or nothing to do than any ring could hold.

@@ -41,8 +41,8 @@ static int reserve_huge(unsigned long want)
 	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "HugePages_Total: %lu", &total);
-		sscanf(line, "HugePages_Free: %lu", &avail);
+		if (sscanf(line, "HugePages_Total: %lu", &total) != 1)
+			(void)!sscanf(line, "HugePages_Free: %lu", &avail);
 	}
 	fclose(f);
 	if (avail >= want)
@@ -73,7 +73,7 @@ static int open_backing_file(void)
 }
 
 /*
- * Fault pages in in random order and take pages for decoys in between: the
+ * Fault pages in, in random order and take pages for decoys in between: the
  * page allocator then has no chance to hand out neighbours.
  */
 static void populate_scattered(char *p, size_t len)

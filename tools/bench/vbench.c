@@ -3,8 +3,9 @@
  * vbench: a user-space virtio-net driver that gives a vhost-net node a fixed
  * amount of work and proves that the work was done.
  *
- * tap.c has the far side, a tap in a network namespace.  The driver never spins: with nothing to do it sleeps
- * 20 us, which on one virtual CPU is what lets the vhost worker run.
+ * tap.c has the far side, a tap in a network namespace.  The driver never
+ * spins: with nothing to do it sleeps 20 us, which on one virtual CPU is what
+ * lets the vhost worker run.
  *
  * Modes:
  *   tx-drop   the tap drops every packet in its native XDP program
