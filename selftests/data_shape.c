@@ -260,6 +260,36 @@ TEST_F_TIMEOUT(shape, rx_chains, 600)
 	free(flat);
 }
 
+/* Too short and too long to be frames: used, dropped, and no harm done. */
+TEST_F_TIMEOUT(shape, tx_odd_lengths, 600)
+{
+	static const unsigned int odd[] = {
+		0, 1, 13, 14, 15, 65521, 65535, 65536, 70000, 200000, 1000000,
+	};
+	unsigned int hdr = self->rig.dev.hdr_len, i;
+	char *p = self->rig.buf[VT_VQ_TX];
+	struct vt_sg sg = { .addr = vt_dev_gpa(&self->rig.dev, p) };
+
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
+		memset(p, 0, hdr + odd[i]);
+		sg.len = hdr + odd[i];
+		ASSERT_EQ(0, tx_sg(&self->rig, &sg, 1)) {
+			TH_LOG("%u bytes", odd[i]);
+		}
+		while (vt_packet_recv(self->rig.tap.sock,
+				      &(struct virtio_net_hdr){}, self->frame,
+				      VT_MAX_FRAME, 0) >= 0)
+			;
+		vt_frame_fill(p + hdr, 1000, STREAM, i);
+		sg.len = hdr + 1000;
+		ASSERT_EQ(0, tx_sg(&self->rig, &sg, 1));
+		ASSERT_EQ(0, host_expect(&self->rig, p + hdr, 1000, NULL)) {
+			TH_LOG("after %u bytes", odd[i]);
+		}
+	}
+	EXPECT_EQ(0, vt_event_read(self->rig.vq[VT_VQ_TX].err));
+}
+
 /* A frame of a TCP stream, as large as they get. */
 static size_t gso_frame(char *frame, size_t payload)
 {
