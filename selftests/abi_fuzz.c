@@ -29,7 +29,7 @@
 #define SEQ_LEN		28
 #define SEED		20240611
 #define SEQUENCES	2000
-#define SECONDS		40
+#define SECONDS		25
 #define WORKERS		8
 #define MAX_BAD		3
 
