@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * /dev/vhost-mmu: a second-stage MMU for the caller's own memory, and what it
+ * adds to the vhost interface.
+ */
+#ifndef _UAPI_LINUX_VHOST_MMU_H
+#define _UAPI_LINUX_VHOST_MMU_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General rules
+ *
+ * Opening /dev/vhost-mmu gives an MMU: memslots, which map guest physical
+ * addresses (GPA) to addresses of the opener (HVA), and tables behind them,
+ * which map guest pages to pages of memory.  The tables are filled by faults
+ * and emptied by the MMU notifier; no page is ever pinned.
+ *
+ * Every structure starts with its size, as the caller knows it.  A shorter one
+ * than the first version is refused; what the kernel does not know must be
+ * zero.  Reserved fields must be zero.  Fields described as output are written
+ * on success; length fields that count down are written in any case once the
+ * structure was accepted.
+ *
+ * DOC: Errors
+ *
+ * Common to all commands:
+ *
+ * ============ ==============================================================
+ * -ENOTTY      unknown command
+ * -EINVAL      the structure is too short; an unknown flag; an argument that
+ *              is out of range or not aligned
+ * -E2BIG       the structure is longer than the kernel's, and not zero there
+ * -EOPNOTSUPP  a reserved field is not zero
+ * -EFAULT      the structure, or a buffer it points to, cannot be accessed
+ * -EIO         the caller's address space is not the opener's
+ * -ENOMEM      out of memory
+ * -EINTR       a signal arrived first
+ * ============ ==============================================================
+ *
+ * Of a guest address:
+ *
+ * ============ ==============================================================
+ * -ENOENT      no memslot there
+ * -EAGAIN      its memslot is being deleted or moved
+ * -EROFS       a write into a read-only memslot
+ * -EFAULT      the memory behind it cannot be faulted in
+ * -EHWPOISON   the memory behind it is known to be broken
+ * -ENOSPC      the dirty ring is full: harvest and reset it, then go on
+ * -ENXIO       dirty rings are in use, and this is not the way through a reader
+ * ============ ==============================================================
+ */
+#define VMMU_IOCTL_TYPE 0xBC
+
+enum {
+	VMMU_CMD_GET_INFO = 0x00,
+	VMMU_CMD_SET_OPTIONS = 0x01,
+	VMMU_CMD_SET_MEMSLOT = 0x02,
+	VMMU_CMD_POPULATE = 0x03,
+	VMMU_CMD_TRANSLATE = 0x04,
+	VMMU_CMD_READ = 0x05,
+	VMMU_CMD_WRITE = 0x06,
+	VMMU_CMD_GET_DIRTY_LOG = 0x07,
+	VMMU_CMD_CLEAR_DIRTY_LOG = 0x08,
+	VMMU_CMD_CREATE_READER = 0x09,
+	VMMU_CMD_RESET_DIRTY_RINGS = 0x0a,
+	VMMU_CMD_AGE = 0x0b,
+	VMMU_CMD_GET_STATS_FD = 0x0c,
+};
+
+/**
+ * struct vmmu_get_info - ioctl(VMMU_GET_INFO)
+ * @size: sizeof(struct vmmu_get_info)
+ * @flags: must be 0
+ * @page_sizes: output: bit n is set if an entry can map 2^n bytes
+ * @max_slot_pages: output: largest memslot, in pages of 4 KiB
+ * @max_slots: output: slot numbers are below this
+ * @gpa_bits: output: guest physical addresses have so many bits
+ * @max_ring_entries: output: largest dirty ring
+ * @exclusive_lock: output: 1 if faults exclude each other (debug builds only)
+ *
+ * What this kernel offers.
+ */
+struct vmmu_get_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 page_sizes;
+	__aligned_u64 max_slot_pages;
+	__u32 max_slots;
+	__u32 gpa_bits;
+	__u32 max_ring_entries;
+	__u32 exclusive_lock;
+};
+#define VMMU_GET_INFO _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_INFO)
+
+/*
+ * VMMU_GET_DIRTY_LOG leaves the dirty pages writable; VMMU_CLEAR_DIRTY_LOG
+ * makes those pages clean that its caller has copied.
+ */
+#define VMMU_OPTION_MANUAL_PROTECT	(1ULL << 0)
+/*
+ * All pages of a memslot are dirty when its log is turned on, and its huge
+ * entries are split when they are first cleared.  Needs MANUAL_PROTECT.
+ */
+#define VMMU_OPTION_INITIALLY_SET	(1ULL << 1)
+/* Huge entries are split by the first write to them, not beforehand. */
+#define VMMU_OPTION_LAZY_SPLIT		(1ULL << 2)
+
+/**
+ * struct vmmu_set_options - ioctl(VMMU_SET_OPTIONS)
+ * @size: sizeof(struct vmmu_set_options)
+ * @flags: must be 0
+ * @options: VMMU_OPTION_*
+ * @ring_entries: 0 for dirty bitmaps; else a power of two, the size of the
+ *	dirty ring that each reader gets instead
+ * @__reserved: must be 0
+ *
+ * How dirty pages are reported.  -EBUSY once there is a memslot or a reader;
+ * -E2BIG if @ring_entries is too large.
+ */
+struct vmmu_set_options {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 options;
+	__u32 ring_entries;
+	__u32 __reserved;
+};
+#define VMMU_SET_OPTIONS _IO(VMMU_IOCTL_TYPE, VMMU_CMD_SET_OPTIONS)
+
+/* Record which pages of the memslot are written. */
+#define VMMU_MEM_LOG_DIRTY_PAGES	(1U << 0)
+/* Writes fail. */
+#define VMMU_MEM_READONLY		(1U << 1)
+
+/**
+ * struct vmmu_set_memslot - ioctl(VMMU_SET_MEMSLOT)
+ * @size: sizeof(struct vmmu_set_memslot)
+ * @slot: number of the memslot, below vmmu_get_info::max_slots
+ * @flags: VMMU_MEM_*
+ * @__reserved: must be 0
+ * @guest_phys_addr: first GPA, page aligned
+ * @memory_size: in bytes, page aligned; 0 deletes the memslot
+ * @userspace_addr: HVA of @guest_phys_addr, page aligned
+ *
+ * Create, delete, move (another @guest_phys_addr) or change
+ * VMMU_MEM_LOG_DIRTY_PAGES of a memslot, with the rules and errors of
+ * KVM_SET_USER_MEMORY_REGION: -EEXIST if the GPA range overlaps another
+ * memslot's, -EINVAL for a change of size, HVA or VMMU_MEM_READONLY of an
+ * existing one, and for the deletion of none.
+ */
+struct vmmu_set_memslot {
+	__u32 size;
+	__u32 slot;
+	__u32 flags;
+	__u32 __reserved;
+	__aligned_u64 guest_phys_addr;
+	__aligned_u64 memory_size;
+	__aligned_u64 userspace_addr;
+};
+#define VMMU_SET_MEMSLOT _IO(VMMU_IOCTL_TYPE, VMMU_CMD_SET_MEMSLOT)
+
+/* The pages are going to be written; counts as a write for the dirty log. */
+#define VMMU_POPULATE_WRITE	(1U << 0)
+
+/**
+ * struct vmmu_populate - ioctl(VMMU_POPULATE)
+ * @size: sizeof(struct vmmu_populate)
+ * @flags: VMMU_POPULATE_*
+ * @gpa: first address, page aligned; advances with progress
+ * @length: in bytes, page aligned, not 0; shrinks by what was done
+ *
+ * Fault pages in, as KVM_PRE_FAULT_MEMORY does: 0 is returned if at least one
+ * page was mapped, so a caller repeats until @length is 0 or an error tells
+ * why the page at @gpa cannot be mapped.
+ */
+struct vmmu_populate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+};
+#define VMMU_POPULATE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_POPULATE)
+
+/* Fault the page in first, for writing with VMMU_TRANSLATE_WRITE. */
+#define VMMU_TRANSLATE_FAULT	(1U << 0)
+#define VMMU_TRANSLATE_WRITE	(1U << 1)
+
+#define VMMU_PERM_READ		(1U << 0)
+#define VMMU_PERM_WRITE		(1U << 1)
+
+/* Reached through a kernel address; else by user access. */
+#define VMMU_STATE_DIRECT	(1U << 0)
+/* Used since it was last aged. */
+#define VMMU_STATE_YOUNG	(1U << 1)
+/* Written since it was mapped. */
+#define VMMU_STATE_DIRTY	(1U << 2)
+
+/**
+ * struct vmmu_translate - ioctl(VMMU_TRANSLATE)
+ * @size: sizeof(struct vmmu_translate)
+ * @flags: VMMU_TRANSLATE_*
+ * @gpa: the address
+ * @hva: output: the address that the memslot gives for it
+ * @slot: output: the memslot
+ * @perms: output: VMMU_PERM_* of the entry, 0 if the page is not mapped
+ * @page_shift: output: 12, 21 or 30 by the size of the entry, 0 if there is
+ *	none
+ * @state: output: VMMU_STATE_* of the entry
+ *
+ * How an address is mapped now.  Physical addresses are not shown.
+ */
+struct vmmu_translate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 hva;
+	__u32 slot;
+	__u32 perms;
+	__u32 page_shift;
+	__u32 state;
+};
+#define VMMU_TRANSLATE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_TRANSLATE)
+
+/**
+ * struct vmmu_access - ioctl(VMMU_READ), ioctl(VMMU_WRITE)
+ * @size: sizeof(struct vmmu_access)
+ * @flags: must be 0
+ * @gpa: first guest address; advances with progress
+ * @length: bytes; counts down
+ * @data: address of the caller's buffer; advances with progress
+ *
+ * Copy between the caller's buffer and guest memory through the tables, with
+ * faults as they are needed.  Memory that the tables cannot map is reached by
+ * user access.  0 means that all was copied; after an error the fields tell
+ * how far it went.
+ */
+struct vmmu_access {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 data;
+};
+#define VMMU_READ _IO(VMMU_IOCTL_TYPE, VMMU_CMD_READ)
+#define VMMU_WRITE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_WRITE)
+
+/**
+ * struct vmmu_dirty_log - ioctl(VMMU_GET_DIRTY_LOG), ioctl(VMMU_CLEAR_DIRTY_LOG)
+ * @size: sizeof(struct vmmu_dirty_log)
+ * @slot: the memslot
+ * @first_page: CLEAR: first page, a multiple of 64; GET: must be 0
+ * @num_pages: CLEAR: a multiple of 64 unless it reaches the end of the memslot;
+ *	GET: must be 0
+ * @bitmap: address of the bitmap, one bit a page, in words of 64 bits; a whole
+ *	memslot for GET, from @first_page on for CLEAR
+ *
+ * GET copies the bitmap of written pages out and, without
+ * VMMU_OPTION_MANUAL_PROTECT, makes them clean; CLEAR makes the pages clean
+ * whose bits are set in @bitmap.  -ENOENT: no such memslot, or it has no log.
+ * -ENXIO: dirty rings are in use.
+ */
+struct vmmu_dirty_log {
+	__u32 size;
+	__u32 slot;
+	__aligned_u64 first_page;
+	__aligned_u64 num_pages;
+	__aligned_u64 bitmap;
+};
+#define VMMU_GET_DIRTY_LOG _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_DIRTY_LOG)
+#define VMMU_CLEAR_DIRTY_LOG _IO(VMMU_IOCTL_TYPE, VMMU_CMD_CLEAR_DIRTY_LOG)
+
+/**
+ * struct vmmu_create_reader - ioctl(VMMU_CREATE_READER)
+ * @size: sizeof(struct vmmu_create_reader)
+ * @flags: must be 0
+ * @out_fd: output: file descriptor of the reader
+ * @__reserved: must be 0
+ *
+ * A reader is to the MMU what a vCPU is to KVM.  Its file takes VMMU_POPULATE,
+ * VMMU_TRANSLATE, VMMU_READ and VMMU_WRITE; mmap() of it at offset 0 gives its
+ * dirty ring, if rings were asked for: vmmu_set_options::ring_entries times
+ * struct vmmu_dirty_gfn.
+ */
+struct vmmu_create_reader {
+	__u32 size;
+	__u32 flags;
+	__s32 out_fd;
+	__u32 __reserved;
+};
+#define VMMU_CREATE_READER _IO(VMMU_IOCTL_TYPE, VMMU_CMD_CREATE_READER)
+
+/* Written by the kernel last, when the entry is complete. */
+#define VMMU_DIRTY_GFN_F_DIRTY	(1U << 0)
+/* Set by user space, with release semantics, when it has taken the entry. */
+#define VMMU_DIRTY_GFN_F_RESET	(1U << 1)
+
+/**
+ * struct vmmu_dirty_gfn - entry of a dirty ring
+ * @flags: 0 empty, VMMU_DIRTY_GFN_F_DIRTY full, VMMU_DIRTY_GFN_F_RESET taken
+ * @slot: memslot
+ * @offset: page within the memslot
+ */
+struct vmmu_dirty_gfn {
+	__u32 flags;
+	__u32 slot;
+	__aligned_u64 offset;
+};
+
+/**
+ * struct vmmu_reset_dirty_rings - ioctl(VMMU_RESET_DIRTY_RINGS)
+ * @size: sizeof(struct vmmu_reset_dirty_rings)
+ * @flags: must be 0
+ * @count: output: entries that were reset, of all readers
+ * @__reserved: must be 0
+ *
+ * Make the pages of all entries clean that user space has taken, and the
+ * entries empty.  -ENXIO without dirty rings.
+ */
+struct vmmu_reset_dirty_rings {
+	__u32 size;
+	__u32 flags;
+	__u32 count;
+	__u32 __reserved;
+};
+#define VMMU_RESET_DIRTY_RINGS _IO(VMMU_IOCTL_TYPE, VMMU_CMD_RESET_DIRTY_RINGS)
+
+/* Forget that the pages were used. */
+#define VMMU_AGE_CLEAR	(1U << 0)
+
+/**
+ * struct vmmu_age - ioctl(VMMU_AGE)
+ * @size: sizeof(struct vmmu_age)
+ * @flags: VMMU_AGE_*
+ * @gpa: first address, page aligned
+ * @length: in bytes, page aligned, not 0
+ * @bitmap: address of a bitmap with a bit a page, in words of 64 bits, for the
+ *	pages that were used; or 0
+ * @young: output: pages of 4 KiB in the range that were used; a huge entry
+ *	counts with all of its pages in the range
+ *
+ * Which pages were used through the tables since they were last aged.  Parts of
+ * the range without a memslot count as unused.
+ */
+struct vmmu_age {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 bitmap;
+	__aligned_u64 young;
+};
+#define VMMU_AGE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_AGE)
+
+/**
+ * struct vmmu_get_stats_fd - ioctl(VMMU_GET_STATS_FD)
+ * @size: sizeof(struct vmmu_get_stats_fd)
+ * @flags: must be 0
+ * @out_fd: output: a file in the layout of KVM's binary statistics
+ * @__reserved: must be 0
+ *
+ * See struct kvm_stats_header and struct kvm_stats_desc in <linux/kvm.h>.
+ */
+struct vmmu_get_stats_fd {
+	__u32 size;
+	__u32 flags;
+	__s32 out_fd;
+	__u32 __reserved;
+};
+#define VMMU_GET_STATS_FD _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_STATS_FD)
+
+/**
+ * struct vhost_mmu_attach - ioctl(VHOST_MMU_ATTACH) on a vhost device
+ * @size: sizeof(struct vhost_mmu_attach)
+ * @fd: an MMU of the device's owner, or -1 to give it up
+ *
+ * Make the device use the memslots and tables of an MMU.  VHOST_SET_MEM_TABLE
+ * is refused with -EBUSY meanwhile; after fd -1 the device has the memory table
+ * that was set before, or none.  -EPERM: the caller does not own the device;
+ * -EBADF: not a file; -EINVAL: not an MMU; -EIO: another process's MMU; -EBUSY:
+ * a queue of the device is running.
+ */
+struct vhost_mmu_attach {
+	__u32 size;
+	__s32 fd;
+};
+/* 0xAF is VHOST_VIRTIO of <linux/vhost.h>. */
+#define VHOST_MMU_ATTACH _IOW(0xAF, 0xE0, struct vhost_mmu_attach)
+
+#endif /* _UAPI_LINUX_VHOST_MMU_H */
