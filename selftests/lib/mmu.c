@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Commands of /dev/vhost-mmu, its statistics, memory for it. */
+#include "mmu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int mt_open(void)
+{
+	int fd = open(MT_DEV, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool mt_available(void)
+{
+	return !access(MT_DEV, R_OK | W_OK);
+}
+
+int mt_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int r = ioctl(fd, cmd, arg);
+
+	return r < 0 ? -errno : r;
+}
+
+int mt_info(int fd, struct vmmu_get_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	return mt_ioctl(fd, VMMU_GET_INFO, info);
+}
+
+int mt_options(int fd, uint64_t options, uint32_t ring_entries)
+{
+	struct vmmu_set_options o = {
+		.size = sizeof(o),
+		.options = options,
+		.ring_entries = ring_entries,
+	};
+
+	return mt_ioctl(fd, VMMU_SET_OPTIONS, &o);
+}
+
+int mt_slot(int fd, uint32_t slot, uint32_t flags, uint64_t gpa,
+	    const void *hva, uint64_t size)
+{
+	struct vmmu_set_memslot s = {
+		.size = sizeof(s),
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	return mt_ioctl(fd, VMMU_SET_MEMSLOT, &s);
+}
+
+int mt_slot_delete(int fd, uint32_t slot)
+{
+	return mt_slot(fd, slot, 0, 0, NULL, 0);
+}
+
+int mt_populate(int fd, uint32_t flags, uint64_t *gpa, uint64_t *len)
+{
+	struct vmmu_populate p = {
+		.size = sizeof(p),
+		.flags = flags,
+		.gpa = *gpa,
+		.length = *len,
+	};
+	int r = mt_ioctl(fd, VMMU_POPULATE, &p);
+
+	*gpa = p.gpa;
+	*len = p.length;
+	return r;
+}
+
+int mt_populate_all(int fd, uint32_t flags, uint64_t gpa, uint64_t len)
+{
+	int r = 0;
+
+	while (len && (!r || r == -EAGAIN))
+		r = mt_populate(fd, flags, &gpa, &len);
+	return r;
+}
+
+int mt_translate(int fd, uint32_t flags, uint64_t gpa,
+		 struct vmmu_translate *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	out->flags = flags;
+	out->gpa = gpa;
+	return mt_ioctl(fd, VMMU_TRANSLATE, out);
+}
+
+static int copy(int fd, unsigned long cmd, uint64_t gpa, const void *buf,
+		size_t len)
+{
+	struct vmmu_access a = {
+		.size = sizeof(a),
+		.gpa = gpa,
+		.length = len,
+		.data = (uintptr_t)buf,
+	};
+
+	return mt_ioctl(fd, cmd, &a);
+}
+
+int mt_read(int fd, uint64_t gpa, void *buf, size_t len)
+{
+	return copy(fd, VMMU_READ, gpa, buf, len);
+}
+
+int mt_write(int fd, uint64_t gpa, const void *buf, size_t len)
+{
+	return copy(fd, VMMU_WRITE, gpa, buf, len);
+}
+
+int mt_read64(int fd, uint64_t gpa, uint64_t *val)
+{
+	return mt_read(fd, gpa, val, sizeof(*val));
+}
+
+int mt_write64(int fd, uint64_t gpa, uint64_t val)
+{
+	return mt_write(fd, gpa, &val, sizeof(val));
+}
+
+int mt_get_dirty(int fd, uint32_t slot, void *bitmap)
+{
+	struct vmmu_dirty_log d = {
+		.size = sizeof(d),
+		.slot = slot,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	return mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &d);
+}
+
+int mt_clear_dirty(int fd, uint32_t slot, uint64_t first, uint64_t num,
+		   const void *bitmap)
+{
+	struct vmmu_dirty_log d = {
+		.size = sizeof(d),
+		.slot = slot,
+		.first_page = first,
+		.num_pages = num,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	return mt_ioctl(fd, VMMU_CLEAR_DIRTY_LOG, &d);
+}
+
+int mt_reader(int fd)
+{
+	struct vmmu_create_reader c = { .size = sizeof(c), .out_fd = -1 };
+	int r = mt_ioctl(fd, VMMU_CREATE_READER, &c);
+
+	return r ? r : c.out_fd;
+}
+
+struct vmmu_dirty_gfn *mt_ring_map(int reader, uint32_t entries)
+{
+	void *p = mmap(NULL, entries * sizeof(struct vmmu_dirty_gfn),
+		       PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int mt_reset_rings(int fd, uint32_t *count)
+{
+	struct vmmu_reset_dirty_rings d = { .size = sizeof(d) };
+	int r = mt_ioctl(fd, VMMU_RESET_DIRTY_RINGS, &d);
+
+	if (count)
+		*count = d.count;
+	return r;
+}
+
+int mt_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
+	   uint64_t *young)
+{
+	struct vmmu_age a = {
+		.size = sizeof(a),
+		.flags = flags,
+		.gpa = gpa,
+		.length = len,
+		.bitmap = (uintptr_t)bitmap,
+	};
+	int r = mt_ioctl(fd, VMMU_AGE, &a);
+
+	if (young)
+		*young = a.young;
+	return r;
+}
+
+int mt_stats_open(int fd)
+{
+	struct vmmu_get_stats_fd s = { .size = sizeof(s), .out_fd = -1 };
+	int r = mt_ioctl(fd, VMMU_GET_STATS_FD, &s);
+
+	return r ? r : s.out_fd;
+}
+
+int mt_stats_parse(int stats_fd, struct mt_stats *stats)
+{
+	struct kvm_stats_header *h = &stats->header;
+	char raw[sizeof(struct kvm_stats_desc) + MT_STAT_NAME];
+	struct kvm_stats_desc *d = (void *)raw;
+	size_t len;
+	unsigned int i;
+
+	memset(stats, 0, sizeof(*stats));
+	if (pread(stats_fd, h, sizeof(*h), 0) != sizeof(*h))
+		return -EIO;
+	if (h->name_size > MT_STAT_NAME || h->num_desc > MT_STATS_MAX)
+		return -E2BIG;
+	len = sizeof(*d) + h->name_size;
+	for (i = 0; i < h->num_desc; i++) {
+		struct mt_stat_desc *out = &stats->desc[i];
+
+		if (pread(stats_fd, raw, len, h->desc_offset + i * len) !=
+		    (ssize_t)len)
+			return -EIO;
+		snprintf(out->name, sizeof(out->name), "%.*s",
+			 (int)h->name_size, d->name);
+		out->flags = d->flags;
+		out->offset = h->data_offset + d->offset;
+	}
+	stats->num = h->num_desc;
+	return 0;
+}
+
+uint64_t mt_stat(int stats_fd, const char *name)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct mt_stats stats;
+	uint64_t val = -1ULL;
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	if (!stats.num)
+		mt_stats_parse(stats_fd, &stats);
+	pthread_mutex_unlock(&lock);
+	for (i = 0; i < stats.num; i++) {
+		if (strcmp(name, stats.desc[i].name))
+			continue;
+		if (pread(stats_fd, &val, sizeof(val), stats.desc[i].offset) !=
+		    sizeof(val))
+			val = -1ULL;
+		return val;
+	}
+	vt_msg("mmu: there is no statistic %s", name);
+	return -1ULL;
+}
+
+uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
+		      int timeout_ms)
+{
+	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	uint64_t val;
+
+	for (;;) {
+		val = mt_stat(stats_fd, name);
+		if (val >= min || vt_now_ns() > end)
+			return val;
+		usleep(1000);
+	}
+}
+
+bool mt_debug_param(const char *name, const char *value)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), MT_PARAMS "%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = write(fd, value, strlen(value));
+	if (n < 0)
+		vt_msg("mmu: cannot write %s to %s: %m", value, path);
+	close(fd);
+	return n > 0;
+}
+
+static bool slow;
+
+static void find_slow(void)
+{
+	char line[256];
+	FILE *f;
+
+	slow = !access("/proc/lockdep", F_OK);
+	if (slow)
+		return;
+	f = fopen("/proc/kallsyms", "r");
+	while (f && !slow && fgets(line, sizeof(line), f))
+		slow = strstr(line, " kasan_report\n");
+	if (f)
+		fclose(f);
+}
+
+bool mt_slow(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, find_slow);
+	return slow;
+}
+
+unsigned int mt_scale(unsigned int fast)
+{
+	if (!mt_slow())
+		return fast;
+	return fast < 8 ? 1 : fast / 8;
+}
+
+bool mt_is_thp(const void *p, size_t len)
+{
+	uintptr_t from = (uintptr_t)p, to = from + len, a = 0, b = 0;
+	unsigned long kb, huge = 0;
+	char line[512];
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	if (!f)
+		return false;
+	/*
+	 * Sum up what is mapped by huge entries in the mappings that hold the
+	 * range; they may be larger, which errs towards true only if something
+	 * else in them is huge.
+	 */
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long x, y;
+
+		if (sscanf(line, "%lx-%lx ", &x, &y) == 2) {
+			a = x;
+			b = y;
+		} else if (a < to && b > from &&
+			   (sscanf(line, "AnonHugePages: %lu kB", &kb) == 1 ||
+			    sscanf(line, "ShmemPmdMapped: %lu kB", &kb) == 1)) {
+			huge += kb << 10;
+		}
+	}
+	fclose(f);
+	return huge >= len;
+}
+
+int mt_mem(struct vt_mem *m, enum vt_backing backing, size_t len)
+{
+	unsigned int tries;
+	int r;
+
+	if (backing == VT_THP) {
+		int fd = open("/sys/kernel/mm/transparent_hugepage/enabled",
+			      O_WRONLY | O_CLOEXEC);
+
+		/* by madvise() alone, so that other memory stays small */
+		if (fd >= 0) {
+			(void)!write(fd, "madvise", 7);
+			close(fd);
+		}
+	}
+	for (tries = 0; tries < 4; tries++) {
+		r = vt_mem_alloc(m, backing, len, MT_HUGE, 0);
+		if (r || backing != VT_THP || mt_is_thp(m->base, len))
+			return r;
+		vt_mem_free(m);
+	}
+	return -EAGAIN;
+}
+
+int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	char *p;
+
+	memset(m, 0, sizeof(*m));
+	m->backing = backing;
+	m->fd = -1;
+	m->map_len = len + MT_HUGE;
+	if (backing == VT_MEMFD) {
+		m->fd = memfd_create("mmu-test", MFD_CLOEXEC);
+		if (m->fd < 0 || ftruncate(m->fd, m->map_len))
+			return -errno;
+		flags = MAP_SHARED | MAP_NORESERVE;
+	}
+	p = mmap(NULL, m->map_len, PROT_READ | PROT_WRITE, flags, m->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	madvise(p, m->map_len, MADV_NOHUGEPAGE);
+	m->map = p;
+	m->base = (void *)(((uintptr_t)p + MT_HUGE - 1) & ~(MT_HUGE - 1));
+	m->fd_off = (char *)m->base - p;
+	m->len = len;
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * /dev/vhost-mmu for the tests: one thin function for each command, statistics
+ * by name, memory of a chosen backing.
+ *
+ * Functions return 0 (or what they are asked for) or a negative errno, and
+ * print nothing: an error is often what a test wants. Where an fd is taken, a
+ * reader's will do if the command works on readers. Everything may be called
+ * from several threads.
+ */
+#ifndef VHOST_TEST_MMU_H
+#define VHOST_TEST_MMU_H
+
+#include <linux/kvm.h>
+#include <linux/vhost_mmu.h>
+#include "vhost_test.h"
+
+#define MT_DEV			"/dev/vhost-mmu"
+#define MT_PAGE			4096UL
+#define MT_HUGE			(2UL << 20)
+/* The module's parameters. */
+#define MT_PARAMS		"/sys/module/vhost_mmu/parameters/"
+
+/* An MMU. */
+int mt_open(void);
+/* Is there a device at all? Else a test is to be skipped: MT_NO_DEV says why. */
+bool mt_available(void);
+#define MT_NO_DEV		"there is no " MT_DEV
+
+/* The return value of an ioctl as 0 (or more) or -errno. */
+int mt_ioctl(int fd, unsigned long cmd, void *arg);
+
+int mt_info(int fd, struct vmmu_get_info *info);
+/* @ring_entries 0: bitmaps. */
+int mt_options(int fd, uint64_t options, uint32_t ring_entries);
+/* @size 0 deletes. */
+int mt_slot(int fd, uint32_t slot, uint32_t flags, uint64_t gpa,
+	    const void *hva, uint64_t size);
+int mt_slot_delete(int fd, uint32_t slot);
+
+/* One ioctl; what is left is passed back. */
+int mt_populate(int fd, uint32_t flags, uint64_t *gpa, uint64_t *len);
+/* Until nothing is left, or an error other than EAGAIN. */
+int mt_populate_all(int fd, uint32_t flags, uint64_t gpa, uint64_t len);
+int mt_translate(int fd, uint32_t flags, uint64_t gpa,
+		 struct vmmu_translate *out);
+
+int mt_read(int fd, uint64_t gpa, void *buf, size_t len);
+int mt_write(int fd, uint64_t gpa, const void *buf, size_t len);
+int mt_read64(int fd, uint64_t gpa, uint64_t *val);
+int mt_write64(int fd, uint64_t gpa, uint64_t val);
+
+int mt_get_dirty(int fd, uint32_t slot, void *bitmap);
+int mt_clear_dirty(int fd, uint32_t slot, uint64_t first, uint64_t num,
+		   const void *bitmap);
+/* The fd of a new reader. */
+int mt_reader(int fd);
+/* The dirty ring of a reader; NULL if it cannot be mapped. */
+struct vmmu_dirty_gfn *mt_ring_map(int reader, uint32_t entries);
+/* @count may be NULL. */
+int mt_reset_rings(int fd, uint32_t *count);
+/* @bitmap and @young may be NULL. */
+int mt_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
+	   uint64_t *young);
+
+/* Bit @n of a bitmap in words of 64 bits. */
+static inline bool mt_test_bit(const uint64_t *bitmap, uint64_t n)
+{
+	return bitmap[n / 64] >> n % 64 & 1;
+}
+
+static inline void mt_set_bit(uint64_t *bitmap, uint64_t n)
+{
+	bitmap[n / 64] |= 1ULL << n % 64;
+}
+
+/* ---------------------------------------------------------- statistics */
+
+#define MT_STATS_MAX		64
+#define MT_STAT_NAME		64
+
+struct mt_stat_desc {
+	char name[MT_STAT_NAME];
+	uint32_t flags;
+	/* in the file, the start of the data included */
+	uint64_t offset;
+};
+
+/* What the file says of itself. */
+struct mt_stats {
+	struct kvm_stats_header header;
+	unsigned int num;
+	struct mt_stat_desc desc[MT_STATS_MAX];
+};
+
+/* The statistics of MMU @fd, as a file. */
+int mt_stats_open(int fd);
+/* Read the layout. */
+int mt_stats_parse(int stats_fd, struct mt_stats *stats);
+/*
+ * One value; ~0 if there is none of that name. The layout is read from the
+ * first file and used for all.
+ */
+uint64_t mt_stat(int stats_fd, const char *name);
+/* Wait until a value is at least @min; what it was last. */
+uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
+		      int timeout_ms);
+
+/* ---------------------------------------------------------- the module */
+
+/* Set a parameter of vhost_mmu; false if this build has no such parameter. */
+bool mt_debug_param(const char *name, const char *value);
+#define MT_NO_PARAM		"needs a debug build of vhost_mmu: no "
+/* Is this a debug kernel (KASAN or lockdep), on which tests do less? */
+bool mt_slow(void);
+/* @fast, or on a slow kernel an eighth of it, at least 1. */
+unsigned int mt_scale(unsigned int fast);
+
+/* -------------------------------------------------------------- memory */
+
+/*
+ * @len bytes of @backing at a multiple of 2 MiB, zero and faulted in. For
+ * VT_THP the pages really are huge when this returns, else -EAGAIN.
+ */
+int mt_mem(struct vt_mem *m, enum vt_backing backing, size_t len);
+/* As mt_mem(), but untouched: nothing is faulted in. VT_ANON and VT_MEMFD. */
+int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len);
+/* Is every page of a range in a transparent huge page that is mapped whole? */
+bool mt_is_thp(const void *p, size_t len);
+
+#endif
