@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * /dev/vhost-mmu: the files that user space has of an MMU, and their commands.
+ */
+#ifndef VHOST_MMU_MMUFD_H
+#define VHOST_MMU_MMUFD_H
+
+#include <linux/types.h>
+
+#include "../mmu/table.h"
+
+struct dentry;
+struct file;
+
+#define VMMU_MMUFD_NAME_MAX 32
+
+/**
+ * struct vmmu_mmufd - an open /dev/vhost-mmu
+ * @table: the MMU
+ * @debugfs: its directory, an error pointer if there is none
+ * @name: <tgid of the opener>-<number since the module was loaded>
+ */
+struct vmmu_mmufd {
+	struct vmmu_table *table;
+	struct dentry *debugfs;
+	char name[VMMU_MMUFD_NAME_MAX];
+};
+
+/**
+ * union vmmu_args - the argument of any command
+ * @size: what all of them start with
+ * @get_info: VMMU_GET_INFO
+ * @set_options: VMMU_SET_OPTIONS
+ * @set_memslot: VMMU_SET_MEMSLOT
+ * @populate: VMMU_POPULATE
+ * @translate: VMMU_TRANSLATE
+ * @access: VMMU_READ, VMMU_WRITE
+ * @dirty_log: VMMU_GET_DIRTY_LOG, VMMU_CLEAR_DIRTY_LOG
+ * @create_reader: VMMU_CREATE_READER
+ * @reset_dirty_rings: VMMU_RESET_DIRTY_RINGS
+ * @age: VMMU_AGE
+ * @get_stats_fd: VMMU_GET_STATS_FD
+ */
+union vmmu_args {
+	u32 size;
+	struct vmmu_get_info get_info;
+	struct vmmu_set_options set_options;
+	struct vmmu_set_memslot set_memslot;
+	struct vmmu_populate populate;
+	struct vmmu_translate translate;
+	struct vmmu_access access;
+	struct vmmu_dirty_log dirty_log;
+	struct vmmu_create_reader create_reader;
+	struct vmmu_reset_dirty_rings reset_dirty_rings;
+	struct vmmu_age age;
+	struct vmmu_get_stats_fd get_stats_fd;
+};
+
+/**
+ * struct vmmu_cmd - a command being run
+ * @mmu: the file it came through, NULL if that is a reader
+ * @table: the MMU
+ * @ring: where written pages are reported, may be NULL
+ * @args: copy of the argument, copied back afterwards
+ * @new_file: set by a command that makes a file; user space gets it once
+ *	@args were copied back
+ * @new_fd: reserved for @new_file
+ */
+struct vmmu_cmd {
+	struct vmmu_mmufd *mmu;
+	struct vmmu_table *table;
+	struct vmmu_ring *ring;
+	union vmmu_args args;
+	struct file *new_file;
+	int new_fd;
+};
+
+/* chardev.c */
+int vmmu_mmufd_init(void);
+void vmmu_mmufd_exit(void);
+struct vmmu_table *vmmu_mmufd_get_table(struct file *file);
+
+/* ioctl.c */
+long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp);
+int vmmu_cmd_new_file(struct vmmu_cmd *cmd, struct file *file);
+bool vmmu_cmd_range_ok(u64 gpa, u64 length);
+
+/* guest.c */
+long vmmu_cmd_populate(struct vmmu_cmd *cmd);
+long vmmu_cmd_translate(struct vmmu_cmd *cmd);
+long vmmu_cmd_read(struct vmmu_cmd *cmd);
+long vmmu_cmd_write(struct vmmu_cmd *cmd);
+
+/* reader.c */
+long vmmu_cmd_create_reader(struct vmmu_cmd *cmd);
+
+/* stats.c */
+long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd);
+void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmu);
+void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmu);
+
+#endif /* VHOST_MMU_MMUFD_H */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Readers: to an MMU what vCPUs are to KVM.  A reader file is another way to
+ * the commands that use guest memory, with a dirty ring of its own.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+
+#include "mmufd.h"
+
+/**
+ * struct reader - a reader file
+ * @table: the MMU
+ * @ring: its dirty ring, NULL if the MMU has no rings
+ * @mutex: held over each command, so @ring has one producer
+ */
+struct reader {
+	struct vmmu_table *table;
+	struct vmmu_ring *ring;
+	/* one command at a time, like a vCPU */
+	struct mutex mutex;
+};
+
+static long reader_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	struct reader *reader = file->private_data;
+	struct vmmu_cmd cmd = { .table = reader->table, .ring = reader->ring };
+	long ret;
+
+	if (mutex_lock_killable(&reader->mutex))
+		return -EINTR;
+	ret = vmmu_cmd_ioctl(&cmd, nr, (void __user *)arg);
+	mutex_unlock(&reader->mutex);
+	return ret;
+}
+
+static int reader_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct reader *reader = file->private_data;
+
+	return reader->ring ? vmmu_ring_mmap(reader->ring, vma) : -ENXIO;
+}
+
+static void reader_free(struct reader *reader)
+{
+	if (reader->ring)
+		vmmu_ring_destroy(reader->ring);
+	atomic64_dec(&reader->table->stats.readers);
+	vmmu_table_put(reader->table);
+	kfree(reader);
+}
+
+static int reader_release(struct inode *inode, struct file *file)
+{
+	reader_free(file->private_data);
+	return 0;
+}
+
+static const struct file_operations reader_fops = {
+	.owner = THIS_MODULE,
+	.release = reader_release,
+	.unlocked_ioctl = reader_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = reader_mmap,
+	.llseek = noop_llseek,
+};
+
+static struct reader *reader_alloc(struct vmmu_table *table)
+{
+	struct reader *reader;
+	struct vmmu_ring *ring;
+
+	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
+	if (!reader)
+		return ERR_PTR(-ENOMEM);
+
+	/* Once it is counted, vmmu_set_options() leaves the rings alone. */
+	mutex_lock(&table->slots_lock);
+	atomic64_inc(&table->stats.readers);
+	mutex_unlock(&table->slots_lock);
+
+	mutex_init(&reader->mutex);
+	reader->table = vmmu_table_get(table);
+	if (!table->ring_entries)
+		return reader;
+
+	ring = vmmu_ring_create(table);
+	if (IS_ERR(ring)) {
+		reader_free(reader);
+		return ERR_CAST(ring);
+	}
+	reader->ring = ring;
+	return reader;
+}
+
+/**
+ * vmmu_cmd_create_reader() - VMMU_CREATE_READER
+ * @cmd: the command
+ *
+ * Return: 0 or a negative error.
+ */
+long vmmu_cmd_create_reader(struct vmmu_cmd *cmd)
+{
+	struct reader *reader;
+	struct file *file;
+	int fd;
+
+	reader = reader_alloc(cmd->table);
+	if (IS_ERR(reader))
+		return PTR_ERR(reader);
+
+	file = anon_inode_getfile("[vhost-mmu-reader]", &reader_fops, reader,
+				  O_RDWR);
+	if (IS_ERR(file))
+		reader_free(reader);
+	fd = vmmu_cmd_new_file(cmd, file);
+	if (fd < 0)
+		return fd;
+	cmd->args.create_reader.out_fd = fd;
+	return 0;
+}
