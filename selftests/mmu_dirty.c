@@ -1,0 +1,985 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The dirty log of /dev/vhost-mmu: no write is lost, none is invented.
+ * Timeout: 60 s
+ *
+ * The oracle is that of KVM's dirty_log_test: a page holds the number of the
+ * round in which it was last written. Threads write through the MMU while the
+ * log is taken; then they rest and all pages are looked at:
+ *
+ *	- reported: it was written in this round or the last one
+ *	- not reported: it was not written after this round began, or just so
+ *	  late that the next log will tell; then the next log must
+ *
+ * KVM excepts the page that was being written when a dirty ring ran full. Here
+ * such a write fails with nothing written, and the writer starts over with the
+ * number of the round then: there is nothing to except.
+ */
+#include <kselftest_harness.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "mmu_load.h"
+
+#define GPA		0x40000000ULL
+#define SLOT		3
+#define WRITERS		2
+/* of each writer's ring */
+#define ENTRIES		512
+/* a write fails while fewer than these are free */
+#define RESERVED	8
+
+#define LOG		VMMU_MEM_LOG_DIRTY_PAGES
+#define MANUAL		VMMU_OPTION_MANUAL_PROTECT
+#define INITIALLY	VMMU_OPTION_INITIALLY_SET
+#define LAZY		VMMU_OPTION_LAZY_SPLIT
+
+struct log;
+
+struct writer {
+	struct log *log;
+	int io;
+	uint64_t seed;
+	struct vmmu_dirty_gfn *ring;
+	/* where the next entry will be */
+	uint32_t next;
+	struct ml_thread thread;
+};
+
+struct log {
+	_Atomic uint64_t round;
+	/* what was last written to each page, and with success */
+	_Atomic uint64_t *written;
+	int fd;
+	int stats;
+	uint64_t options;
+	bool rings;
+	uint64_t pages;
+	struct vt_mem mem;
+	uint64_t *bitmap;
+	/* written too late for this log, so the next must report them */
+	uint64_t *late;
+	/* reported and deliberately not cleared */
+	uint64_t *kept;
+	uint64_t seed;
+	struct writer w[WRITERS];
+	uint64_t reported;
+	unsigned int wrong;
+};
+
+static volatile uint64_t *host_word(const struct log *l, uint64_t page)
+{
+	return (uint64_t *)((char *)l->mem.base + page * MT_PAGE);
+}
+
+static uint64_t page_gpa(uint64_t page)
+{
+	return GPA + page * MT_PAGE;
+}
+
+static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
+		    bool rings, uint64_t pages)
+{
+	unsigned int i;
+	int r;
+
+	memset(l, 0, sizeof(*l));
+	l->options = options;
+	l->rings = rings;
+	l->pages = pages;
+	l->seed = 88172645463325252ULL;
+	l->written = calloc(pages, sizeof(*l->written));
+	l->bitmap = calloc(ml_bitmap_words(pages) + 1, 8);
+	l->late = calloc(ml_bitmap_words(pages), 8);
+	l->kept = calloc(ml_bitmap_words(pages), 8);
+	ml_quiet();
+	r = mt_mem(&l->mem, backing, (pages + 511) / 512 * MT_HUGE);
+	if (r)
+		return r;
+	l->fd = mt_open();
+	if (l->fd < 0)
+		return l->fd;
+	l->stats = mt_stats_open(l->fd);
+	r = mt_options(l->fd, options, rings ? ENTRIES : 0);
+	for (i = 0; !r && i < WRITERS; i++) {
+		struct writer *w = &l->w[i];
+
+		w->log = l;
+		w->seed = 1 + i;
+		/* without rings the MMU itself and a reader, turn about */
+		w->io = rings || i % 2 ? mt_reader(l->fd) : l->fd;
+		if (w->io < 0)
+			r = w->io;
+		else if (rings)
+			w->ring = mt_ring_map(w->io, ENTRIES);
+		if (rings && !w->ring)
+			r = -EFAULT;
+	}
+	return r;
+}
+
+static int log_slot(struct log *l, uint32_t flags)
+{
+	return mt_slot(l->fd, SLOT, flags, GPA, l->mem.base, l->pages * MT_PAGE);
+}
+
+static void log_close(struct log *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < WRITERS; i++) {
+		ml_stop(&l->w[i].thread);
+		if (l->w[i].ring)
+			munmap(l->w[i].ring, ENTRIES * sizeof(*l->w[i].ring));
+		if (l->w[i].io > 0 && l->w[i].io != l->fd)
+			close(l->w[i].io);
+	}
+	if (l->stats > 0)
+		close(l->stats);
+	if (l->fd > 0)
+		close(l->fd);
+	if (l->mem.map)
+		vt_mem_free(&l->mem);
+	free((void *)l->written);
+	free(l->bitmap);
+	free(l->late);
+	free(l->kept);
+}
+
+static int write_step(void *arg)
+{
+	struct writer *w = arg;
+	struct log *l = w->log;
+	uint64_t page = ml_random(&w->seed) % l->pages;
+	uint64_t round = l->round;
+	int r = mt_write64(w->io, page_gpa(page), round);
+
+	if (!r) {
+		l->written[page] = round;
+		return 0;
+	}
+	if (r == -ENOSPC) {
+		ml_sleep_ms(1);
+		return 0;
+	}
+	vt_msg("dirty: write to page %lu: %s", page, strerror(-r));
+	return r;
+}
+
+static int start_writers(struct log *l)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; !r && i < WRITERS; i++)
+		r = ml_start(&l->w[i].thread, write_step, &l->w[i]);
+	return r;
+}
+
+static int stop_writers(struct log *l)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < WRITERS; i++)
+		r = ml_stop(&l->w[i].thread) ?: r;
+	return r;
+}
+
+static void rest(struct log *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < WRITERS; i++)
+		ml_pause(&l->w[i].thread);
+}
+
+static void go_on(struct log *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < WRITERS; i++)
+		ml_resume(&l->w[i].thread);
+}
+
+static void wrong(struct log *l, uint64_t page, const char *what)
+{
+	if (l->wrong++ < 5)
+		vt_msg("dirty: round %lu, page %lu, which holds %lu: %s",
+		       l->round, page, *host_word(l, page), what);
+}
+
+/* Take what is in a ring; the number of entries, or -errno. */
+static int harvest(struct log *l, struct writer *w, uint64_t *bitmap,
+		   unsigned int max)
+{
+	unsigned int n;
+
+	for (n = 0; n < max; n++) {
+		struct vmmu_dirty_gfn *e = &w->ring[w->next % ENTRIES];
+
+		if (__atomic_load_n(&e->flags, __ATOMIC_ACQUIRE) !=
+		    VMMU_DIRTY_GFN_F_DIRTY)
+			break;
+		if (e->slot != SLOT || e->offset >= l->pages) {
+			vt_msg("dirty: ring entry %u is slot %u page %llu",
+			       w->next, e->slot, e->offset);
+			return -EBADMSG;
+		}
+		mt_set_bit(bitmap, e->offset);
+		__atomic_store_n(&e->flags, VMMU_DIRTY_GFN_F_RESET,
+				 __ATOMIC_RELEASE);
+		w->next++;
+	}
+	return n;
+}
+
+static int collect_rings(struct log *l, uint64_t *bitmap)
+{
+	uint32_t count, sum = 0;
+	unsigned int i;
+	int n, r;
+
+	for (i = 0; i < WRITERS; i++) {
+		n = harvest(l, &l->w[i], bitmap, ENTRIES);
+		if (n < 0)
+			return n;
+		sum += n;
+	}
+	r = mt_reset_rings(l->fd, &count);
+	if (!r && count != sum) {
+		vt_msg("dirty: %u entries taken, %u reset", sum, count);
+		r = -EBADMSG;
+	}
+	return r;
+}
+
+/*
+ * Clear what was reported, in pieces of random length that begin at random
+ * multiples of 64 pages, the later ones first; sometimes forget one.
+ */
+static int clear_pieces(struct log *l, const uint64_t *bitmap, bool forget)
+{
+	uint64_t words = ml_bitmap_words(l->pages), at = words, from, num, p;
+	int r;
+
+	while (at) {
+		from = at - 1 - ml_random(&l->seed) % (at < 5 ? at : 5);
+		num = (at == words ? l->pages : at * 64) - from * 64;
+		if (forget && ml_random(&l->seed) % 8 == 0) {
+			for (p = from * 64; p < from * 64 + num; p++) {
+				if (mt_test_bit(bitmap, p))
+					mt_set_bit(l->kept, p);
+			}
+		} else {
+			r = mt_clear_dirty(l->fd, SLOT, from * 64, num,
+					   bitmap + from);
+			if (r)
+				return r;
+		}
+		at = from;
+	}
+	return 0;
+}
+
+/* What was written since last asked, into l->bitmap. */
+static int collect(struct log *l, bool forget)
+{
+	uint64_t p;
+	int r;
+
+	memset(l->bitmap, 0, ml_bitmap_words(l->pages) * 8);
+	if (l->rings)
+		return collect_rings(l, l->bitmap);
+	r = mt_get_dirty(l->fd, SLOT, l->bitmap);
+	if (r || !(l->options & MANUAL))
+		return r;
+	/* what was not cleared must be there still; it says nothing more */
+	for (p = 0; p < l->pages; p++) {
+		if (!mt_test_bit(l->kept, p))
+			continue;
+		if (!mt_test_bit(l->bitmap, p))
+			wrong(l, p, "was not cleared, and is not reported");
+	}
+	memset(l->kept, 0, ml_bitmap_words(l->pages) * 8);
+	return clear_pieces(l, l->bitmap, forget);
+}
+
+static void verify(struct log *l, const uint64_t *kept, bool first)
+{
+	uint64_t p, value, round = l->round;
+
+	for (p = 0; p < l->pages; p++) {
+		bool dirty = mt_test_bit(l->bitmap, p);
+
+		value = *host_word(l, p);
+		if (value != l->written[p])
+			wrong(l, p, "is not what was written");
+		if (mt_test_bit(l->late, p)) {
+			ml_clear(l->late, p);
+			if (!dirty)
+				wrong(l, p, "was written, and never reported");
+		}
+		if (!dirty) {
+			if (value == round)
+				mt_set_bit(l->late, p);
+			continue;
+		}
+		l->reported++;
+		if (value != round && value + 1 != round && !first &&
+		    !mt_test_bit(kept, p))
+			wrong(l, p, "is reported, and was not written");
+	}
+}
+
+FIXTURE(log)
+{
+	struct log log;
+};
+
+FIXTURE_VARIANT(log)
+{
+	uint64_t options;
+	enum vt_backing backing;
+	bool rings;
+	/* map other mappings of the same pages over it all the time */
+	bool storm;
+};
+
+FIXTURE_VARIANT_ADD(log, bitmap) { .backing = VT_ANON };
+FIXTURE_VARIANT_ADD(log, bitmap_huge) { .backing = VT_THP };
+FIXTURE_VARIANT_ADD(log, bitmap_storm) { .backing = VT_MEMFD, .storm = true };
+FIXTURE_VARIANT_ADD(log, manual) { .backing = VT_ANON, .options = MANUAL };
+FIXTURE_VARIANT_ADD(log, initially_set)
+{
+	.backing = VT_THP,
+	.options = MANUAL | INITIALLY,
+};
+
+FIXTURE_VARIANT_ADD(log, lazy) { .backing = VT_THP, .options = LAZY };
+FIXTURE_VARIANT_ADD(log, manual_lazy)
+{
+	.backing = VT_THP,
+	.options = MANUAL | INITIALLY | LAZY,
+};
+
+FIXTURE_VARIANT_ADD(log, ring) { .backing = VT_ANON, .rings = true };
+FIXTURE_VARIANT_ADD(log, ring_huge) { .backing = VT_THP, .rings = true };
+FIXTURE_VARIANT_ADD(log, ring_storm)
+{
+	.backing = VT_MEMFD,
+	.rings = true,
+	.storm = true,
+};
+
+FIXTURE_SETUP(log)
+{
+	int r;
+
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	/* not a multiple of 64: the last word is a part of one */
+	r = log_open(&self->log, variant->backing, variant->options,
+		     variant->rings, ml_scaled(1024, 512) + 3);
+	if (r == -EAGAIN && variant->backing == VT_THP)
+		SKIP(return, "no huge pages to be had");
+	ASSERT_EQ(0, r);
+}
+
+FIXTURE_TEARDOWN(log)
+{
+	log_close(&self->log);
+}
+
+static int map_over(void *arg)
+{
+	struct log *l = arg;
+	struct vt_mem *m = &l->mem;
+	void *p = mmap(m->map, m->map_len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, m->fd, 0);
+
+	usleep(1000);
+	return p == MAP_FAILED ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(log, oracle, 300)
+{
+	unsigned int n, rounds = ml_scaled(20, 8);
+	uint64_t kept[ml_bitmap_words(self->log.pages)];
+	struct log *l = &self->log;
+	struct ml_thread storm;
+	bool first, all;
+
+	l->round = 1;
+	/* huge entries, if they can be, for the log to split */
+	ASSERT_EQ(0, log_slot(l, 0));
+	if (!l->rings)
+		ASSERT_EQ(0, mt_populate_all(l->fd, VMMU_POPULATE_WRITE, GPA,
+					     l->pages * MT_PAGE));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, start_writers(l));
+	if (variant->storm)
+		ASSERT_EQ(0, ml_start(&storm, map_over, l));
+	for (n = 0; n < rounds; n++) {
+		ml_sleep_ms(ml_scaled(20, 60));
+		first = !n && l->options & INITIALLY;
+		memcpy(kept, l->kept, sizeof(kept));
+		ASSERT_EQ(0, collect(l, n + 1 < rounds));
+		rest(l);
+		all = ml_weight(l->bitmap, l->pages) == l->pages;
+		EXPECT_TRUE(!first || all);
+		verify(l, kept, first);
+		l->round++;
+		go_on(l);
+	}
+	if (variant->storm)
+		EXPECT_EQ(0, ml_stop(&storm));
+	EXPECT_EQ(0, stop_writers(l));
+	memcpy(kept, l->kept, sizeof(kept));
+	ASSERT_EQ(0, collect(l, false));
+	verify(l, kept, false);
+	/* nobody writes: what was late has been told, and no more will be */
+	EXPECT_EQ(0, ml_weight(l->late, l->pages));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(0, l->wrong);
+	/* the writers were not idle */
+	EXPECT_LT(rounds * 10, l->reported);
+	TH_LOG("%lu writes, %lu pages reported, %lu ring full",
+	       (uint64_t)(l->w[0].thread.steps + l->w[1].thread.steps),
+	       l->reported, mt_stat(l->stats, "ring_full"));
+}
+
+/* Bits of @want that are not in @got and the reverse. */
+static unsigned int differ(struct log *l, const uint64_t *want)
+{
+	unsigned int n = 0;
+	uint64_t p;
+
+	for (p = 0; p < l->pages; p++) {
+		if (mt_test_bit(want, p) == mt_test_bit(l->bitmap, p))
+			continue;
+		if (n++ < 5)
+			vt_msg("dirty: page %lu should%s be reported", p,
+			       mt_test_bit(want, p) ? "" : " not");
+	}
+	return n;
+}
+
+static uint32_t perms(struct log *l, uint64_t page)
+{
+	struct vmmu_translate t;
+
+	return mt_translate(l->w[0].io, 0, page_gpa(page), &t) ? ~0U : t.perms;
+}
+
+/* Exactly what was written, by every way in which pages can be written. */
+TEST_F_TIMEOUT(log, exact, 120)
+{
+	uint64_t want[ml_bitmap_words(self->log.pages)];
+	uint64_t gpa, len, p, word, fast, dirtied;
+	struct log *l = &self->log;
+	int io = l->w[0].io;
+	char buf[3 * MT_PAGE];
+	struct vmmu_translate t;
+	static const uint64_t some[] = { 0, 63, 64, 130, 200, 511, 512 };
+
+	memset(buf, 1, sizeof(buf));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
+		  ml_weight(l->bitmap, l->pages));
+
+	/* reading and being there is not writing, nor is what the owner does */
+	ASSERT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * MT_PAGE));
+	ASSERT_EQ(0, mt_read(io, GPA, buf, sizeof(buf)));
+	*host_word(l, 5) = 1;
+	memset(want, 0, sizeof(want));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, differ(l, want));
+
+	dirtied = mt_stat(l->stats, "dirty_pages");
+	for (p = 0; p < sizeof(some) / sizeof(some[0]); p++) {
+		EXPECT_EQ(0, perms(l, some[p]) & VMMU_PERM_WRITE);
+		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 1));
+		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, some[p]));
+		mt_set_bit(want, some[p]);
+	}
+	/* the last byte of one page and the first of the next but one */
+	ASSERT_EQ(0, mt_write(io, page_gpa(301) - 1, buf, MT_PAGE + 2));
+	mt_set_bit(want, 300);
+	mt_set_bit(want, 301);
+	mt_set_bit(want, 302);
+	ASSERT_EQ(0, mt_write64(io, page_gpa(l->pages) - 8, 1));
+	mt_set_bit(want, l->pages - 1);
+	gpa = page_gpa(400);
+	len = 2 * MT_PAGE;
+	ASSERT_EQ(0, mt_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
+	mt_set_bit(want, 400);
+	mt_set_bit(want, 401);
+	ASSERT_EQ(0, mt_translate(io, VMMU_TRANSLATE_FAULT |
+				  VMMU_TRANSLATE_WRITE, page_gpa(410), &t));
+	mt_set_bit(want, 410);
+	/* written twice, to be told once */
+	ASSERT_EQ(0, mt_write64(io, page_gpa(63), 2));
+	EXPECT_EQ(ml_weight(want, l->pages),
+		  ml_delta(l->stats, "dirty_pages", dirtied));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, differ(l, want));
+
+	/* told and clean; the next write is found without a look-up */
+	memset(want, 0, sizeof(want));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, differ(l, want));
+	fast = mt_stat(l->stats, "pf_fast");
+	for (p = 0; p < sizeof(some) / sizeof(some[0]); p++) {
+		EXPECT_EQ(VMMU_PERM_READ, perms(l, some[p]));
+		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 3));
+		EXPECT_EQ(3, *host_word(l, some[p]));
+		mt_set_bit(want, some[p]);
+	}
+	EXPECT_LE(sizeof(some) / sizeof(some[0]),
+		  ml_delta(l->stats, "pf_fast", fast));
+	/* unmapped after it was written: written all the same */
+	ASSERT_EQ(0, mt_write64(io, page_gpa(222), 4));
+	mt_set_bit(want, 222);
+	ASSERT_EQ(0, madvise((void *)host_word(l, 222), MT_PAGE, MADV_DONTNEED));
+	ASSERT_EQ(0, mt_read64(io, page_gpa(222), &word));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, differ(l, want));
+}
+
+/* Whatever is pending when the log is turned off is gone, and it starts anew. */
+TEST_F_TIMEOUT(log, toggle, 300)
+{
+	unsigned int n, rounds = ml_scaled(10, 4), missed = 0;
+	struct log *l = &self->log;
+	struct ml_thread storm;
+	uint64_t p, found = 0;
+
+	l->round = 1;
+	ASSERT_EQ(0, log_slot(l, 0));
+	/* a slot without a log needs no reader for its writes */
+	ASSERT_EQ(0, mt_write64(l->fd, GPA, 0));
+	ASSERT_EQ(0, start_writers(l));
+	if (variant->storm)
+		ASSERT_EQ(0, ml_start(&storm, map_over, l));
+	for (n = 0; n < rounds; n++) {
+		/* a ring keeps what it has, and has to have room */
+		if (l->rings)
+			ASSERT_EQ(0, collect(l, false));
+		ASSERT_EQ(0, log_slot(l, LOG));
+		l->round++;
+		ml_sleep_ms(ml_scaled(20, 60));
+		/* in the midst of it, for the fun of it */
+		if (n % 3 == 1) {
+			ASSERT_EQ(0, collect(l, false));
+			l->round++;
+			ml_sleep_ms(5);
+		}
+		rest(l);
+		ASSERT_EQ(0, collect(l, false));
+		for (p = 0; p < l->pages; p++) {
+			if (*host_word(l, p) != l->round)
+				continue;
+			found++;
+			if (!mt_test_bit(l->bitmap, p))
+				missed++;
+		}
+		go_on(l);
+		ml_sleep_ms(2);
+		ASSERT_EQ(0, log_slot(l, 0));
+		ml_sleep_ms(5);
+	}
+	if (variant->storm)
+		EXPECT_EQ(0, ml_stop(&storm));
+	EXPECT_EQ(0, stop_writers(l));
+	EXPECT_EQ(0, missed);
+	EXPECT_LT(0, found);
+
+	/* nothing was written since it is on */
+	if (l->rings)
+		ASSERT_EQ(0, collect(l, false));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
+		  ml_weight(l->bitmap, l->pages));
+}
+
+TEST_F_TIMEOUT(log, moved_and_deleted, 120)
+{
+	struct log *l = &self->log;
+	uint64_t to = GPA + 0x123000, want[ml_bitmap_words(self->log.pages)];
+	int io = l->w[0].io;
+
+	memset(want, 0, sizeof(want));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	ASSERT_EQ(0, mt_write64(io, page_gpa(7), 7));
+	mt_set_bit(want, 7);
+	/* pages are numbered within the slot, and keep their state */
+	ASSERT_EQ(0, mt_slot(l->fd, SLOT, LOG, to, l->mem.base,
+			     l->pages * MT_PAGE));
+	EXPECT_EQ(-ENOENT, mt_write64(io, GPA, 8));
+	ASSERT_EQ(0, mt_write64(io, to + 9 * MT_PAGE, 9));
+	mt_set_bit(want, 9);
+	EXPECT_EQ(7, *host_word(l, 7));
+	EXPECT_EQ(9, *host_word(l, 9));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, differ(l, want));
+
+	ASSERT_EQ(0, mt_write64(io, to, 10));
+	ASSERT_EQ(0, mt_slot_delete(l->fd, SLOT));
+	if (!l->rings) {
+		EXPECT_EQ(-ENOENT, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	} else {
+		/* an entry for a slot that is no more does no harm */
+		ASSERT_EQ(0, collect(l, false));
+	}
+	EXPECT_EQ(1, mt_stat(l->stats, "table_pages"));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
+		  ml_weight(l->bitmap, l->pages));
+}
+
+/* It can be had, and stays empty. */
+TEST_F_TIMEOUT(log, readonly, 120)
+{
+	struct log *l = &self->log;
+	int io = l->w[0].io;
+	uint64_t word;
+
+	ASSERT_EQ(0, log_slot(l, LOG | VMMU_MEM_READONLY));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
+	EXPECT_EQ(0, mt_read64(io, GPA, &word));
+	EXPECT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * MT_PAGE));
+	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, ml_weight(l->bitmap, l->pages));
+}
+
+TEST_F_TIMEOUT(log, errors, 120)
+{
+	struct log *l = &self->log;
+	uint64_t end = l->pages & ~63ULL, *bad = (void *)16, huge = 1ULL << 40;
+	uint64_t *b = l->bitmap;
+	int fd = l->fd;
+	struct vmmu_dirty_log arg = {
+		.size = sizeof(arg),
+		.slot = SLOT,
+		.bitmap = (uintptr_t)b,
+	};
+
+	if (l->rings) {
+		ASSERT_EQ(0, log_slot(l, LOG));
+		EXPECT_EQ(-ENXIO, mt_get_dirty(fd, SLOT, b));
+		EXPECT_EQ(-ENXIO, mt_clear_dirty(fd, SLOT, 0, 64, b));
+		/* whose ring would it be? */
+		EXPECT_EQ(-ENXIO, mt_write64(fd, GPA, 1));
+		EXPECT_EQ(0, *host_word(l, 0));
+		return;
+	}
+	EXPECT_EQ(-ENXIO, mt_reset_rings(fd, NULL));
+	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, SLOT, b));
+	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, SLOT, 0, 64, b));
+	ASSERT_EQ(0, log_slot(l, 0));
+	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, SLOT, b));
+	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, SLOT, 0, 64, b));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+
+	arg.num_pages = 64;
+	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
+	arg.num_pages = 0;
+	arg.first_page = 64;
+	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
+
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 1, 64, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 32, 64, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, 63, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, l->pages - 1, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, l->pages + 1, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, end + 64, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, end, 4, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, end + 64, 64, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, huge, 64, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, huge, b));
+	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 64, -64ULL, b));
+
+	/* the end of the slot, and bits beyond it, which are nobody's */
+	memset(b, 0xff, ml_bitmap_words(l->pages) * 8);
+	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, end, 3, b));
+	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, 0, l->pages, b));
+
+	/* what could not be told is told by the next */
+	ASSERT_EQ(0, mt_write64(fd, page_gpa(1), 1));
+	ASSERT_EQ(0, mt_write64(fd, page_gpa(l->pages - 1), 1));
+	EXPECT_EQ(-EFAULT, mt_get_dirty(fd, SLOT, bad));
+	EXPECT_EQ(-EFAULT, mt_clear_dirty(fd, SLOT, 0, 64, bad));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(2, ml_weight(b, l->pages));
+	EXPECT_TRUE(mt_test_bit(b, 1));
+	EXPECT_TRUE(mt_test_bit(b, l->pages - 1));
+	/* and not once more */
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(0, ml_weight(b, l->pages));
+	/* nor are the writes afterwards lost */
+	ASSERT_EQ(0, mt_write64(fd, page_gpa(1), 2));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(1, ml_weight(b, l->pages));
+}
+
+/* The bitmap's own memory goes away in the middle of it. */
+TEST_F_TIMEOUT(log, torn_bitmap, 120)
+{
+	struct log *l = &self->log;
+	uint64_t *b, p;
+	char *m;
+
+	if (l->rings)
+		SKIP(return, "there is no bitmap");
+	m = mmap(NULL, 2 * MT_PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, m);
+	munmap(m + MT_PAGE, MT_PAGE);
+	/* the last word does not fit */
+	b = (uint64_t *)(m + MT_PAGE) - (ml_bitmap_words(l->pages) - 1);
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	for (p = 0; p < l->pages; p += 2)
+		ASSERT_EQ(0, mt_write64(l->fd, page_gpa(p), p));
+	EXPECT_EQ(-EFAULT, mt_get_dirty(l->fd, SLOT, b));
+	EXPECT_EQ(-EFAULT, mt_clear_dirty(l->fd, SLOT, 0, l->pages, b));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ((l->pages + 1) / 2, ml_weight(l->bitmap, l->pages));
+	munmap(m, MT_PAGE);
+}
+
+/* GET leaves everything as it is, CLEAR takes exactly what it is told. */
+TEST_F_TIMEOUT(log, get_is_harmless, 120)
+{
+	uint64_t want[ml_bitmap_words(self->log.pages)];
+	uint64_t mask[ml_bitmap_words(self->log.pages)];
+	struct log *l = &self->log;
+
+	if (!(l->options & MANUAL))
+		SKIP(return, "GET cleans as well in this mode");
+	memset(want, 0, sizeof(want));
+	memset(mask, 0, sizeof(mask));
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, collect(l, false));
+	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 1));
+	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(70), 1));
+	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(128), 1));
+	mt_set_bit(want, 65);
+	mt_set_bit(want, 70);
+	mt_set_bit(want, 128);
+	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	EXPECT_EQ(0, differ(l, want));
+	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 65));
+	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	EXPECT_EQ(0, differ(l, want));
+	/* page 65 is there, 66 is not and is not to change by it */
+	mt_set_bit(mask, 1);
+	mt_set_bit(mask, 2);
+	ASSERT_EQ(0, mt_clear_dirty(l->fd, SLOT, 64, 64, mask));
+	ml_clear(want, 65);
+	EXPECT_EQ(VMMU_PERM_READ, perms(l, 65));
+	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 70));
+	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	EXPECT_EQ(0, differ(l, want));
+	/* the same once more hits a page that was written since */
+	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 2));
+	mt_set_bit(want, 65);
+	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	EXPECT_EQ(0, differ(l, want));
+}
+
+FIXTURE(ring)
+{
+	struct log log;
+};
+
+FIXTURE_SETUP(ring)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, log_open(&self->log, VT_ANON, 0, true, 2 * ENTRIES));
+	ASSERT_EQ(0, log_slot(&self->log, LOG));
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	log_close(&self->log);
+}
+
+/* How many pages can be written, from @page on, before the ring is full. */
+static int fill(struct writer *w, uint64_t page, uint64_t value)
+{
+	int n, r;
+
+	for (n = 0; n <= ENTRIES; n++) {
+		r = mt_write64(w->io, page_gpa(page + n), value);
+		if (r == -ENOSPC)
+			return n;
+		if (r)
+			return r;
+	}
+	return -EOVERFLOW;
+}
+
+TEST_F_TIMEOUT(ring, full, 120)
+{
+	struct log *l = &self->log;
+	struct writer *w = &l->w[0];
+	uint64_t full = mt_stat(l->stats, "ring_full"), word;
+	const int room = ENTRIES - RESERVED + 1;
+	uint32_t count;
+	int i;
+
+	ASSERT_EQ(room, fill(w, 0, 1));
+	EXPECT_LT(0, ml_delta(l->stats, "ring_full", full));
+	/* nothing was written where it did not go on, nor can be */
+	EXPECT_EQ(0, *host_word(l, room));
+	EXPECT_EQ(-ENOSPC, mt_write64(w->io, page_gpa(room), 2));
+	EXPECT_EQ(0, *host_word(l, room));
+	/* reading goes on, and so does the other reader */
+	EXPECT_EQ(0, mt_read64(w->io, page_gpa(room), &word));
+	EXPECT_EQ(0, mt_write64(l->w[1].io, page_gpa(room), 3));
+	EXPECT_EQ(3, *host_word(l, room));
+
+	/* in the order in which they were written */
+	for (i = 0; i < room; i++) {
+		ASSERT_EQ(VMMU_DIRTY_GFN_F_DIRTY, w->ring[i].flags);
+		ASSERT_EQ(SLOT, w->ring[i].slot);
+		ASSERT_EQ((uint64_t)i, w->ring[i].offset);
+	}
+	for (; i < ENTRIES; i++)
+		ASSERT_EQ(0, w->ring[i].flags);
+	/* what was not taken is not reset, what was taken still fills it */
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(0, count);
+	ASSERT_EQ(10, harvest(l, w, l->bitmap, 10));
+	EXPECT_EQ(-ENOSPC, mt_write64(w->io, page_gpa(room + 1), 2));
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(10, count);
+	EXPECT_EQ(10, fill(w, room + 1, 4));
+	/* pages that are clean again are told again */
+	ASSERT_EQ(room, harvest(l, w, l->bitmap, ENTRIES));
+	ASSERT_EQ(1, harvest(l, &l->w[1], l->bitmap, ENTRIES));
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(room + 1, (int)count);
+	EXPECT_EQ(room, fill(w, 0, 5));
+	ASSERT_EQ(room, harvest(l, w, l->bitmap, ENTRIES));
+}
+
+/* A write of many pages goes as far as there is room, and says how far. */
+TEST_F_TIMEOUT(ring, part, 120)
+{
+	const uint64_t room = ENTRIES - RESERVED + 1, all = ENTRIES;
+	struct log *l = &self->log;
+	struct vmmu_access a = {
+		.size = sizeof(a),
+		.gpa = GPA,
+		.length = all * MT_PAGE,
+	};
+	char *data = malloc(all * MT_PAGE);
+
+	memset(data, 0x5a, all * MT_PAGE);
+	a.data = (uintptr_t)data;
+	EXPECT_EQ(-ENOSPC, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
+	EXPECT_EQ(page_gpa(room), a.gpa);
+	EXPECT_EQ((all - room) * MT_PAGE, a.length);
+	EXPECT_EQ((uintptr_t)data + room * MT_PAGE, a.data);
+	EXPECT_EQ(0, memcmp(l->mem.base, data, room * MT_PAGE));
+	EXPECT_EQ(0, *host_word(l, room));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(room, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(0, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
+	EXPECT_EQ(0, memcmp(l->mem.base, data, all * MT_PAGE));
+	ASSERT_EQ(0, collect(l, false));
+	EXPECT_EQ(all - room, ml_weight(l->bitmap, l->pages));
+	free(data);
+}
+
+/* What user space writes into the ring is not believed. */
+TEST_F_TIMEOUT(ring, garbage, 120)
+{
+	struct log *l = &self->log;
+	struct writer *w = &l->w[0];
+	uint32_t count;
+	unsigned int i;
+	static const struct vmmu_dirty_gfn bad[] = {
+		{ .slot = ~0U, .offset = 0 },
+		{ .slot = SLOT + 1, .offset = 0 },
+		{ .slot = 32764, .offset = 0 },
+		{ .slot = SLOT, .offset = 2 * ENTRIES },
+		{ .slot = SLOT, .offset = ~0ULL },
+		{ .slot = SLOT, .offset = ~0ULL >> 12 },
+		{ .slot = SLOT, .offset = 1ULL << 63 },
+	};
+	const unsigned int n = sizeof(bad) / sizeof(bad[0]);
+
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, mt_write64(w->io, page_gpa(i), 1));
+	for (i = 0; i < n; i++) {
+		w->ring[i].slot = bad[i].slot;
+		w->ring[i].offset = bad[i].offset;
+		w->ring[i].flags = VMMU_DIRTY_GFN_F_RESET;
+	}
+	/* beyond what the kernel wrote: it will not come to that */
+	w->ring[n + 5].flags = VMMU_DIRTY_GFN_F_RESET;
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(n, count);
+	w->ring[n + 5].flags = 0;
+	w->next = n;
+	ASSERT_EQ(0, mt_write64(w->io, page_gpa(100), 1));
+	ASSERT_EQ(1, harvest(l, w, l->bitmap, ENTRIES));
+	EXPECT_TRUE(mt_test_bit(l->bitmap, 100));
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(1, count);
+}
+
+/* Entries come back in the order in which they were given out. */
+TEST_F_TIMEOUT(ring, order, 120)
+{
+	struct log *l = &self->log;
+	struct writer *w = &l->w[0];
+	uint32_t count;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, mt_write64(w->io, page_gpa(i), 1));
+	w->ring[1].flags = VMMU_DIRTY_GFN_F_RESET;
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(0, count);
+	w->ring[0].flags = VMMU_DIRTY_GFN_F_RESET;
+	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(2, count);
+	EXPECT_EQ(0, w->ring[0].flags);
+	EXPECT_EQ(0, w->ring[1].flags);
+	EXPECT_EQ(VMMU_DIRTY_GFN_F_DIRTY, w->ring[2].flags);
+	/* those two are clean, the third is not */
+	EXPECT_EQ(VMMU_PERM_READ, perms(l, 0));
+	EXPECT_EQ(VMMU_PERM_READ, perms(l, 1));
+	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 2));
+}
+
+/* A ring that is mapped outlives its reader. */
+TEST_F_TIMEOUT(ring, outlived, 120)
+{
+	struct log *l = &self->log;
+	struct writer *w = &l->w[0];
+
+	ASSERT_EQ(0, mt_write64(w->io, page_gpa(4), 1));
+	close(w->io);
+	w->io = 0;
+	EXPECT_EQ(VMMU_DIRTY_GFN_F_DIRTY, w->ring[0].flags);
+	EXPECT_EQ(4, w->ring[0].offset);
+	w->ring[0].flags = VMMU_DIRTY_GFN_F_RESET;
+	EXPECT_EQ(0, mt_reset_rings(l->fd, NULL));
+	EXPECT_EQ(0, mt_write64(l->w[1].io, page_gpa(4), 2));
+}
+
+TEST_HARNESS_MAIN

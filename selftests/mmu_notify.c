@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What invalidations do to /dev/vhost-mmu, and what they leave alone.
+ * Timeout: 60 s
+ *
+ * The statistics are the oracle: an invalidation beside every memslot takes no
+ * lock, one beside the page being faulted in refuses nothing, one over it
+ * refuses until it has ended, and not for longer.
+ */
+#include <kselftest_harness.h>
+#include <sys/mman.h>
+#include "mmu_load.h"
+
+#define GPA		0x10000000ULL
+#define GPA2		0x80000000ULL
+#define MS		1000000ULL
+
+struct rig {
+	int fd;
+	int stats;
+	uint64_t pages;
+	/* in slot 0 at GPA, and in no slot at first */
+	struct vt_mem in;
+	struct vt_mem out;
+};
+
+static int rig_open(struct rig *rig)
+{
+	int r;
+
+	ml_quiet();
+	rig->pages = ml_scaled(4, 1) * ML_HUGE_PAGES;
+	r = mt_mem(&rig->in, VT_ANON, rig->pages * MT_PAGE) ?:
+	    mt_mem(&rig->out, VT_ANON, rig->pages * MT_PAGE);
+	if (r)
+		return r;
+	rig->fd = mt_open();
+	if (rig->fd < 0)
+		return rig->fd;
+	rig->stats = mt_stats_open(rig->fd);
+	if (rig->stats < 0)
+		return rig->stats;
+	return mt_slot(rig->fd, 0, 0, GPA, rig->in.base, rig->in.len);
+}
+
+static void rig_close(struct rig *rig)
+{
+	if (rig->fd > 0)
+		close(rig->fd);
+	if (rig->stats > 0)
+		close(rig->stats);
+	if (rig->in.map)
+		vt_mem_free(&rig->in);
+	if (rig->out.map)
+		vt_mem_free(&rig->out);
+}
+
+FIXTURE(notify)
+{
+	struct rig rig;
+};
+
+FIXTURE_SETUP(notify)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, rig_open(&self->rig));
+}
+
+FIXTURE_TEARDOWN(notify)
+{
+	mt_debug_param("test_force_yield", "0");
+	rig_close(&self->rig);
+}
+
+static uint64_t *word_at(const struct vt_mem *m, uint64_t page)
+{
+	return (uint64_t *)((char *)m->base + page * MT_PAGE);
+}
+
+static void touch(const struct vt_mem *m, uint64_t value)
+{
+	uint64_t p;
+
+	for (p = 0; p < m->len / MT_PAGE; p++)
+		*(volatile uint64_t *)word_at(m, p) = value;
+}
+
+/* --------------------------------------------------------------- storms */
+
+enum storm_kind {
+	DISCARD,
+	PROTECT,
+	MAP_AGAIN,
+};
+
+struct storm {
+	enum storm_kind kind;
+	struct vt_mem *mem;
+};
+
+static int storm_step(void *arg)
+{
+	struct storm *s = arg;
+	void *base = s->mem->base;
+	size_t len = s->mem->len;
+	int r = 0;
+
+	touch(s->mem, 1);
+	switch (s->kind) {
+	case DISCARD:
+		r = madvise(base, len, MADV_DONTNEED);
+		break;
+	case PROTECT:
+		r = mprotect(base, len, PROT_READ) ?:
+		    mprotect(base, len, PROT_READ | PROT_WRITE);
+		break;
+	case MAP_AGAIN:
+		r = munmap(base, len);
+		if (mmap(base, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ||
+		    madvise(base, len, MADV_NOHUGEPAGE))
+			r = -1;
+		break;
+	}
+	return r ? -errno : 0;
+}
+
+struct faulter {
+	int fd;
+	uint64_t gpa;
+	uint64_t pages;
+	uint64_t next;
+	uint64_t seed;
+};
+
+/* One page after the other, each for the first time. */
+static int fault_next(void *arg)
+{
+	struct faulter *f = arg;
+	uint64_t gpa = f->gpa + f->next * MT_PAGE, len = MT_PAGE;
+
+	if (f->next == f->pages) {
+		usleep(100);
+		return 0;
+	}
+	f->next++;
+	return mt_populate(f->fd, 0, &gpa, &len);
+}
+
+/* A random page; what is not mapped at the moment cannot be read. */
+static int fault_any(void *arg)
+{
+	struct faulter *f = arg;
+	uint64_t gpa = f->gpa + ml_random(&f->seed) % f->pages * MT_PAGE, word;
+	int r = mt_read64(f->fd, gpa, &word);
+
+	return r == -EFAULT ? 0 : r;
+}
+
+FIXTURE(storm)
+{
+	struct rig rig;
+};
+
+FIXTURE_VARIANT(storm)
+{
+	enum storm_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(storm, discard) { .kind = DISCARD };
+FIXTURE_VARIANT_ADD(storm, protect) { .kind = PROTECT };
+FIXTURE_VARIANT_ADD(storm, map_again) { .kind = MAP_AGAIN };
+
+FIXTURE_SETUP(storm)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, rig_open(&self->rig));
+}
+
+FIXTURE_TEARDOWN(storm)
+{
+	rig_close(&self->rig);
+}
+
+TEST_F_TIMEOUT(storm, elsewhere, 120)
+{
+	const unsigned int rounds = ml_scaled(60, 10);
+	struct rig *rig = &self->rig;
+	struct storm s = { variant->kind, &rig->out };
+	struct faulter f = { .fd = rig->fd, .gpa = GPA, .pages = rig->pages };
+	uint64_t lock, starts, hits, retried, zapped;
+	struct ml_thread faults;
+	unsigned int i;
+
+	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	starts = mt_stat(rig->stats, "notifier_starts");
+	hits = mt_stat(rig->stats, "invalidations");
+	retried = mt_stat(rig->stats, "pf_retried");
+	zapped = mt_stat(rig->stats, "pages_zapped");
+	ASSERT_EQ(0, ml_start(&faults, fault_next, &f));
+	for (i = 0; i < rounds; i++)
+		ASSERT_EQ(0, storm_step(&s));
+	EXPECT_EQ(0, ml_stop(&faults));
+	EXPECT_LT(0, f.next);
+	EXPECT_LE(rounds, ml_delta(rig->stats, "notifier_starts", starts));
+	EXPECT_EQ(0, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_EQ(0, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_EQ(f.next, mt_stat(rig->stats, "pages_4k"));
+}
+
+/* The same over a memslot moves all of it. */
+TEST_F_TIMEOUT(storm, over_a_slot, 120)
+{
+	const unsigned int rounds = ml_scaled(60, 10);
+	struct rig *rig = &self->rig;
+	struct storm s = { variant->kind, &rig->in };
+	struct faulter f = {
+		.fd = rig->fd,
+		.gpa = GPA,
+		.pages = rig->pages,
+		.seed = 3,
+	};
+	uint64_t lock, hits, retried, zapped, end, word;
+	struct ml_thread faults;
+	unsigned int i;
+
+	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	hits = mt_stat(rig->stats, "invalidations");
+	retried = mt_stat(rig->stats, "pf_retried");
+	zapped = mt_stat(rig->stats, "pages_zapped");
+	end = vt_now_ns() + VT_TIMEOUT * MS;
+	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
+	/* that one hits the other takes luck: a lot of tries */
+	for (i = 0; i < rounds ||
+	     (!ml_delta(rig->stats, "pf_retried", retried) && vt_now_ns() < end);
+	     i++)
+		ASSERT_EQ(0, storm_step(&s));
+	EXPECT_EQ(0, ml_stop(&faults));
+	EXPECT_LE(i, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_LE(i, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_LT(0, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+	TH_LOG("%u rounds, %lu faults, %lu tried again", i,
+	       (uint64_t)faults.steps,
+	       ml_delta(rig->stats, "pf_retried", retried));
+	/* it is over: nothing of it is left */
+	retried = mt_stat(rig->stats, "pf_retried");
+	touch(&rig->in, 9);
+	for (i = 0; i < rig->pages; i++) {
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * MT_PAGE, &word));
+		ASSERT_EQ(9, word);
+	}
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+}
+
+/* In a memslot, but not where the page is. */
+TEST_F_TIMEOUT(notify, beside, 120)
+{
+	struct rig *rig = &self->rig;
+	struct faulter f = {
+		.fd = rig->fd,
+		.gpa = GPA,
+		.pages = rig->pages,
+		.seed = 3,
+	};
+	struct storm s = { PROTECT, &rig->out };
+	uint64_t retried, hits, end;
+	struct ml_thread storm, faults;
+
+	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, rig->out.base,
+			     rig->out.len));
+	retried = mt_stat(rig->stats, "pf_retried");
+	hits = mt_stat(rig->stats, "invalidations");
+	ASSERT_EQ(0, ml_start(&storm, storm_step, &s));
+	ASSERT_EQ(0, ml_wait(&storm, 1));
+	while (f.next < f.pages) {
+		ASSERT_EQ(0, fault_next(&f));
+		/* over many rounds of the storm */
+		if (f.next % 64 == 0)
+			ASSERT_EQ(0, ml_wait(&storm, 1));
+	}
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_LT(f.pages / 64, ml_delta(rig->stats, "invalidations", hits));
+
+	/* and where it is, for comparison */
+	f.gpa = GPA2;
+	end = vt_now_ns() + VT_TIMEOUT * MS;
+	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
+	while (!ml_delta(rig->stats, "pf_retried", retried) &&
+	       vt_now_ns() < end)
+		ml_sleep_ms(5);
+	EXPECT_EQ(0, ml_stop(&faults));
+	EXPECT_EQ(0, ml_stop(&storm));
+	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+}
+
+/* -------------------------------------------------------- held open */
+
+#define NEEDS_HOLD	MT_NO_PARAM "test_hold_inval_ms"
+
+/* A fault waits for the end of an invalidation, and no longer. */
+TEST_F_TIMEOUT(notify, held_open, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = ml_scaled(300, 600);
+	uint64_t gpa = GPA, len = MT_PAGE, retried, word, now, zapped;
+	struct ml_hold hold;
+
+	if (!ml_have_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	touch(&rig->in, 5);
+	ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 64 * MT_PAGE));
+	EXPECT_EQ(64, mt_stat(rig->stats, "pages_4k"));
+	retried = mt_stat(rig->stats, "pf_retried");
+	zapped = mt_stat(rig->stats, "pages_zapped");
+	ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+	ml_sleep_ms(ms / 10);
+	/* its start has taken everything back */
+	EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(64, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_FALSE(hold.done);
+	EXPECT_EQ(0, mt_populate(rig->fd, 0, &gpa, &len));
+	now = vt_now_ns();
+	EXPECT_LE(hold.end_ns, now);
+	EXPECT_GT(hold.end_ns + VT_TIMEOUT * MS, now);
+	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+	ASSERT_EQ(0, ml_hold_wait(&hold));
+
+	retried = mt_stat(rig->stats, "pf_retried");
+	ASSERT_EQ(0, mt_read64(rig->fd, GPA + 70 * MT_PAGE, &word));
+	EXPECT_EQ(5, word);
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+}
+
+/* Others begin and end inside of it: what counts is the last end. */
+TEST_F_TIMEOUT(notify, nested, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = ml_scaled(400, 800);
+	struct storm s = { DISCARD, &rig->in };
+	struct ml_thread storm;
+	uint64_t word, steps;
+	struct ml_hold hold;
+
+	if (!ml_have_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	ASSERT_EQ(0, ml_start(&storm, storm_step, &s));
+	ASSERT_EQ(0, ml_wait(&storm, 1));
+	ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+	steps = storm.steps;
+	ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+	EXPECT_LE(hold.end_ns, vt_now_ns());
+	/* the storm did not wait for anybody */
+	EXPECT_LT(steps + 1, storm.steps);
+	ASSERT_EQ(0, ml_hold_wait(&hold));
+	EXPECT_EQ(0, ml_stop(&storm));
+}
+
+struct window {
+	char *base;
+	uint64_t pages;
+};
+
+static int window_step(void *arg)
+{
+	struct window *w = arg;
+	uint64_t p;
+
+	for (p = 0; p < w->pages; p++)
+		*(volatile uint64_t *)(w->base + p * MT_PAGE) =
+			(uintptr_t)w->base + p * MT_PAGE;
+	return madvise(w->base, w->pages * MT_PAGE, MADV_DONTNEED) ? -errno : 0;
+}
+
+struct checker {
+	int fd;
+	uint64_t gpa;
+	uint64_t hva;
+	uint64_t pages;
+	uint64_t seed;
+};
+
+/* A page holds its own address, or nothing. */
+static int check_step(void *arg)
+{
+	struct checker *c = arg;
+	uint64_t off = ml_random(&c->seed) % c->pages * MT_PAGE, word;
+	int r = mt_read64(c->fd, c->gpa + off, &word);
+
+	if (!r && word && word != c->hva + off) {
+		vt_msg("notify: %#lx at offset %#lx", word, off);
+		r = -EBADMSG;
+	}
+	return r;
+}
+
+/* Two that overlap, and a third within both, from three threads. */
+TEST_F_TIMEOUT(notify, crosswise, 120)
+{
+	struct rig *rig = &self->rig;
+	uint64_t n = rig->pages, retried, i, word, lock;
+	char *base = rig->in.base;
+	struct window w[] = {
+		{ base, n * 6 / 10 },
+		{ base + n * 4 / 10 * MT_PAGE, n - n * 4 / 10 },
+		{ base + n / 2 * MT_PAGE, 8 },
+	};
+	struct checker c = {
+		.fd = rig->fd,
+		.gpa = GPA,
+		.hva = (uintptr_t)base,
+		.pages = n,
+		.seed = 7,
+	};
+	struct ml_thread t[3], reader;
+
+	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, ml_start(&t[i], window_step, &w[i]));
+	ASSERT_EQ(0, ml_start(&reader, check_step, &c));
+	ml_sleep_ms(ml_scaled(1500, 4000));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, ml_stop(&t[i]));
+		EXPECT_LT(2, t[i].steps);
+	}
+	EXPECT_EQ(0, ml_stop(&reader));
+	EXPECT_LT(20, reader.steps);
+	EXPECT_LT(0, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	/* all ends have been seen */
+	retried = mt_stat(rig->stats, "pf_retried");
+	touch(&rig->in, 11);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * MT_PAGE, &word));
+		ASSERT_EQ(11, word);
+	}
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+}
+
+/* ------------------------------------------------------- long and busy */
+
+/*
+ * A range with very many entries, of a piece of memory that many slots map.
+ * The walk gives way whenever it can, and yet goes on.
+ */
+TEST_F_TIMEOUT(notify, yields, 200)
+{
+	struct rig *rig = &self->rig;
+	const uint64_t slots = ml_scaled(64, 16);
+	uint64_t i, leaves = slots * rig->pages, yields, zapped, lock, start;
+	struct faulter f = {
+		.fd = rig->fd,
+		.gpa = GPA,
+		.pages = rig->pages,
+		.seed = 5,
+	};
+	struct ml_thread faults;
+
+	if (!ml_have_param("test_force_yield"))
+		SKIP(return, MT_NO_PARAM "test_force_yield");
+	for (i = 0; i < slots; i++) {
+		ASSERT_EQ(0, mt_slot(rig->fd, 1 + i, 0,
+				     GPA2 + i * rig->out.len, rig->out.base,
+				     rig->out.len));
+		ASSERT_EQ(0, mt_populate_all(rig->fd, 0,
+					     GPA2 + i * rig->out.len,
+					     rig->out.len));
+	}
+	ASSERT_EQ(leaves, mt_stat(rig->stats, "pages_4k"));
+	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
+	ASSERT_EQ(0, ml_wait(&faults, 1));
+	yields = mt_stat(rig->stats, "yields");
+	zapped = mt_stat(rig->stats, "pages_zapped");
+	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	ASSERT_TRUE(mt_debug_param("test_force_yield", "1"));
+	start = vt_now_ns();
+	ASSERT_EQ(0, madvise(rig->out.base, rig->out.len, MADV_DONTNEED));
+	start = vt_now_ns() - start;
+	ASSERT_TRUE(mt_debug_param("test_force_yield", "0"));
+	EXPECT_EQ(0, ml_stop(&faults));
+	/* each entry once, and no more often was it let go */
+	EXPECT_EQ(leaves, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_LT(0, ml_delta(rig->stats, "yields", yields));
+	EXPECT_GE(leaves + slots, ml_delta(rig->stats, "yields", yields));
+	EXPECT_EQ(1, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	TH_LOG("%lu entries gone in %lu ms with %lu yields", leaves,
+	       start / 1000000, ml_delta(rig->stats, "yields", yields));
+}
+
+/* A storm over the memory that threads read and write: both get on. */
+TEST_F_TIMEOUT(notify, drain, 120)
+{
+	struct rig *rig = &self->rig;
+	struct window w = { rig->in.base, rig->pages };
+	struct checker c[2];
+	struct ml_thread storm, reader[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		c[i] = (struct checker) {
+			.fd = rig->fd,
+			.gpa = GPA,
+			.hva = (uintptr_t)rig->in.base,
+			.pages = rig->pages,
+			.seed = 1 + i,
+		};
+	}
+	/* it can hold anything so far */
+	ASSERT_EQ(0, window_step(&w));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, ml_start(&reader[i], check_step, &c[i]));
+	ASSERT_EQ(0, ml_start(&storm, window_step, &w));
+	ml_sleep_ms(ml_scaled(2000, 6000));
+	EXPECT_EQ(0, ml_stop(&storm));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, ml_stop(&reader[i]));
+		EXPECT_LT(50, reader[i].steps);
+	}
+	EXPECT_LT(5, storm.steps);
+	TH_LOG("%lu storms, %lu reads; %lu drains, the longest %lu us",
+	       (uint64_t)storm.steps,
+	       (uint64_t)(reader[0].steps + reader[1].steps),
+	       mt_stat(rig->stats, "drains"),
+	       mt_stat(rig->stats, "drain_max_ns") / 1000);
+}
+
+TEST_HARNESS_MAIN

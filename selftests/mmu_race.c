@@ -1,0 +1,796 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Races of faults, invalidations, changes of memslots and the end of it all.
+ * Timeout: 60 s
+ *
+ * Debug kernels can hold an install between the look-up of its page and its
+ * publication, and an invalidation open; there the races are certain. The
+ * others go on for some seconds, and what is read must be right all the time.
+ */
+#include <kselftest_harness.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "mmu_load.h"
+
+#define GPA		0x10000000ULL
+#define GPA2		0x90000000ULL
+#define MS		1000000ULL
+#define DELAY		"test_install_delay_ms"
+
+struct rig {
+	int fd;
+	int stats;
+	uint64_t pages;
+	/* in slot 0 at GPA */
+	struct vt_mem mem;
+};
+
+static int rig_open(struct rig *rig)
+{
+	int r;
+
+	ml_quiet();
+	rig->pages = ML_HUGE_PAGES;
+	r = mt_mem(&rig->mem, VT_ANON, rig->pages * MT_PAGE);
+	if (r)
+		return r;
+	rig->fd = mt_open();
+	if (rig->fd < 0)
+		return rig->fd;
+	rig->stats = mt_stats_open(rig->fd);
+	if (rig->stats < 0)
+		return rig->stats;
+	return mt_slot(rig->fd, 0, 0, GPA, rig->mem.base, rig->mem.len);
+}
+
+static void rig_close(struct __test_metadata *_metadata, struct rig *rig)
+{
+	unsigned int i;
+
+	mt_debug_param(DELAY, "0");
+	if (rig->fd > 0) {
+		for (i = 0; i < 4; i++)
+			mt_slot_delete(rig->fd, i);
+		/* nothing but the root is left of it all */
+		EXPECT_EQ(0, mt_stat(rig->stats, "memslots"));
+		EXPECT_EQ(1, mt_stat(rig->stats, "table_pages"));
+		EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
+		EXPECT_EQ(0, mt_stat(rig->stats, "pages_2m"));
+		EXPECT_EQ(0, mt_stat(rig->stats, "mmu_lock_write_fault"));
+		close(rig->fd);
+		close(rig->stats);
+	}
+	if (rig->mem.map)
+		vt_mem_free(&rig->mem);
+}
+
+FIXTURE(race)
+{
+	struct rig rig;
+};
+
+FIXTURE_SETUP(race)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, rig_open(&self->rig));
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	rig_close(_metadata, &self->rig);
+}
+
+static uint64_t *word_at(const struct vt_mem *m, uint64_t page)
+{
+	return (uint64_t *)((char *)m->base + page * MT_PAGE);
+}
+
+/* ------------------------------------------------- an install is paused */
+
+enum access {
+	READ,
+	WRITE,
+	POPULATE,
+	TRANSLATE,
+};
+
+enum change {
+	/* another page, with other content */
+	DISCARD,
+	/* one from another place */
+	MREMAP,
+	/* the very same page may no longer be written */
+	PROTECT,
+};
+
+#define OLD	0x1111
+#define NEW	0x2222
+#define MINE	0x3333
+
+FIXTURE(paused)
+{
+	struct rig rig;
+};
+
+FIXTURE_VARIANT(paused)
+{
+	enum access access;
+	enum change change;
+};
+
+FIXTURE_VARIANT_ADD(paused, read_discard)
+{
+	.access = READ, .change = DISCARD
+};
+
+FIXTURE_VARIANT_ADD(paused, read_mremap)
+{
+	.access = READ, .change = MREMAP
+};
+
+FIXTURE_VARIANT_ADD(paused, write_discard)
+{
+	.access = WRITE, .change = DISCARD
+};
+
+FIXTURE_VARIANT_ADD(paused, write_protect)
+{
+	.access = WRITE, .change = PROTECT
+};
+
+FIXTURE_VARIANT_ADD(paused, populate_discard)
+{
+	.access = POPULATE, .change = DISCARD
+};
+
+FIXTURE_VARIANT_ADD(paused, translate_mremap)
+{
+	.access = TRANSLATE, .change = MREMAP
+};
+
+FIXTURE_SETUP(paused)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, rig_open(&self->rig));
+}
+
+FIXTURE_TEARDOWN(paused)
+{
+	rig_close(_metadata, &self->rig);
+}
+
+struct accessor {
+	_Atomic bool done;
+	int fd;
+	enum access access;
+	uint64_t gpa;
+	uint64_t word;
+	int ret;
+};
+
+static void *access_once(void *arg)
+{
+	struct accessor *a = arg;
+	struct vmmu_translate t;
+	uint64_t gpa = a->gpa, len = MT_PAGE;
+
+	switch (a->access) {
+	case READ:
+		a->ret = mt_read64(a->fd, gpa, &a->word);
+		break;
+	case WRITE:
+		a->ret = mt_write64(a->fd, gpa, MINE);
+		break;
+	case POPULATE:
+		a->ret = mt_populate(a->fd, 0, &gpa, &len);
+		break;
+	case TRANSLATE:
+		a->ret = mt_translate(a->fd, VMMU_TRANSLATE_FAULT, gpa, &t);
+		break;
+	}
+	a->done = true;
+	return NULL;
+}
+
+static int change_page(struct vt_mem *m, uint64_t page, enum change change)
+{
+	void *p = word_at(m, page), *other = word_at(m, page + 1);
+
+	switch (change) {
+	case DISCARD:
+		if (madvise(p, MT_PAGE, MADV_DONTNEED))
+			return -errno;
+		*(volatile uint64_t *)p = NEW;
+		return 0;
+	case MREMAP:
+		*(volatile uint64_t *)other = NEW;
+		return mremap(other, MT_PAGE, MT_PAGE, MREMAP_MAYMOVE |
+			      MREMAP_FIXED, p) == p ? 0 : -errno;
+	case PROTECT:
+		return mprotect(p, MT_PAGE, PROT_READ) ? -errno : 0;
+	}
+	return -EINVAL;
+}
+
+/* The page found is not the right one any more when it would be published. */
+TEST_F_TIMEOUT(paused, refused, 120)
+{
+	const unsigned int ms = ml_scaled(200, 500);
+	struct rig *rig = &self->rig;
+	const uint64_t page = 17, gpa = GPA + page * MT_PAGE;
+	struct accessor a = {
+		.fd = rig->fd,
+		.access = variant->access,
+		.gpa = gpa,
+	};
+	uint64_t retried, taken, word;
+	char value[16];
+	pthread_t id;
+
+	if (!ml_have_param(DELAY))
+		SKIP(return, MT_NO_PARAM DELAY);
+	*word_at(&rig->mem, page) = OLD;
+	retried = mt_stat(rig->stats, "pf_retried");
+	taken = mt_stat(rig->stats, "pf_taken");
+	snprintf(value, sizeof(value), "%u", ms);
+	ASSERT_TRUE(mt_debug_param(DELAY, value));
+	ASSERT_EQ(0, pthread_create(&id, NULL, access_once, &a));
+	while (mt_stat(rig->stats, "pf_taken") == taken && !a.done)
+		usleep(500);
+	/* now it looks the page up, if it has not done so yet */
+	ml_sleep_ms(ms / 4);
+	EXPECT_EQ(0, change_page(&rig->mem, page, variant->change));
+	EXPECT_FALSE(a.done);
+	ASSERT_TRUE(mt_debug_param(DELAY, "0"));
+	ASSERT_EQ(0, pthread_join(id, NULL));
+	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+
+	if (variant->change == PROTECT) {
+		EXPECT_EQ(-EFAULT, a.ret);
+		EXPECT_EQ(OLD, *word_at(&rig->mem, page));
+		return;
+	}
+	EXPECT_EQ(0, a.ret);
+	if (variant->access == READ)
+		EXPECT_EQ(NEW, a.word);
+	if (variant->access == WRITE) {
+		EXPECT_EQ(MINE, *word_at(&rig->mem, page));
+		return;
+	}
+	/* and what it has left in the tables is right, too */
+	ASSERT_EQ(0, mt_read64(rig->fd, gpa, &word));
+	EXPECT_EQ(NEW, word);
+}
+
+/* Something else goes away meanwhile: nothing has to be done again. */
+TEST_F_TIMEOUT(paused, unrelated, 120)
+{
+	const unsigned int ms = ml_scaled(200, 500);
+	struct rig *rig = &self->rig;
+	const uint64_t page = 17;
+	struct accessor a = {
+		.fd = rig->fd,
+		.access = variant->access,
+		.gpa = GPA + page * MT_PAGE,
+	};
+	uint64_t retried, taken, hits;
+	char value[16];
+	pthread_t id;
+
+	if (!ml_have_param(DELAY))
+		SKIP(return, MT_NO_PARAM DELAY);
+	snprintf(value, sizeof(value), "%u", ms);
+	ASSERT_TRUE(mt_debug_param(DELAY, value));
+	retried = mt_stat(rig->stats, "pf_retried");
+	hits = mt_stat(rig->stats, "invalidations");
+	taken = mt_stat(rig->stats, "pf_taken");
+	ASSERT_EQ(0, pthread_create(&id, NULL, access_once, &a));
+	while (mt_stat(rig->stats, "pf_taken") == taken && !a.done)
+		usleep(500);
+	ml_sleep_ms(ms / 4);
+	/* the pages next to it, in the same slot */
+	EXPECT_EQ(0, change_page(&rig->mem, page + 1, variant->change));
+	EXPECT_EQ(0, change_page(&rig->mem, page - 2, variant->change));
+	EXPECT_FALSE(a.done);
+	ASSERT_TRUE(mt_debug_param(DELAY, "0"));
+	ASSERT_EQ(0, pthread_join(id, NULL));
+	EXPECT_EQ(0, a.ret);
+	EXPECT_LE(2, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+}
+
+/* ------------------------------------------ an invalidation is held open */
+
+#define NEEDS_HOLD	MT_NO_PARAM "test_hold_inval_ms"
+
+/* Start and end see the same memslots: no change of them comes in between. */
+TEST_F_TIMEOUT(race, swap_waits, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = ml_scaled(200, 400);
+	struct ml_hold hold;
+	uint64_t word;
+	unsigned int i;
+
+	if (!ml_have_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	*word_at(&rig->mem, 0) = 42;
+	/* create, move, turn the log on, delete */
+	for (i = 0; i < 4; i++) {
+		uint64_t gpa = i ? GPA2 + MT_HUGE : GPA2;
+
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+		ml_sleep_ms(ms / 10);
+		EXPECT_FALSE(hold.done);
+		ASSERT_EQ(0, mt_slot(rig->fd, 1, i == 2 ?
+				     VMMU_MEM_LOG_DIRTY_PAGES : 0, gpa,
+				     rig->mem.base,
+				     i == 3 ? 0 : rig->mem.len));
+		EXPECT_LE(hold.end_ns, vt_now_ns());
+		ASSERT_EQ(0, ml_hold_wait(&hold));
+		EXPECT_EQ(i == 3 ? -ENOENT : 0, mt_read64(rig->fd, gpa, &word));
+		EXPECT_EQ(42, word);
+	}
+}
+
+/* The last file goes between a start and its end, and another one comes. */
+TEST_F_TIMEOUT(race, closed_between, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = ml_scaled(200, 400);
+	struct ml_hold hold;
+	uint64_t word, i;
+
+	if (!ml_have_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	for (i = 0; i < 3; i++) {
+		*word_at(&rig->mem, 0) = i;
+		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * MT_PAGE));
+		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+		ml_sleep_ms(ms / 10);
+		close(rig->stats);
+		close(rig->fd);
+		EXPECT_FALSE(hold.done);
+		/* once within and once after it */
+		if (i == 1)
+			ASSERT_EQ(0, ml_hold_wait(&hold));
+		rig->fd = mt_open();
+		ASSERT_LE(0, rig->fd);
+		rig->stats = mt_stats_open(rig->fd);
+		ASSERT_EQ(0, mt_slot(rig->fd, 0, 0, GPA, rig->mem.base,
+				     rig->mem.len));
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		EXPECT_EQ(i, word);
+		if (i != 1)
+			ASSERT_EQ(0, ml_hold_wait(&hold));
+		/* and it follows what comes now */
+		ASSERT_EQ(0, madvise(rig->mem.base, MT_PAGE, MADV_DONTNEED));
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		EXPECT_EQ(0, word);
+	}
+}
+
+/* The process ends with one open: by its own end, not by ours. */
+TEST_F_TIMEOUT(race, exit_between, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = ml_scaled(200, 400);
+	struct ml_hold hold;
+	int status, stats, fd;
+	uint64_t word;
+	pid_t pid;
+
+	if (!ml_have_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		fd = mt_open();
+		stats = mt_stats_open(fd);
+		if (fd < 0 || stats < 0 ||
+		    mt_slot(fd, 0, 0, GPA, rig->mem.base, rig->mem.len) ||
+		    mt_read64(fd, GPA, &word) ||
+		    ml_hold_start(&hold, stats, ms))
+			_exit(1);
+		ml_sleep_ms(ms / 10);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* ---------------------------------------------- everything at the same time */
+
+struct reader {
+	int fd;
+	uint64_t gpa;
+	uint64_t pages;
+	/* each page holds this plus its number, or nothing */
+	uint64_t value;
+	bool write;
+	uint64_t seed;
+	_Atomic uint64_t hits;
+};
+
+static int read_step(void *arg)
+{
+	struct reader *rd = arg;
+	uint64_t page = ml_random(&rd->seed) % rd->pages, word;
+	uint64_t gpa = rd->gpa + page * MT_PAGE;
+	int r;
+
+	if (rd->write && page % 2) {
+		r = mt_write64(rd->fd, gpa, rd->value + page);
+	} else {
+		r = mt_read64(rd->fd, gpa, &word);
+		if (!r && word && word != rd->value + page) {
+			vt_msg("race: page %lu holds %#lx", page, word);
+			return -EBADMSG;
+		}
+	}
+	if (!r)
+		rd->hits++;
+	/* what is gone at the moment may be missed */
+	return r == -ENOENT || r == -EAGAIN || r == -EFAULT ? 0 : r;
+}
+
+struct slots {
+	int fd;
+	struct vt_mem *mem;
+	uint64_t n;
+};
+
+/* Add, move and delete two slots of the same memory. */
+static int slot_step(void *arg)
+{
+	struct slots *s = arg;
+	uint64_t gpa = GPA2, len = s->mem->len;
+	uint32_t slot = 1 + s->n++ % 2;
+
+	if (slot == 2)
+		gpa += len * 4;
+	return mt_slot(s->fd, slot, 0, gpa, s->mem->base, len) ?:
+	       mt_slot(s->fd, slot, 0, gpa + len, s->mem->base, len) ?:
+	       mt_slot(s->fd, slot, VMMU_MEM_LOG_DIRTY_PAGES, gpa + len,
+		       s->mem->base, len) ?:
+	       mt_slot_delete(s->fd, slot);
+}
+
+/* Discard all of the memory, in pieces or at once, and write it anew. */
+static int discard_step(void *arg)
+{
+	struct slots *s = arg;
+	uint64_t pages = s->mem->len / MT_PAGE, p, piece;
+
+	piece = s->n++ % 3 ? pages / 8 : pages;
+	for (p = 0; p < pages; p += piece) {
+		if (madvise(word_at(s->mem, p), piece * MT_PAGE,
+			    MADV_DONTNEED))
+			return -errno;
+		*(volatile uint64_t *)word_at(s->mem, p) = 0x5000 + p;
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(race, slots_and_discard, 120)
+{
+	struct rig *rig = &self->rig;
+	struct slots a = { rig->fd, &rig->mem, 0 };
+	struct slots b = { rig->fd, &rig->mem, 0 };
+	struct reader rd[2];
+	struct ml_thread slots, discard, readers[2];
+	unsigned int i;
+
+	ASSERT_EQ(0, discard_step(&b));
+	for (i = 0; i < 2; i++) {
+		rd[i] = (struct reader) {
+			.fd = rig->fd,
+			.gpa = i ? GPA2 + rig->mem.len : GPA,
+			.pages = rig->pages,
+			.value = 0x5000,
+			.write = true,
+			.seed = 1 + i,
+		};
+		ASSERT_EQ(0, ml_start(&readers[i], read_step, &rd[i]));
+	}
+	ASSERT_EQ(0, ml_start(&slots, slot_step, &a));
+	ASSERT_EQ(0, ml_start(&discard, discard_step, &b));
+	ml_sleep_ms(ml_scaled(3000, 10000));
+	EXPECT_EQ(0, ml_stop(&discard));
+	EXPECT_EQ(0, ml_stop(&slots));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, ml_stop(&readers[i]));
+		EXPECT_LT(0, rd[i].hits);
+	}
+	EXPECT_LT(3, slots.steps);
+	EXPECT_LT(3, discard.steps);
+	TH_LOG("%lu changes of slots, %lu discards, %lu and %lu accesses",
+	       4 * (uint64_t)slots.steps, (uint64_t)discard.steps,
+	       (uint64_t)rd[0].hits, (uint64_t)rd[1].hits);
+}
+
+struct epochs {
+	int fd;
+	uint64_t pages;
+	/* odd: being changed; else page p holds epoch / 2 % 2 * 0x10000 + p */
+	_Atomic uint64_t epoch;
+	_Atomic uint64_t checked;
+	uint64_t seed[2];
+};
+
+static int epoch_step(struct epochs *e, uint64_t *seed)
+{
+	uint64_t page = ml_random(seed) % e->pages, before, word, want;
+	int r;
+
+	before = e->epoch;
+	r = mt_read64(e->fd, GPA2 + page * MT_PAGE, &word);
+	if (before % 2 || e->epoch != before)
+		return r == -ENOENT || r == -EAGAIN ? 0 : r;
+	want = before / 2 % 2 * 0x10000 + page;
+	if (r || word != want) {
+		vt_msg("race: epoch %lu, page %lu: %s, %#lx instead of %#lx",
+		       before, page, strerror(-r), word, want);
+		return r ?: -EBADMSG;
+	}
+	e->checked++;
+	return 0;
+}
+
+static int epoch_step0(void *arg)
+{
+	struct epochs *e = arg;
+
+	return epoch_step(e, &e->seed[0]);
+}
+
+static int epoch_step1(void *arg)
+{
+	struct epochs *e = arg;
+
+	return epoch_step(e, &e->seed[1]);
+}
+
+/* A slot deleted and made again elsewhere: nothing of the old one is seen. */
+TEST_F_TIMEOUT(race, recreated, 120)
+{
+	struct rig *rig = &self->rig;
+	struct epochs e = {
+		.fd = rig->fd,
+		.pages = rig->pages,
+		.seed = { 1, 2 },
+	};
+	uint64_t end, p, n = 0, i;
+	struct ml_thread t[2];
+	struct vt_mem mem[2];
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, mt_mem(&mem[i], VT_ANON, rig->mem.len));
+		for (p = 0; p < rig->pages; p++)
+			*word_at(&mem[i], p) = i * 0x10000 + p;
+	}
+	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem[0].base, mem[0].len));
+	ASSERT_EQ(0, ml_start(&t[0], epoch_step0, &e));
+	ASSERT_EQ(0, ml_start(&t[1], epoch_step1, &e));
+	end = vt_now_ns() + ml_scaled(2000, 6000) * MS;
+	while (vt_now_ns() < end && !t[0].error && !t[1].error) {
+		struct vt_mem *m = &mem[++n % 2];
+
+		e.epoch++;
+		ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
+		ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, m->base, m->len));
+		e.epoch++;
+		/* let some pages be mapped */
+		ml_sleep_ms(n % 5);
+	}
+	EXPECT_EQ(0, ml_stop(&t[0]));
+	EXPECT_EQ(0, ml_stop(&t[1]));
+	EXPECT_LT(10, n);
+	EXPECT_LT(50, e.checked);
+	for (i = 0; i < 2; i++)
+		vt_mem_free(&mem[i]);
+}
+
+/*
+ * Tables go away under walks all the time: the whole range at once, page by
+ * page, by a slot, and with huge pages that come and go.
+ */
+TEST_F_TIMEOUT(race, torture, 120)
+{
+	struct rig *rig = &self->rig;
+	const uint64_t huge = ml_scaled(4, 2), pages = huge * ML_HUGE_PAGES;
+	uint64_t end, seed = 9, p, n = 0, tables;
+	struct ml_thread t[3];
+	struct reader rd[3];
+	struct vt_mem mem;
+	unsigned int i;
+
+	/* huge pages if there are some */
+	if (mt_mem(&mem, VT_THP, huge * MT_HUGE))
+		ASSERT_EQ(0, mt_mem(&mem, VT_ANON, huge * MT_HUGE));
+	for (p = 0; p < pages; p++)
+		*word_at(&mem, p) = 0x7000 + p;
+	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
+	for (i = 0; i < 3; i++) {
+		rd[i] = (struct reader) {
+			.fd = i == 2 ? mt_reader(rig->fd) : rig->fd,
+			.gpa = GPA2,
+			.pages = pages,
+			.value = 0x7000,
+			.write = i > 0,
+			.seed = 21 + i,
+		};
+		ASSERT_LE(0, rd[i].fd);
+		ASSERT_EQ(0, ml_start(&t[i], read_step, &rd[i]));
+	}
+	end = vt_now_ns() + ml_scaled(3000, 12000) * MS;
+	while (vt_now_ns() < end && !t[0].error && !t[1].error && !t[2].error) {
+		p = ml_random(&seed) % pages;
+		switch (n++ % 8) {
+		case 0:
+			ASSERT_EQ(0, madvise(mem.base, mem.len, MADV_DONTNEED));
+			break;
+		case 1:
+			/* off and on: split and collapse, or tables for none */
+			ASSERT_EQ(0, mt_slot(rig->fd, 1,
+					     VMMU_MEM_LOG_DIRTY_PAGES, GPA2,
+					     mem.base, mem.len));
+			ml_sleep_ms(2);
+			ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base,
+					     mem.len));
+			break;
+		case 2:
+			ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
+			ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base,
+					     mem.len));
+			break;
+		case 3:
+			ASSERT_EQ(mem.base, mmap(mem.base, mem.len, PROT_READ |
+						 PROT_WRITE, MAP_FIXED |
+						 MAP_PRIVATE | MAP_ANONYMOUS,
+						 -1, 0));
+			madvise(mem.base, mem.len, MADV_HUGEPAGE);
+			break;
+		case 4:
+			/* the host's huge pages, if they are given */
+			for (p = 0; p < pages; p += ML_HUGE_PAGES)
+				*(volatile uint64_t *)word_at(&mem, p) =
+					0x7000 + p;
+			break;
+		default:
+			madvise(word_at(&mem, p), MT_PAGE, MADV_DONTNEED);
+			break;
+		}
+		ml_sleep_ms(3);
+	}
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, ml_stop(&t[i]));
+		EXPECT_LT(20, rd[i].hits);
+	}
+	close(rd[2].fd);
+	EXPECT_LT(16, n);
+	/* the closed formula holds, whatever has gone before */
+	ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
+	ASSERT_EQ(0, mt_slot_delete(rig->fd, 0));
+	EXPECT_EQ(1, mt_stat(rig->stats, "table_pages"));
+	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
+	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA2,
+				     mem.len));
+	tables = ml_tables(GPA2, pages, true) +
+		 mt_stat(rig->stats, "pages_4k") / ML_HUGE_PAGES;
+	EXPECT_EQ(tables, mt_stat(rig->stats, "table_pages"));
+	TH_LOG("%lu rounds, %lu accesses, %lu tried again", n,
+	       (uint64_t)(rd[0].hits + rd[1].hits + rd[2].hits),
+	       mt_stat(rig->stats, "pf_retried"));
+	ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
+	vt_mem_free(&mem);
+}
+
+/* ------------------------------------------------------------- the end */
+
+/* What a child does until it is killed: fault, discard, change slots. */
+static void live_until_killed(int ready)
+{
+	struct slots a, b;
+	struct ml_thread t[3];
+	struct reader rd;
+	struct vt_mem mem;
+	int fd = mt_open();
+
+	if (fd < 0 || mt_mem(&mem, VT_ANON, 64 * MT_PAGE) ||
+	    mt_slot(fd, 0, 0, GPA, mem.base, mem.len))
+		_exit(1);
+	a = b = (struct slots) { fd, &mem, 0 };
+	rd = (struct reader) {
+		.fd = fd,
+		.gpa = GPA,
+		.pages = 64,
+		.value = 0x5000,
+		.seed = 1,
+	};
+	if (ml_start(&t[0], read_step, &rd) ||
+	    ml_start(&t[1], slot_step, &a) ||
+	    ml_start(&t[2], discard_step, &b))
+		_exit(1);
+	ml_wait(&t[0], 3);
+	if (write(ready, &fd, sizeof(fd)) != sizeof(fd))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static int module_refs(void)
+{
+	FILE *f = fopen("/sys/module/vhost_mmu/refcnt", "r");
+	int n = -1;
+
+	if (f) {
+		if (fscanf(f, "%d", &n) != 1)
+			n = -1;
+		fclose(f);
+	}
+	return n;
+}
+
+struct closer {
+	int fd;
+	unsigned int us;
+};
+
+static void *close_later(void *arg)
+{
+	struct closer *c = arg;
+
+	usleep(c->us);
+	close(c->fd);
+	return NULL;
+}
+
+/* The owner dies while another process gives the file up, or a bit later. */
+TEST_F_TIMEOUT(race, owner_dies, 200)
+{
+	const unsigned int rounds = ml_scaled(40, 10);
+	int refs = module_refs(), ready[2], theirs, fd, pidfd, status;
+	unsigned int i, until;
+	struct closer c;
+	uint64_t word;
+	pthread_t id;
+	pid_t pid;
+
+	for (i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, pipe(ready));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			live_until_killed(ready[1]);
+		close(ready[1]);
+		ASSERT_EQ((ssize_t)sizeof(theirs),
+			  read(ready[0], &theirs, sizeof(theirs)));
+		close(ready[0]);
+		pidfd = syscall(SYS_pidfd_open, pid, 0);
+		ASSERT_LE(0, pidfd);
+		fd = syscall(SYS_pidfd_getfd, pidfd, theirs, 0);
+		ASSERT_LE(0, fd);
+		close(pidfd);
+		EXPECT_EQ(-EIO, mt_read64(fd, GPA, &word));
+		c = (struct closer) { fd, i % 10 * 300 };
+		ASSERT_EQ(0, pthread_create(&id, NULL, close_later, &c));
+		usleep(1000);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(SIGKILL, WTERMSIG(status));
+		pthread_join(id, NULL);
+	}
+	/* files are closed a bit later than the process is waited for */
+	for (until = 0; until < 200 && module_refs() != refs; until++)
+		ml_sleep_ms(vt_timeout_ms(10));
+	EXPECT_EQ(refs, module_refs());
+}
+
+TEST_HARNESS_MAIN
