@@ -15,8 +15,19 @@
 
 #include "mmufd.h"
 
-/* Copies up to this go without an allocation; most are a ring entry or less. */
+/*
+ * Copies of so many bytes go without an allocation; most are of a word.  Both
+ * bounce buffers are aligned, so that aligned words are moved whole.
+ */
 #define BOUNCE_ON_STACK 64
+
+static bool page_range_ok(u64 gpa, u64 length)
+{
+	u64 last;
+
+	return length && PAGE_ALIGNED(gpa | length) &&
+	       !check_add_overflow(gpa, length - 1, &last);
+}
 
 /**
  * vmmu_cmd_populate() - VMMU_POPULATE
@@ -31,7 +42,7 @@ long vmmu_cmd_populate(struct vmmu_cmd *cmd)
 	struct vmmu_context ctx;
 	long ret = 0;
 
-	if (!vmmu_cmd_range_ok(args->gpa, args->length))
+	if (!page_range_ok(args->gpa, args->length))
 		return -EINVAL;
 
 	vmmu_context_init(&ctx, cmd->table, cmd->ring);
@@ -124,7 +135,8 @@ static int access_pieces(struct vmmu_context *ctx, struct vmmu_access *args,
 static long cmd_access(struct vmmu_cmd *cmd, piece_fn piece)
 {
 	struct vmmu_access *args = &cmd->args.access;
-	char on_stack[BOUNCE_ON_STACK], *bounce = on_stack;
+	u64 on_stack[BOUNCE_ON_STACK / sizeof(u64)];
+	void *bounce = on_stack;
 	struct vmmu_context ctx;
 	u64 end;
 	int ret;

@@ -11,9 +11,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
-#include <linux/mm.h>
 #include <linux/nospec.h>
-#include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -81,11 +79,7 @@ static long cmd_set_memslot(struct vmmu_cmd *cmd)
 
 static long cmd_get_dirty_log(struct vmmu_cmd *cmd)
 {
-	const struct vmmu_dirty_log *args = &cmd->args.dirty_log;
-
-	if (args->first_page || args->num_pages)
-		return -EINVAL;
-	return vmmu_get_dirty_log(cmd->table, args);
+	return vmmu_get_dirty_log(cmd->table, &cmd->args.dirty_log);
 }
 
 static long cmd_clear_dirty_log(struct vmmu_cmd *cmd)
@@ -102,8 +96,6 @@ static long cmd_age(struct vmmu_cmd *cmd)
 {
 	struct vmmu_age *args = &cmd->args.age;
 
-	if (!vmmu_cmd_range_ok(args->gpa, args->length))
-		return -EINVAL;
 	return vmmu_age(cmd->table, args->gpa, args->length,
 			args->flags & VMMU_AGE_CLEAR,
 			u64_to_user_ptr(args->bitmap), &args->young);
@@ -257,19 +249,4 @@ int vmmu_cmd_new_file(struct vmmu_cmd *cmd, struct file *file)
 	cmd->new_file = file;
 	cmd->new_fd = fd;
 	return fd;
-}
-
-/**
- * vmmu_cmd_range_ok() - check a range of guest pages
- * @gpa: first address
- * @length: bytes
- *
- * Return: whether it is aligned, not empty, and does not wrap.
- */
-bool vmmu_cmd_range_ok(u64 gpa, u64 length)
-{
-	u64 last;
-
-	return length && PAGE_ALIGNED(gpa | length) &&
-	       !check_add_overflow(gpa, length - 1, &last);
 }

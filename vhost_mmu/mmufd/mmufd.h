@@ -83,7 +83,6 @@ struct vmmu_table *vmmu_mmufd_get_table(struct file *file);
 /* ioctl.c */
 long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp);
 int vmmu_cmd_new_file(struct vmmu_cmd *cmd, struct file *file);
-bool vmmu_cmd_range_ok(u64 gpa, u64 length);
 
 /* guest.c */
 long vmmu_cmd_populate(struct vmmu_cmd *cmd);

@@ -48,10 +48,14 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 
 static void reader_free(struct reader *reader)
 {
-	if (reader->ring)
-		vmmu_ring_destroy(reader->ring);
-	atomic64_dec(&reader->table->stats.readers);
-	vmmu_table_put(reader->table);
+	struct vmmu_table *table = reader->table;
+
+	mutex_lock(&table->slots_lock);
+	vmmu_ring_destroy(reader->ring);
+	atomic64_dec(&table->stats.readers);
+	mutex_unlock(&table->slots_lock);
+
+	vmmu_table_put(table);
 	kfree(reader);
 }
 
@@ -73,28 +77,26 @@ static const struct file_operations reader_fops = {
 static struct reader *reader_alloc(struct vmmu_table *table)
 {
 	struct reader *reader;
-	struct vmmu_ring *ring;
+	bool ok;
 
 	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
 	if (!reader)
 		return ERR_PTR(-ENOMEM);
-
-	/* Once it is counted, vmmu_set_options() leaves the rings alone. */
-	mutex_lock(&table->slots_lock);
-	atomic64_inc(&table->stats.readers);
-	mutex_unlock(&table->slots_lock);
-
 	mutex_init(&reader->mutex);
 	reader->table = vmmu_table_get(table);
-	if (!table->ring_entries)
-		return reader;
 
-	ring = vmmu_ring_create(table);
-	if (IS_ERR(ring)) {
+	/* Counted from here on, vmmu_set_options() leaves the rings alone. */
+	mutex_lock(&table->slots_lock);
+	atomic64_inc(&table->stats.readers);
+	if (table->ring_entries)
+		reader->ring = vmmu_ring_create(table);
+	ok = reader->ring || !table->ring_entries;
+	mutex_unlock(&table->slots_lock);
+
+	if (!ok) {
 		reader_free(reader);
-		return ERR_CAST(ring);
+		return ERR_PTR(-ENOMEM);
 	}
-	reader->ring = ring;
 	return reader;
 }
 
