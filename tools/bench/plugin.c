@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * QEMU TCG plugin of the benchmark: counts what the guest executes between two
- * marker instructions (marker.h).
+ * marker instructions (marker.h).  Two more leave out what lies between them.
  *
  * Every translation block has one inline counter; the file written at the end
  * marker gives the blocks that ran with the sizes of their instructions, and
@@ -64,6 +64,7 @@ EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *info,
 
 #define KERNEL_BASE	0xffff800000000000ULL
 #define BUCKETS		(1 << 18)
+#define MAX_CELLS	(1 << 21)
 
 enum kind { K_NONE, K_STAC, K_CLAC, K_LFENCE, K_LOCK, K_REP, K_MAX };
 
@@ -76,19 +77,24 @@ static const char *const kind_name[K_MAX] = {
 struct cell {
 	struct cell *next;
 	uint64_t vaddr;
-	uint64_t count;
+	/* Of its numbers in counts[] and sums[]. */
+	size_t index;
 	enum kind kind;
 	/* Instruction sizes, one hex digit each; empty for a special one. */
 	char sizes[];
 };
 
 static struct cell *cells[BUCKETS];
-static uint64_t user_insns, user_special[K_MAX];
-static bool counting;
+static size_t used_cells;
+/* Since the last pause, and before it: apart, because all are walked often. */
+static uint64_t counts[MAX_CELLS], sums[MAX_CELLS];
+/* Of user space: all instructions at K_NONE, the special ones at their kind. */
+static uint64_t user[K_MAX], user_sum[K_MAX];
+static bool counting, paused;
 static FILE *out;
 
-/* The cell of a block or instruction: one for all its translations. */
-static struct cell *get_cell(uint64_t vaddr, enum kind kind, const char *sizes)
+/* The counter of a block or instruction: one for all its translations. */
+static uint64_t *counter(uint64_t vaddr, enum kind kind, const char *sizes)
 {
 	uint64_t hash = (vaddr * 8 + kind) * 0x9e3779b97f4a7c15ULL;
 	struct cell **head = &cells[hash >> 46];
@@ -96,16 +102,19 @@ static struct cell *get_cell(uint64_t vaddr, enum kind kind, const char *sizes)
 
 	for (c = *head; c; c = c->next)
 		if (c->vaddr == vaddr && c->kind == kind && !strcmp(c->sizes, sizes))
-			return c;
+			return &counts[c->index];
 	c = calloc(1, sizeof(*c) + strlen(sizes) + 1);
-	if (!c)
+	if (!c || used_cells == MAX_CELLS) {
+		fprintf(stderr, "vbench plugin: out of memory for counters\n");
 		abort();
+	}
 	c->vaddr = vaddr;
 	c->kind = kind;
 	strcpy(c->sizes, sizes);
+	c->index = used_cells++;
 	c->next = *head;
 	*head = c;
-	return c;
+	return &counts[c->index];
 }
 
 /* Which of the counted kinds the instruction is; a few bytes tell. */
@@ -158,38 +167,66 @@ static uint32_t marker(const uint8_t *p, size_t size)
 	if (size != 7 || p[0] != 0x0f || p[1] != 0x1f || p[2] != 0x80)
 		return 0;
 	memcpy(&disp, p + 3, sizeof(disp));
-	return disp == MARK_BEGIN || disp == MARK_END ? disp : 0;
+	return disp == MARK_BEGIN || disp == MARK_END || disp == MARK_PAUSE ||
+	       disp == MARK_RESUME ? disp : 0;
+}
+
+static void clear_counts(void)
+{
+	memset(counts, 0, used_cells * sizeof(counts[0]));
+	memset(user, 0, sizeof(user));
 }
 
 static void begin(unsigned int vcpu, void *data)
 {
 	(void)vcpu;
 	(void)data;
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct cell *c = cells[i]; c; c = c->next)
-			c->count = 0;
-	memset(user_special, 0, sizeof(user_special));
-	user_insns = 0;
+	clear_counts();
+	memset(sums, 0, used_cells * sizeof(sums[0]));
+	memset(user_sum, 0, sizeof(user_sum));
 	counting = true;
+	paused = false;
+}
+
+static void pause_counts(unsigned int vcpu, void *data)
+{
+	(void)vcpu;
+	(void)data;
+	if (!counting || paused)
+		return;
+	for (size_t i = 0; i < used_cells; i++)
+		sums[i] += counts[i];
+	for (int k = 0; k < K_MAX; k++)
+		user_sum[k] += user[k];
+	paused = true;
+}
+
+static void resume_counts(unsigned int vcpu, void *data)
+{
+	(void)vcpu;
+	(void)data;
+	if (!counting || !paused)
+		return;
+	clear_counts();
+	paused = false;
 }
 
 /* Write one section: header, user totals, then the kernel's cells. */
 static void end(unsigned int vcpu, void *data)
 {
-	(void)vcpu;
-	(void)data;
+	pause_counts(vcpu, data);
 	if (!counting)
 		return;
 	counting = false;
-	fprintf(out, "section\nuser insns %" PRIu64 "\n", user_insns);
+	fprintf(out, "section\nuser insns %" PRIu64 "\n", user_sum[K_NONE]);
 	for (int k = K_STAC; k < K_MAX; k++)
-		fprintf(out, "user %s %" PRIu64 "\n", kind_name[k], user_special[k]);
+		fprintf(out, "user %s %" PRIu64 "\n", kind_name[k], user_sum[k]);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		for (struct cell *c = cells[i]; c; c = c->next) {
-			if (!c->count)
+			if (!sums[c->index])
 				continue;
 			fprintf(out, "%s %" PRIx64 " %" PRIu64 " %s\n",
-				c->kind ? "insn" : "block", c->vaddr, c->count,
+				c->kind ? "insn" : "block", c->vaddr, sums[c->index],
 				c->kind ? kind_name[c->kind] : c->sizes);
 		}
 	}
@@ -213,25 +250,28 @@ static void translate(uint64_t id, struct qemu_plugin_tb *tb)
 		size_t size = qemu_plugin_insn_size(insn);
 		enum kind kind = classify(bytes, size);
 		uint32_t mark = kernel ? 0 : marker(bytes, size);
-		uint64_t *special = &user_special[kind];
+		uint64_t *special = &user[kind];
 
 		sizes[i] = "0123456789abcdef"[size & 15];
 		if (kind && kernel)
-			special = &get_cell(qemu_plugin_insn_vaddr(insn), kind, "")->count;
+			special = counter(qemu_plugin_insn_vaddr(insn), kind, "");
 		if (kind)
 			qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64,
 								   special, 1);
 		if (mark)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn,
-					mark == MARK_BEGIN ? begin : end, CB_NO_REGS, NULL);
+					mark == MARK_BEGIN ? begin :
+					mark == MARK_END ? end :
+					mark == MARK_PAUSE ? pause_counts : resume_counts,
+					CB_NO_REGS, NULL);
 	}
 	sizes[n] = 0;
 	if (kernel)
 		qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64,
-				&get_cell(start, K_NONE, sizes)->count, 1);
+				counter(start, K_NONE, sizes), 1);
 	else
 		qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64,
-							 &user_insns, n);
+							 &user[K_NONE], n);
 	free(sizes);
 }
 

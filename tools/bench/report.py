@@ -3,6 +3,7 @@
 
 import statistics
 
+import mmu
 from groups import GROUPS
 
 COLUMNS = (("instr", "insns"), ("STAC", "stac"), ("LFENCE", "lfence"), ("locked", "lock"))
@@ -112,6 +113,7 @@ def print_all(result, top):
     if result["measurements"]:
         print_summary(result)
     print_wall(result)
+    mmu.print_all(result, top)
     if result["skipped"]:
         print()
     print_skipped(result)
@@ -125,9 +127,19 @@ def goal_value(m, goal):
     return value
 
 
-def check(result, goals):
-    """Print each goal's outcome; return how many are missed."""
+def check(result, goals, only=None):
+    """Print each goal's outcome, perhaps of one part; return how many are missed."""
     print("\n== goals ==")
+    missed = 0
+    if only != "mmu":
+        missed += check_packets(result, goals)
+    if only != "packets" and (only or "mmu" in result):
+        missed += mmu.check(result, goals["mmu"])
+    return missed
+
+
+def check_packets(result, goals):
+    """The goals of the packets."""
     missed = 0
     kernels = sorted({m["kernel"] for m in result["measurements"]})
     for kernel in kernels:
@@ -174,6 +186,9 @@ def compare(result, earlier, tolerance):
         bad += word == "DIFFER"
         print(f"{word}  {m['kernel']} {m['work']} {m['device']}: {then:.1f} then, "
               f"{now:.1f} now, {off:+.2f} %")
+    differ, found = mmu.compare(result, earlier, tolerance)
+    bad += differ
+    common += found
     if not common:
         print("DIFFER  the two have nothing in common")
     return bad if common else 1
