@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memslots that come, go and move beside their users; what an invalidation hits
+ * of them; how their number is felt.
+ * Timeout: 60 s
+ */
+#include <kselftest_harness.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include "mmu.h"
+
+#define GPA		(1UL << 30)
+#define ELSEWHERE	(1UL << 40)
+#define PAGES		64UL
+#define LEN		(PAGES * MT_PAGE)
+#define THREADS		3
+
+FIXTURE(slots)
+{
+	int fd;
+	int stats;
+	char *mem;
+};
+
+FIXTURE_SETUP(slots)
+{
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	self->mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->mem);
+	memset(self->mem, 0, LEN);
+	self->fd = mt_open();
+	ASSERT_LE(0, self->fd);
+	self->stats = mt_stats_open(self->fd);
+	ASSERT_LE(0, self->stats);
+}
+
+FIXTURE_TEARDOWN(slots)
+{
+	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	close(self->stats);
+	close(self->fd);
+}
+
+/* ---------------------------------------------------- threads at work */
+
+struct worker {
+	pthread_t thread;
+	unsigned int index;
+	int fd;
+	/* one round; an error other than those below ends the thread */
+	int (*round)(struct worker *w, uint64_t n);
+	_Atomic uint64_t rounds;
+	/* how often there was no memslot, or one on its way out */
+	_Atomic uint64_t gone;
+	_Atomic int error;
+	char why[128];
+};
+
+static _Atomic bool stop;
+static struct worker workers[THREADS];
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	int r = 0;
+
+	while (!stop && !r) {
+		r = w->round(w, w->rounds);
+		if (r == -ENOENT || r == -EAGAIN) {
+			w->gone++;
+			r = 0;
+		}
+		w->rounds++;
+	}
+	w->error = r;
+	return NULL;
+}
+
+static void start(struct __test_metadata *_metadata, int fd,
+		  int (*round)(struct worker *w, uint64_t n))
+{
+	unsigned int i;
+
+	stop = false;
+	memset(workers, 0, sizeof(workers));
+	for (i = 0; i < THREADS; i++) {
+		struct worker *w = &workers[i];
+
+		w->index = i;
+		w->fd = fd;
+		w->round = round;
+		ASSERT_EQ(0, pthread_create(&w->thread, NULL, work, w));
+	}
+}
+
+/* Is a thread through? Only an error ends one before its time. */
+static bool failed(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++)
+		if (workers[i].error)
+			return true;
+	return false;
+}
+
+static void finish(struct __test_metadata *_metadata)
+{
+	unsigned int i;
+
+	stop = true;
+	for (i = 0; i < THREADS; i++) {
+		struct worker *w = &workers[i];
+
+		pthread_join(w->thread, NULL);
+		EXPECT_EQ(0, w->error)
+			TH_LOG("thread %u, round %lu: %s", i, w->rounds, w->why);
+		EXPECT_LT(0, w->rounds);
+	}
+}
+
+/* Wait until each thread has begun and ended a round since now. */
+static void rounds_pass(unsigned int n)
+{
+	uint64_t from[THREADS], end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++)
+		from[i] = workers[i].rounds;
+	for (i = 0; i < THREADS; i++)
+		while (workers[i].rounds < from[i] + n + 1 && !failed() &&
+		       vt_now_ns() < end)
+			sched_yield();
+}
+
+static uint64_t run_ns(void)
+{
+	/* a slow kernel does little in this time, but enough */
+	return mt_slow() ? 3000000000ULL : 2000000000ULL;
+}
+
+/* ------------------------------------------------------------- stress */
+
+/*
+ * Everything at once in a memslot that stays: any error is one too many, so
+ * those that a missing memslot gives are made another.
+ */
+static int steady_round(struct worker *w, uint64_t n)
+{
+	uint64_t page = (n * 7 + w->index) % PAGES, gpa = GPA + page * MT_PAGE;
+	uint64_t at = gpa + 8 * w->index, val = 0, len = MT_PAGE;
+	struct vmmu_translate t;
+	int r;
+
+	r = mt_write64(w->fd, at, n);
+	if (!r)
+		r = mt_read64(w->fd, at, &val);
+	if (!r && val != n)
+		r = -EBADMSG;
+	if (!r)
+		r = mt_populate(w->fd, n & 1, &gpa, &len);
+	if (!r)
+		r = mt_translate(w->fd, VMMU_TRANSLATE_FAULT, at, &t);
+	if (!r && !(t.perms & VMMU_PERM_READ))
+		r = -EPROTO;
+	if (r)
+		snprintf(w->why, sizeof(w->why), "page %lu: %s", page,
+			 strerror(-r));
+	return r == -ENOENT || r == -EAGAIN ? -EREMOTEIO : r;
+}
+
+/* KVM's memslot_modification_stress_test. */
+TEST_F_TIMEOUT(slots, modification_stress, 120)
+{
+	uint64_t end, n = 0;
+
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	start(_metadata, self->fd, steady_round);
+	end = vt_now_ns() + run_ns();
+	while (vt_now_ns() < end && !failed()) {
+		/* elsewhere in the guest, over the same memory or other */
+		char *mem = n & 1 ? self->mem : self->mem - LEN;
+
+		ASSERT_EQ(0, mt_slot(self->fd, 1, 0, ELSEWHERE, mem, LEN));
+		if (n & 2)
+			ASSERT_EQ(0, mt_slot(self->fd, 1, 0, ELSEWHERE + LEN,
+					     mem, LEN));
+		if (n & 4)
+			ASSERT_EQ(0, mt_slot(self->fd, 1,
+					     VMMU_MEM_LOG_DIRTY_PAGES,
+					     n & 2 ? ELSEWHERE + LEN : ELSEWHERE,
+					     mem, LEN));
+		ASSERT_EQ(0, mt_slot_delete(self->fd, 1));
+		n++;
+	}
+	finish(_metadata);
+	TH_LOG("%lu changes beside %lu rounds of a thread", n,
+	       workers[0].rounds);
+	EXPECT_LT(10, n);
+	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+}
+
+/*
+ * The words of the first page: what readers may see, what they may not, and
+ * where writers write.
+ */
+#define GOOD		1UL
+#define BAD		2UL
+#define WRITTEN		77UL
+
+static int moved_round(struct worker *w, uint64_t n)
+{
+	uint64_t val = GOOD, at = GPA, len = MT_PAGE;
+	int r;
+
+	if (w->index == 1 && n % 4 == 3)
+		return mt_populate(w->fd, VMMU_POPULATE_WRITE, &at, &len);
+	if (w->index == 2)
+		return mt_write64(w->fd, GPA + 8, WRITTEN);
+	r = mt_read64(w->fd, GPA, &val);
+	if (!r && val != GOOD) {
+		snprintf(w->why, sizeof(w->why), "read %lu", val);
+		r = -EBADMSG;
+	}
+	return r;
+}
+
+/*
+ * Once a move or a deletion has returned nobody reads or writes there any more:
+ * what is put into the memory then is never seen, and never overwritten.
+ */
+static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
+			char *mem, bool move)
+{
+	volatile uint64_t *word = (void *)mem;
+	uint64_t n = 0, end, pages;
+
+	word[0] = GOOD;
+	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, LEN));
+	start(_metadata, fd, moved_round);
+	end = vt_now_ns() + run_ns();
+	while (vt_now_ns() < end && !failed()) {
+		/* so that there is something to be taken away */
+		rounds_pass(2);
+		ASSERT_EQ(0, mt_slot(fd, 0, 0, ELSEWHERE, mem, move ? LEN : 0));
+		word[0] = BAD;
+		word[1] = 0;
+		pages = mt_stat(stats, "pages_4k");
+		EXPECT_EQ(0, pages);
+		rounds_pass(1);
+		EXPECT_EQ(0, word[1]);
+		EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
+		if (n % 8 == 0)
+			EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+		word[0] = GOOD;
+		ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, LEN));
+		n++;
+	}
+	finish(_metadata);
+	TH_LOG("%lu times gone, seen gone %lu times by a reader of %lu rounds",
+	       n, workers[0].gone, workers[0].rounds);
+	EXPECT_LT(5, n);
+	EXPECT_LT(0, workers[0].gone);
+	EXPECT_LT(workers[0].gone, workers[0].rounds);
+	ASSERT_EQ(0, mt_slot_delete(fd, 0));
+	EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+}
+
+TEST_F_TIMEOUT(slots, move_race, 120)
+{
+	go_and_come(_metadata, self->fd, self->stats, self->mem, true);
+}
+
+TEST_F_TIMEOUT(slots, delete_race, 120)
+{
+	go_and_come(_metadata, self->fd, self->stats, self->mem, false);
+}
+
+/* What moves is what was there: the new place shows it, the old one nothing. */
+TEST_F(slots, move)
+{
+	uint64_t val, i, gpa = GPA;
+	struct vmmu_translate t;
+
+	for (i = 0; i < PAGES; i++)
+		*(uint64_t *)(self->mem + i * MT_PAGE) = i + 1000;
+	ASSERT_EQ(0, mt_slot(self->fd, 5, 0, gpa, self->mem, LEN));
+	for (i = 0; i < 20; i++) {
+		/* by pages, so that old and new place overlap; then far away */
+		uint64_t to = i % 4 ? gpa + i * MT_PAGE : gpa + i * LEN;
+
+		ASSERT_EQ(0, mt_populate_all(self->fd, 0, gpa, LEN));
+		EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+		ASSERT_EQ(0, mt_slot(self->fd, 5, 0, to, self->mem, LEN));
+		if (to != gpa) {
+			EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+			EXPECT_EQ(-ENOENT, mt_read64(self->fd, gpa, &val));
+		}
+		gpa = to;
+		EXPECT_EQ(0, mt_read64(self->fd, gpa, &val));
+		EXPECT_EQ(1000, val);
+		EXPECT_EQ(0, mt_read64(self->fd, gpa + LEN - MT_PAGE, &val));
+		EXPECT_EQ(1000 + PAGES - 1, val);
+		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + MT_PAGE, &t));
+		EXPECT_EQ(5, t.slot);
+		EXPECT_EQ((uintptr_t)self->mem + MT_PAGE, t.hva);
+	}
+	EXPECT_EQ(1, mt_stat(self->stats, "memslots"));
+	/* none of that concerns another memslot */
+	ASSERT_EQ(0, mt_slot(self->fd, 6, 0, 0, self->mem, LEN));
+	ASSERT_EQ(0, mt_populate_all(self->fd, 0, 0, LEN));
+	i = mt_stat(self->stats, "pages_zapped");
+	ASSERT_EQ(0, mt_slot(self->fd, 7, 0, LEN, self->mem, LEN));
+	ASSERT_EQ(0, mt_slot(self->fd, 7, 0, 2 * LEN, self->mem, LEN));
+	ASSERT_EQ(0, mt_slot_delete(self->fd, 7));
+	EXPECT_EQ(i, mt_stat(self->stats, "pages_zapped"));
+}
+
+/* ------------------------------------------------- what is invalidated */
+
+struct counts {
+	uint64_t locks;
+	uint64_t hits;
+	uint64_t zapped;
+	uint64_t starts;
+};
+
+static struct counts counts(int stats)
+{
+	return (struct counts) {
+		.locks = mt_stat(stats, "mmu_lock_notifier"),
+		.hits = mt_stat(stats, "invalidations"),
+		.zapped = mt_stat(stats, "pages_zapped"),
+		.starts = mt_stat(stats, "notifier_starts"),
+	};
+}
+
+/* Discard a range and say what that moved. */
+static struct counts discard(int stats, void *p, size_t len)
+{
+	struct counts a = counts(stats), b;
+
+	madvise(p, len, MADV_DONTNEED);
+	b = counts(stats);
+	return (struct counts) {
+		.locks = b.locks - a.locks,
+		.hits = b.hits - a.hits,
+		.zapped = b.zapped - a.zapped,
+		.starts = b.starts - a.starts,
+	};
+}
+
+/*
+ * One invalidation of memory that lies in several memslots takes all entries
+ * away, and takes the lock as often as if it were one.
+ */
+TEST_F(slots, shared_memory)
+{
+	struct counts one, all;
+	unsigned int i;
+	uint64_t val;
+
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEN));
+	one = discard(self->stats, self->mem + MT_PAGE, MT_PAGE);
+	EXPECT_LE(1, one.starts);
+	EXPECT_LE(1, one.locks);
+	EXPECT_EQ(1, one.hits);
+	EXPECT_EQ(1, one.zapped);
+
+	for (i = 1; i < 5; i++) {
+		/* not all of them whole, not all at the same place */
+		ASSERT_EQ(0, mt_slot(self->fd, i, 0, GPA * (i + 1),
+				     self->mem + i * MT_PAGE,
+				     LEN - i * MT_PAGE));
+		ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA * (i + 1),
+					     LEN - i * MT_PAGE));
+	}
+	all = discard(self->stats, self->mem + 8 * MT_PAGE, MT_PAGE);
+	EXPECT_EQ(one.locks, all.locks);
+	EXPECT_EQ(1, all.hits);
+	EXPECT_EQ(5, all.zapped);
+	for (i = 0; i < 5; i++) {
+		struct vmmu_translate t;
+		uint64_t gpa = GPA * (i + 1) + (8 - i) * MT_PAGE;
+
+		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa, &t));
+		EXPECT_EQ((uintptr_t)self->mem + 8 * MT_PAGE, t.hva);
+		EXPECT_EQ(0, t.perms);
+		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + MT_PAGE, &t));
+		EXPECT_NE(0, t.perms);
+	}
+	/* what one writes all others read */
+	EXPECT_EQ(0, mt_write64(self->fd, GPA + 8 * MT_PAGE, 4711));
+	for (i = 0; i < 5; i++) {
+		EXPECT_EQ(0, mt_read64(self->fd, GPA * (i + 1) +
+				       (8 - i) * MT_PAGE, &val));
+		EXPECT_EQ(4711, val);
+	}
+	/* the first page is in one of them; the next, in two, is gone from one */
+	EXPECT_EQ(2, discard(self->stats, self->mem, 2 * MT_PAGE).zapped);
+}
+
+/* Exactly the memslots that share a byte with the range are concerned. */
+TEST_F(slots, edges)
+{
+	char *mem = self->mem;
+	struct counts c;
+	/* the middle: there is memory before it and after it */
+	char *first = mem + 16 * MT_PAGE, *last = mem + 31 * MT_PAGE;
+
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, first, 16 * MT_PAGE));
+	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, 16 * MT_PAGE));
+	/* up to its first byte, from behind its last one: not concerned */
+	c = discard(self->stats, mem, 16 * MT_PAGE);
+	EXPECT_LE(1, c.starts);
+	EXPECT_EQ(0, c.locks);
+	EXPECT_EQ(0, c.hits);
+	EXPECT_EQ(0, c.zapped);
+	c = discard(self->stats, last + MT_PAGE, 16 * MT_PAGE);
+	EXPECT_LE(1, c.starts);
+	EXPECT_EQ(0, c.locks);
+	EXPECT_EQ(0, c.hits);
+	/* over its first byte, over its last page */
+	c = discard(self->stats, mem, 16 * MT_PAGE + 1);
+	EXPECT_LE(1, c.locks);
+	EXPECT_EQ(1, c.hits);
+	EXPECT_EQ(1, c.zapped);
+	c = discard(self->stats, last, 16 * MT_PAGE);
+	EXPECT_LE(1, c.locks);
+	EXPECT_EQ(1, c.hits);
+	EXPECT_EQ(1, c.zapped);
+	EXPECT_EQ(14, mt_stat(self->stats, "pages_4k"));
+	/* all of it and more; and now that nothing is mapped, still a hit */
+	c = discard(self->stats, mem, LEN);
+	EXPECT_EQ(1, c.hits);
+	EXPECT_EQ(14, c.zapped);
+	c = discard(self->stats, mem, LEN);
+	EXPECT_EQ(1, c.hits);
+	EXPECT_EQ(0, c.zapped);
+	/* without the memslot nothing is concerned at all */
+	ASSERT_EQ(0, mt_slot_delete(self->fd, 0));
+	c = discard(self->stats, mem, LEN);
+	EXPECT_LE(1, c.starts);
+	EXPECT_EQ(0, c.locks);
+	EXPECT_EQ(0, c.hits);
+}
+
+/* ------------------------------------------------------- many memslots */
+
+struct times {
+	uint64_t create;
+	uint64_t populate;
+	uint64_t again;
+	uint64_t zap;
+	uint64_t destroy;
+};
+
+/* Everything once with @n memslots of a page; nanoseconds for each of them. */
+static void measure(struct __test_metadata *_metadata, unsigned int n,
+		    char *mem, struct times *t)
+{
+	int fd = mt_open(), stats = mt_stats_open(fd);
+	uint64_t at, val;
+	unsigned int i;
+
+	ASSERT_LE(0, stats);
+	at = vt_now_ns();
+	for (i = 0; i < n; i++) {
+		/* not in order, and with gaps between */
+		uint64_t id = (i * 12345ULL) % n;
+
+		ASSERT_EQ(0, mt_slot(fd, id, 0, id * 2 * MT_PAGE,
+				     mem + id * MT_PAGE, MT_PAGE))
+			TH_LOG("%u of %u", i, n);
+	}
+	t->create = (vt_now_ns() - at) / n;
+	EXPECT_EQ(n, mt_stat(stats, "memslots"));
+	at = vt_now_ns();
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, mt_read64(fd, i * 2 * MT_PAGE, &val));
+	t->populate = (vt_now_ns() - at) / n;
+	EXPECT_EQ(n, mt_stat(stats, "pages_4k"));
+	at = vt_now_ns();
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, mt_read64(fd, i * 2 * MT_PAGE, &val));
+	t->again = (vt_now_ns() - at) / n;
+	EXPECT_EQ(-ENOENT, mt_read64(fd, MT_PAGE, &val));
+	at = vt_now_ns();
+	ASSERT_EQ(0, madvise(mem, n * MT_PAGE, MADV_DONTNEED));
+	t->zap = (vt_now_ns() - at) / n;
+	EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
+	if (n == 32764) {
+		/* this is all */
+		EXPECT_EQ(-EINVAL, mt_slot(fd, n, 0, ELSEWHERE, mem, MT_PAGE));
+		EXPECT_EQ(0, mt_slot_delete(fd, n - 1));
+		EXPECT_EQ(0, mt_slot(fd, n - 1, 0, ELSEWHERE, mem, MT_PAGE));
+	}
+	close(stats);
+	at = vt_now_ns();
+	close(fd);
+	t->destroy = (vt_now_ns() - at) / n;
+}
+
+/*
+ * A memslot costs about the same however many others there are: a set is a
+ * tree. A list or an array to be copied would show: a hundred times dearer.
+ */
+#define LIMIT	8
+
+TEST_F_TIMEOUT(slots, number, 240)
+{
+	unsigned int nums[] = { 1, 101, 1009, 8191, 32764 };
+	const unsigned int rows = mt_slow() ? 3 : 5;
+	struct times t[5];
+	unsigned int i;
+	char *mem;
+
+	mem = mmap(NULL, 32764 * MT_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	TH_LOG("microseconds for each of so many memslots of one page");
+	TH_LOG("%6s %10s %10s %10s %10s %10s", "slots", "create", "first read",
+	       "next read", "discard", "close");
+	for (i = 0; i < rows; i++) {
+		measure(_metadata, nums[i], mem, &t[i]);
+		TH_LOG("%6u %10.1f %10.1f %10.1f %10.1f %10.1f", nums[i],
+		       t[i].create / 1e3, t[i].populate / 1e3, t[i].again / 1e3,
+		       t[i].zap / 1e3, t[i].destroy / 1e3);
+	}
+	for (i = 2; i < rows; i++) {
+		EXPECT_GT(LIMIT * t[1].create, t[i].create);
+		EXPECT_GT(LIMIT * t[1].populate, t[i].populate);
+		EXPECT_GT(LIMIT * t[1].again, t[i].again);
+	}
+	munmap(mem, 32764 * MT_PAGE);
+}
+
+TEST_HARNESS_MAIN
