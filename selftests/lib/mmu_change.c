@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the host does to the memory of an mo_area. */
+#include "mmu_oracle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define KSM	"/sys/kernel/mm/ksm/"
+#define SPLIT	"/sys/kernel/debug/split_huge_pages"
+
+size_t mo_absent(const struct mo_area *a)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < a->pages; i++)
+		n += !(iv_pagemap(a->base + i * MO_PAGE) & VT_F(IV_PM_PRESENT));
+	return n;
+}
+
+long mo_page_out(struct mo_area *a)
+{
+	iv_drain_lru();
+	if (madvise(a->base, a->len, MADV_PAGEOUT))
+		return -errno;
+	return mo_absent(a);
+}
+
+long mo_migrate(struct mo_area *a)
+{
+	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB ||
+		    a->backing == MO_HUGEFD;
+	size_t step = huge ? VT_HUGE_SIZE : MO_PAGE, i, n = a->len / step;
+	int nodes[n], status[n], target;
+	void *pages[n];
+	long moved = 0;
+
+	for (i = 0; i < n; i++)
+		pages[i] = a->base + i * step;
+	iv_drain_lru();
+	if (syscall(SYS_move_pages, 0, n, pages, NULL, status, 0))
+		return -errno;
+	target = !status[0];
+	for (i = 0; i < n; i++)
+		nodes[i] = target;
+	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) < 0)
+		return -errno;
+	for (i = 0; i < n; i++)
+		moved += status[i] == target;
+	return moved;
+}
+
+bool mo_is_huge(const struct mo_area *a)
+{
+	return mt_is_thp(a->base, a->len);
+}
+
+int mo_collapse(struct mo_area *a)
+{
+	unsigned int tries;
+
+	/* it is refused while somebody else looks at a page: try again */
+	for (tries = 0; tries < 50; tries++) {
+		if (madvise(a->base, a->len, MADV_COLLAPSE)) {
+			if (errno != EAGAIN && errno != EBUSY)
+				return -errno;
+		} else if (mo_is_huge(a)) {
+			return 0;
+		}
+		iv_sleep_ms(5);
+	}
+	return -EBUSY;
+}
+
+int mo_split(struct mo_area *a)
+{
+	unsigned long at = (unsigned long)a->base;
+
+	/* when others hold a page it is refused silently */
+	return iv_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at, at + a->len);
+}
+
+int mo_split_mapping(struct mo_area *a)
+{
+	char *page = a->base + 3 * MO_PAGE;
+
+	/* a change that no thread which reads or writes has to notice */
+	if (mprotect(page, MO_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
+	    mprotect(page, MO_PAGE, PROT_READ | PROT_WRITE))
+		return -errno;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ KSM */
+
+static char *twin;
+
+char *mo_twin(void)
+{
+	return twin;
+}
+
+static size_t merged(struct mo_area *a)
+{
+	size_t i, n = 0;
+
+	/* KPF_KSM would not tell: some kernels set it for every anonymous page */
+	for (i = 0; i < a->pages; i++) {
+		uint64_t pfn = iv_pfn(a->base + i * MO_PAGE);
+
+		n += pfn && pfn == iv_pfn(twin + i * MO_PAGE);
+	}
+	return n;
+}
+
+int mo_merge(struct mo_area *a)
+{
+	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	size_t n;
+
+	if (access(KSM "run", W_OK))
+		return -ENOTSUP;
+	if (!twin) {
+		twin = mmap(NULL, a->len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		madvise(twin, a->len, MADV_NOHUGEPAGE);
+		madvise(twin, a->len, MADV_MERGEABLE);
+		iv_write_file(KSM "sleep_millisecs", "1\n");
+		iv_write_file(KSM "pages_to_scan", "1000\n");
+		iv_write_file(KSM "smart_scan", "0\n");
+	}
+	if (madvise(a->base, a->len, MADV_MERGEABLE))
+		return -errno;
+	memcpy(twin, a->base, a->len);
+	iv_write_file(KSM "run", "1\n");
+	do {
+		iv_sleep_ms(5);
+		n = merged(a);
+	} while (n < a->pages && vt_now_ns() < end);
+	iv_write_file(KSM "run", "0\n");
+	if (n == a->pages)
+		return 0;
+	vt_msg("ksm: %zu of %zu pages merged", n, a->pages);
+	return -ETIMEDOUT;
+}
+
+int mo_unmerge(struct mo_area *a)
+{
+	if (madvise(a->base, a->len, MADV_UNMERGEABLE))
+		return -errno;
+	return merged(a) ? -EBUSY : 0;
+}
+
+/* ---------------------------------------------------------- userfaultfd */
+
+const char *mo_uffd_open(struct mo_uffd *u, struct mo_area *a,
+			 uint64_t features, uint64_t mode)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	struct uffdio_register reg = {
+		.range = { (unsigned long)a->base, a->len },
+		.mode = mode,
+	};
+
+	memset(u, 0, sizeof(*u));
+	u->a = a;
+	u->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (u->fd < 0)
+		return "the kernel has no userfaultfd";
+	if (ioctl(u->fd, UFFDIO_API, &api) ||
+	    ioctl(u->fd, UFFDIO_REGISTER, &reg))
+		return "the kernel's userfaultfd cannot do this";
+	u->src = calloc(1, a->len);
+	return NULL;
+}
+
+static void resolve(struct mo_uffd *u, uint64_t addr, uint64_t flags)
+{
+	struct uffdio_range page = { addr, MO_PAGE };
+	struct uffdio_writeprotect wp = { .range = page };
+	struct uffdio_continue cont = { .range = page };
+	struct uffdio_copy copy = {
+		.dst = addr,
+		.src = (uintptr_t)u->src + (addr - (uintptr_t)u->a->base),
+		.len = MO_PAGE,
+	};
+	int r;
+
+	if (flags & UFFD_PAGEFAULT_FLAG_WP)
+		r = ioctl(u->fd, UFFDIO_WRITEPROTECT, &wp);
+	else if (flags & UFFD_PAGEFAULT_FLAG_MINOR)
+		r = ioctl(u->fd, UFFDIO_CONTINUE, &cont);
+	else
+		r = ioctl(u->fd, UFFDIO_COPY, &copy);
+	if (!r)
+		return;
+	/* another handler was faster: have them look again */
+	if (errno == EEXIST)
+		atomic_fetch_add(&u->existed, 1);
+	ioctl(u->fd, UFFDIO_WAKE, &page);
+}
+
+static void *serve(void *arg)
+{
+	struct mo_uffd *u = arg;
+
+	while (!atomic_load(&u->stop)) {
+		struct pollfd p = { .fd = u->fd, .events = POLLIN };
+		struct uffd_msg msg;
+
+		if (poll(&p, 1, 20) <= 0 ||
+		    read(u->fd, &msg, sizeof(msg)) != sizeof(msg) ||
+		    msg.event != UFFD_EVENT_PAGEFAULT)
+			continue;
+		atomic_fetch_add(&u->faults, 1);
+		if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
+			atomic_fetch_add(&u->writes, 1);
+		resolve(u, msg.arg.pagefault.address & ~(MO_PAGE - 1),
+			msg.arg.pagefault.flags);
+	}
+	return NULL;
+}
+
+int mo_uffd_serve(struct mo_uffd *u)
+{
+	while (u->threads < MO_UFFD_THREADS) {
+		if (pthread_create(&u->thread[u->threads], NULL, serve, u))
+			return -EAGAIN;
+		u->threads++;
+	}
+	return 0;
+}
+
+int mo_uffd_protect(struct mo_uffd *u)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (unsigned long)u->a->base, u->a->len },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(u->fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
+}
+
+void mo_uffd_close(struct mo_uffd *u)
+{
+	atomic_store(&u->stop, true);
+	while (u->threads)
+		pthread_join(u->thread[--u->threads], NULL);
+	/* whoever still waits goes on with what the kernel has */
+	close(u->fd);
+	free(u->src);
+}

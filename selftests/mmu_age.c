@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which pages were used through the MMU: by its own command, and by reclaim.
+ * Timeout: 120 s
+ */
+#include <kselftest_harness.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include "mmu_oracle.h"
+
+/* A second memslot behind a hole; what lies behind it is the same memory. */
+#define GPA2	(2 * MO_GPA)
+
+FIXTURE(age)
+{
+	struct mo_area a;
+	const char *why;
+	uint64_t bits[VT_HUGE_SIZE / MO_PAGE / 64];
+};
+
+FIXTURE_SETUP(age)
+{
+	memset(&self->a, 0, sizeof(self->a));
+	self->why = mt_available() ? NULL : MT_NO_DEV;
+}
+
+FIXTURE_TEARDOWN(age)
+{
+	mo_close(&self->a);
+}
+
+#define OPEN(backing)							\
+	do {								\
+		self->why = mo_open(&self->a, backing);			\
+		if (self->why)						\
+			SKIP(return, "%s", self->why);			\
+	} while (0)
+
+static size_t popcount(const uint64_t *bits, size_t words)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < words; i++)
+		n += __builtin_popcountll(bits[i]);
+	return n;
+}
+
+/* How many pages are young; -1 after an error. The bitmap says the same. */
+static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
+		  uint64_t *bits)
+{
+	size_t words = (n + 63) / 64;
+	uint64_t count = ~0ULL;
+	int r;
+
+	memset(bits, 0xff, words * 8);
+	r = mt_age(a->mmu, flags, MO_GPA + first * MO_PAGE, n * MO_PAGE, bits,
+		   &count);
+	if (r) {
+		vt_msg("age: %s", strerror(-r));
+		return -1;
+	}
+	if (popcount(bits, words) != count) {
+		vt_msg("age: %zu bits for %llu pages", popcount(bits, words),
+		       (unsigned long long)count);
+		return -1;
+	}
+	return count;
+}
+
+/* Read a few bytes of each page, in turn write them. */
+static int use(struct mo_area *a, size_t first, size_t step)
+{
+	uint64_t val;
+	size_t i;
+	int r = 0;
+
+	for (i = first; i < a->pages && !r; i += step) {
+		uint64_t gpa = MO_GPA + i * MO_PAGE + i % 512 * 8;
+
+		r = i / step % 2 ? mt_read64(a->mmu, gpa, &val) :
+				   mt_write64(a->mmu, gpa, i);
+	}
+	return r;
+}
+
+static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
+			   uint64_t *bits)
+{
+	uint64_t fixed, count;
+	struct vmmu_translate t;
+	size_t i;
+
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+	/* mapped is not yet used */
+	ASSERT_EQ(0, mt_populate_all(a->mmu, 0, MO_GPA, a->len));
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+	ASSERT_EQ(0, mo_look(a, 0, &t));
+	EXPECT_NE(0, t.perms);
+	EXPECT_EQ(0, t.state & VMMU_STATE_YOUNG);
+
+	ASSERT_EQ(0, use(a, 0, 1));
+	fixed = mo_stat(a, "pf_fixed");
+	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
+	/* looking does not age */
+	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
+	ASSERT_EQ(0, mo_look(a, 3, &t));
+	EXPECT_NE(0, t.state & VMMU_STATE_YOUNG);
+	/* neither is translating a use */
+	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
+	ASSERT_EQ(0, mo_look(a, 3, &t));
+	EXPECT_EQ(0, t.state & VMMU_STATE_YOUNG);
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
+
+	/* exactly what was used again */
+	ASSERT_EQ(0, use(a, 1, 3));
+	EXPECT_EQ((a->pages + 1) / 3, young(a, 0, 0, a->pages, bits));
+	for (i = 0; i < a->pages; i++)
+		if (mt_test_bit(bits, i) != (i % 3 == 1))
+			break;
+	EXPECT_EQ(a->pages, i);
+
+	/* a part, at odd places: what is around it stays young */
+	count = young(a, VMMU_AGE_CLEAR, 5, 33, bits);
+	EXPECT_EQ(11, count);
+	for (i = 0; i < 33; i++)
+		if (mt_test_bit(bits, i) != ((i + 5) % 3 == 1))
+			break;
+	EXPECT_EQ(33, i);
+	EXPECT_EQ((a->pages + 1) / 3 - 11, young(a, 0, 0, a->pages, bits));
+
+	/* neither buffer is needed, and one without the other is enough */
+	EXPECT_EQ(0, mt_age(a->mmu, 0, MO_GPA, a->len, NULL, &count));
+	EXPECT_EQ((a->pages + 1) / 3 - 11, count);
+	EXPECT_EQ(0, mt_age(a->mmu, VMMU_AGE_CLEAR, MO_GPA, a->len, NULL, NULL));
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+
+	/* nothing of this was a fault */
+	EXPECT_EQ(fixed, mo_stat(a, "pf_fixed"));
+	EXPECT_EQ(a->pages, mo_stat(a, "pages_4k"));
+}
+
+TEST_F_TIMEOUT(age, anon, 300)
+{
+	OPEN(MO_ANON);
+	test_and_clear(_metadata, &self->a, self->bits);
+}
+
+TEST_F_TIMEOUT(age, memfd, 300)
+{
+	OPEN(MO_MEMFD);
+	test_and_clear(_metadata, &self->a, self->bits);
+}
+
+static void huge(struct __test_metadata *_metadata, struct mo_area *a,
+		 uint64_t *bits)
+{
+	struct vmmu_translate t;
+	uint64_t val;
+
+	ASSERT_EQ(0, mt_populate_all(a->mmu, VMMU_POPULATE_WRITE, MO_GPA,
+				     a->len));
+	ASSERT_EQ(0, mo_look(a, 0, &t));
+	ASSERT_EQ(21, t.page_shift);
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+	/* one word, and all of it is young; of a part, that part */
+	ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + 77 * MO_PAGE, &val));
+	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
+	EXPECT_EQ(100, young(a, 0, 200, 100, bits));
+	/* there is one mark for all of it */
+	EXPECT_EQ(100, young(a, VMMU_AGE_CLEAR, 200, 100, bits));
+	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
+	ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + a->len - 8, 1));
+	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
+	EXPECT_EQ(1, mo_stat(a, "pages_2m"));
+}
+
+TEST_F_TIMEOUT(age, thp, 300)
+{
+	OPEN(MO_THP);
+	huge(_metadata, &self->a, self->bits);
+}
+
+TEST_F_TIMEOUT(age, hugetlb, 300)
+{
+	OPEN(MO_HUGETLB);
+	huge(_metadata, &self->a, self->bits);
+}
+
+TEST_F_TIMEOUT(age, holes, 300)
+{
+	struct mo_area *a = &self->a;
+	uint64_t *bits = self->bits, count;
+	size_t half, i;
+
+	OPEN(MO_ANON);
+	half = a->pages / 2;
+	ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
+	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
+	/* a memslot, a hole of three pages, another, nothing */
+	ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, half * MO_PAGE));
+	ASSERT_EQ(0, mt_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * MO_PAGE,
+			     a->base + half * MO_PAGE, half * MO_PAGE));
+	for (i = 0; i < a->pages; i++)
+		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA +
+					(i + (i < half ? 0 : 3)) * MO_PAGE, i));
+	EXPECT_EQ(2 * half, young(a, 0, 0, a->pages + 50, bits));
+	for (i = 0; i < a->pages + 50; i++)
+		if (mt_test_bit(bits, i) !=
+		    (i < half || (i >= half + 3 && i < a->pages + 3)))
+			break;
+	EXPECT_EQ(a->pages + 50, i);
+	EXPECT_EQ(0, young(a, 0, half, 3, bits));
+	EXPECT_EQ(2, young(a, VMMU_AGE_CLEAR, half - 1, 5, bits));
+	EXPECT_EQ(2 * half - 2, young(a, 0, 0, a->pages + 3, bits));
+	/* far from any memslot, and much of it */
+	EXPECT_EQ(0, mt_age(a->mmu, VMMU_AGE_CLEAR, 1ULL << 46, 1ULL << 40,
+			    NULL, &count));
+	EXPECT_EQ(0, count);
+	/* a buffer that is not there is told */
+	EXPECT_EQ(-EFAULT, mt_age(a->mmu, 0, MO_GPA, a->len, (void *)8, NULL));
+	/* what a deleted memslot used is forgotten */
+	ASSERT_EQ(0, mt_slot_delete(a->mmu, 1));
+	EXPECT_EQ(half - 1, young(a, 0, 0, a->pages + 3, bits));
+}
+
+/* ------------------------------------------------- beside those who use it */
+
+static _Atomic bool stop;
+
+static void *use_all(void *arg)
+{
+	while (!atomic_load(&stop))
+		if (use(arg, 0, 1))
+			return "error";
+	return NULL;
+}
+
+/* A page used after it was aged is young, whoever ages and uses beside. */
+TEST_F_TIMEOUT(age, live, 300)
+{
+	unsigned int round, rounds = mt_scale(200);
+	struct mo_area *a = &self->a;
+	uint64_t *bits = self->bits, fixed;
+	void *error;
+	pthread_t t;
+	size_t i;
+
+	OPEN(MO_ANON);
+	ASSERT_EQ(0, mo_fill_mmu(a, 1));
+	fixed = mo_stat(a, "pf_fixed");
+	ASSERT_EQ(0, pthread_create(&t, NULL, use_all, a));
+	for (round = 0; round < rounds; round++) {
+		uint64_t val;
+		long n = young(a, VMMU_AGE_CLEAR, 0, a->pages, bits);
+
+		ASSERT_GE(n, 0);
+		/* nobody else clears: this one has to be found */
+		i = round % a->pages;
+		ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + i * MO_PAGE, &val));
+		ASSERT_EQ(1, young(a, 0, i, 1, bits));
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, &error);
+	EXPECT_EQ(NULL, error);
+	/* its pages were aged, not unmapped */
+	EXPECT_EQ(fixed, mo_stat(a, "pf_fixed"));
+	EXPECT_EQ(a->pages, mo_stat(a, "pages_4k"));
+}
+
+/* -------------------------------------------------------- the kernel's own */
+
+#define CGROUP	"/run/vhost-test-cgroup"
+#define GROUP	CGROUP "/age"
+/* Of each half of the memory. */
+#define HALF	(512 * MO_PAGE)
+
+static const char *own_cgroup(void)
+{
+	mkdir(CGROUP, 0700);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		return "no cgroup2";
+	if (iv_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
+		return "no memory controller";
+	mkdir(GROUP, 0700);
+	if (access(GROUP "/memory.reclaim", W_OK))
+		return "no memory.reclaim";
+	return iv_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
+	       "cannot enter a cgroup" : NULL;
+}
+
+static size_t gone(const char *p)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < HALF; i += MO_PAGE)
+		n += !(iv_pagemap(p + i) & VT_F(IV_PM_PRESENT));
+	return n;
+}
+
+/*
+ * Reclaim asks who used a page: of two halves that are equal to the process
+ * that one stays which is used through the MMU.
+ */
+TEST_F_TIMEOUT(age, reclaim, 300)
+{
+	const char *why = self->why ? self->why : iv_swap_on();
+	struct vt_mem mem = {};
+	size_t used, idle;
+	uint64_t val;
+	unsigned int i;
+	size_t off;
+	char *p;
+	int mmu;
+
+	if (!why)
+		why = own_cgroup();
+	if (why)
+		SKIP(return, "%s", why);
+	iv_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+	ASSERT_EQ(0, mt_mem(&mem, VT_ANON, 2 * HALF));
+	p = mem.base;
+	mmu = mt_open();
+	ASSERT_GE(mmu, 0);
+	ASSERT_EQ(0, mt_slot(mmu, 0, 0, MO_GPA, p, 2 * HALF));
+	ASSERT_EQ(0, mt_populate_all(mmu, VMMU_POPULATE_WRITE, MO_GPA, 2 * HALF));
+	iv_drain_lru();
+	ASSERT_EQ(0, madvise(p, 2 * HALF, MADV_COLD));
+	iv_drain_lru();
+	for (i = 0; i < 4; i++) {
+		for (off = 0; off < HALF; off += MO_PAGE)
+			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + off, &val));
+		/* it gives up early when little was to be had: that is fine */
+		iv_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
+	}
+	used = gone(p);
+	idle = gone(p + HALF);
+	TH_LOG("reclaim took %zu pages used through the MMU, %zu idle ones",
+	       used, idle);
+	EXPECT_GT(idle, HALF / MO_PAGE / 4);
+	EXPECT_LT(used, idle / 4);
+	close(mmu);
+	vt_mem_free(&mem);
+	iv_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
+	rmdir(GROUP);
+	umount(CGROUP);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The MMU holds on to no page, and no write through it is lost.
+ * Timeout: 120 s
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include "mmu_oracle.h"
+
+#define KPF_LRU		5
+#define KPF_ANON	12
+
+/* A line of /proc/self/status, in KiB. */
+static long status_kb(const char *name)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kb = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ':')
+			sscanf(line + strlen(name) + 1, "%ld", &kb);
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* An entry of /proc/kpagecount or /proc/kpageflags. */
+static uint64_t of_pfn(const char *path, uint64_t pfn)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t entry = ~0ULL;
+
+	if (fd < 0 || pread(fd, &entry, 8, pfn * 8) != 8)
+		vt_msg("pin: cannot read %s: %m", path);
+	close(fd);
+	return entry;
+}
+
+FIXTURE(pin)
+{
+	struct mo_area a;
+	const char *why;
+};
+
+FIXTURE_VARIANT(pin)
+{
+	enum mo_backing backing;
+};
+
+FIXTURE_VARIANT_ADD(pin, anon) { .backing = MO_ANON };
+FIXTURE_VARIANT_ADD(pin, thp) { .backing = MO_THP };
+FIXTURE_VARIANT_ADD(pin, memfd) { .backing = MO_MEMFD };
+FIXTURE_VARIANT_ADD(pin, hugetlb) { .backing = MO_HUGETLB };
+FIXTURE_VARIANT_ADD(pin, private) { .backing = MO_PRIVATE };
+
+FIXTURE_SETUP(pin)
+{
+	self->why = mo_open(&self->a, variant->backing);
+	if (!self->why)
+		mo_fill(&self->a, 1);
+}
+
+FIXTURE_TEARDOWN(pin)
+{
+	mo_close(&self->a);
+}
+
+/* Map all of it, and use it. */
+static void map_all(struct __test_metadata *_metadata, struct mo_area *a)
+{
+	ASSERT_EQ(0, mo_check_mmu(a, 1));
+	ASSERT_EQ(0, mo_fill_mmu(a, 2));
+	ASSERT_EQ(a->pages, mo_mapped(a));
+}
+
+TEST_F_TIMEOUT(pin, counts, 300)
+{
+	static const char *const counters[] = {
+		"VmLck", "VmPin", "RssAnon", "RssFile", "RssShmem",
+		"HugetlbPages",
+	};
+	struct mo_area *a = &self->a;
+	uint64_t maps[512], pfns[512];
+	long before[6];
+	size_t i;
+
+	if (self->why)
+		SKIP(return, "%s", self->why);
+	/* whatever the functions of this test touch is there now */
+	for (i = 0; i < 6; i++)
+		before[i] = status_kb(counters[i]);
+	memset(a->buf, 1, a->len);
+	for (i = 0; i < a->pages; i++) {
+		pfns[i] = iv_pfn(a->base + i * MO_PAGE);
+		maps[i] = of_pfn("/proc/kpagecount", pfns[i]);
+		ASSERT_NE(0, maps[i]);
+	}
+	for (i = 0; i < 6; i++)
+		before[i] = status_kb(counters[i]);
+	map_all(_metadata, a);
+	for (i = 0; i < a->pages; i++) {
+		ASSERT_EQ(pfns[i], iv_pfn(a->base + i * MO_PAGE));
+		ASSERT_EQ(maps[i], of_pfn("/proc/kpagecount", pfns[i]));
+	}
+	for (i = 0; i < 6; i++) {
+		long now = status_kb(counters[i]);
+		/* code that runs for the first time is no leak */
+		long slack = !strncmp(counters[i], "Rss", 3) ? 64 : 0;
+
+		EXPECT_LE(labs(now - before[i]), slack);
+	}
+}
+
+/* Somebody's reference would keep the page where it is. */
+TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
+{
+	bool huge = variant->backing == MO_THP ||
+		    variant->backing == MO_HUGETLB;
+	struct mo_area *a = &self->a;
+	long units = huge ? a->len / VT_HUGE_SIZE : a->pages, round;
+
+	if (self->why)
+		SKIP(return, "%s", self->why);
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "one NUMA node only");
+	for (round = 0; round < 4; round++) {
+		mo_fill(a, 1);
+		map_all(_metadata, a);
+		EXPECT_GE(mo_migrate(a), (units * 95 + 99) / 100);
+		EXPECT_EQ(0, mo_check_mmu(a, 2));
+	}
+}
+
+/* A huge page can be split only when every reference is known. */
+TEST(split_while_mapped)
+{
+	struct mo_area area, *a = &area;
+	const char *why = mo_open(a, MO_THP);
+
+	if (why)
+		SKIP(return, "%s", why);
+	mo_fill(a, 1);
+	map_all(_metadata, a);
+	if (mo_split(a) == -ENOENT)
+		SKIP(return, "no split_huge_pages");
+	EXPECT_FALSE(iv_kpageflag(a->base, IV_KPF_THP));
+	EXPECT_EQ(0, mo_check_mmu(a, 2));
+	mo_close(a);
+}
+
+/* -------------------------------------------------------------- swapping */
+
+FIXTURE(swap)
+{
+	struct mo_area a;
+	const char *why;
+};
+
+FIXTURE_VARIANT(swap)
+{
+	enum mo_backing backing;
+};
+
+FIXTURE_VARIANT_ADD(swap, anon) { .backing = MO_ANON };
+FIXTURE_VARIANT_ADD(swap, thp) { .backing = MO_THP };
+FIXTURE_VARIANT_ADD(swap, memfd) { .backing = MO_MEMFD };
+FIXTURE_VARIANT_ADD(swap, private) { .backing = MO_PRIVATE };
+
+FIXTURE_SETUP(swap)
+{
+	self->why = mo_open(&self->a, variant->backing);
+	if (!self->why)
+		mo_fill(&self->a, 1);
+}
+
+FIXTURE_TEARDOWN(swap)
+{
+	mo_close(&self->a);
+}
+
+/* As would it keep it in memory. */
+TEST_F_TIMEOUT(swap, swapped_while_mapped, 300)
+{
+	const char *why = self->why ? self->why : iv_swap_on();
+	struct mo_area *a = &self->a;
+	uint64_t zapped;
+
+	if (why)
+		SKIP(return, "%s", why);
+	map_all(_metadata, a);
+	zapped = mo_stat(a, "pages_zapped");
+	EXPECT_GE(mo_page_out(a), a->pages * 9 / 10);
+	EXPECT_LE(mo_mapped(a), a->pages / 10);
+	EXPECT_GE(mo_stat(a, "pages_zapped"), zapped + a->pages * 9 / 10);
+	EXPECT_EQ(0, mo_check_mmu(a, 2));
+}
+
+/* Only the MMU ever writes, onto pages whose copy in swap is good. */
+static void written_swapped(struct __test_metadata *_metadata,
+			    struct mo_area *a, bool delete_first)
+{
+	unsigned int round;
+	uint64_t gen = 1;
+	size_t i;
+
+	for (round = 0; round < 3; round++) {
+		ASSERT_GE(mo_page_out(a), a->pages / 2);
+		for (i = 0; i < a->pages; i++)
+			*(volatile char *)(a->base + i * MO_PAGE);
+		EXPECT_EQ(0, mo_check_mmu(a, gen));
+		EXPECT_EQ(0, mo_fill_mmu(a, ++gen));
+		/* it is not always reclaim that takes the entries away */
+		if (delete_first) {
+			ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
+			ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base,
+					     a->len));
+		}
+		ASSERT_GE(mo_page_out(a), a->pages / 2);
+		EXPECT_EQ(0, mo_check(a, gen));
+	}
+}
+
+TEST_F_TIMEOUT(swap, written_then_swapped, 300)
+{
+	const char *why = self->why ? self->why : iv_swap_on();
+
+	if (why)
+		SKIP(return, "%s", why);
+	written_swapped(_metadata, &self->a, false);
+}
+
+TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
+{
+	const char *why = self->why ? self->why : iv_swap_on();
+
+	if (why)
+		SKIP(return, "%s", why);
+	written_swapped(_metadata, &self->a, true);
+}
+
+/* --------------------------------------------------------------- freeing */
+
+FIXTURE(anonymous)
+{
+	struct mo_area a;
+	const char *why;
+};
+
+FIXTURE_VARIANT(anonymous)
+{
+	enum mo_backing backing;
+};
+
+FIXTURE_VARIANT_ADD(anonymous, small) { .backing = MO_ANON };
+FIXTURE_VARIANT_ADD(anonymous, huge) { .backing = MO_THP };
+
+FIXTURE_SETUP(anonymous)
+{
+	self->why = mo_open(&self->a, variant->backing);
+	if (!self->why)
+		mo_fill(&self->a, 1);
+}
+
+FIXTURE_TEARDOWN(anonymous)
+{
+	mo_close(&self->a);
+}
+
+static size_t still_anon(const uint64_t *pfns, size_t n)
+{
+	size_t i, found = 0;
+
+	for (i = 0; i < n; i++)
+		found += (of_pfn("/proc/kpageflags", pfns[i]) &
+			  (VT_F(KPF_LRU) | VT_F(KPF_ANON))) != 0;
+	return found;
+}
+
+/* Pages that the process gives back are free, not only gone from it. */
+TEST_F_TIMEOUT(anonymous, freed, 300)
+{
+	struct mo_area *a = &self->a;
+	uint64_t pfns[512];
+	long rss;
+	size_t i;
+
+	if (self->why)
+		SKIP(return, "%s", self->why);
+	map_all(_metadata, a);
+	for (i = 0; i < a->pages; i++)
+		pfns[i] = iv_pfn(a->base + i * MO_PAGE);
+	EXPECT_EQ(a->pages, still_anon(pfns, a->pages));
+	iv_drain_lru();
+	rss = status_kb("RssAnon");
+	ASSERT_EQ(0, madvise(a->base, a->len, MADV_DONTNEED));
+	EXPECT_LE(status_kb("RssAnon"), rss - (long)a->len / 1024 + 64);
+	EXPECT_EQ(0, mo_stat(a, "pages_4k"));
+	EXPECT_EQ(0, mo_stat(a, "pages_2m"));
+	EXPECT_EQ(0, mo_mapped(a));
+	/* a few may have found another use by now */
+	EXPECT_LE(still_anon(pfns, a->pages), a->pages / 4);
+}
+
+/* ------------------------------------------------------------------ files */
+
+#define MNT	"/run/vhost-test"
+#define FILE_PAGES	64UL
+
+/* A file on a disk's file system, which wants to hear of dirty pages. */
+static const char *open_file(int *fd)
+{
+	/* gone with this process, as the mount is in a namespace of its own */
+	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return "no mount namespace";
+	mkdir(MNT, 0700);
+	if (mount("none", MNT, "tmpfs", 0, NULL) ||
+	    system("modprobe -qa loop ext4; cd " MNT " && mkdir mnt &&"
+		   "truncate -s 16M img && mkfs.ext4 -qF img &&"
+		   "mount -o loop img mnt"))
+		return "cannot mount an ext4 file system on a loop device";
+	*fd = open(MNT "/mnt/memory", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return *fd < 0 || ftruncate(*fd, FILE_PAGES * MO_PAGE) ?
+	       "cannot make a file" : NULL;
+}
+
+TEST(file_shared)
+{
+	size_t len = FILE_PAGES * MO_PAGE, i, wrong;
+	const char *why = mt_available() ? NULL : MT_NO_DEV;
+	uint64_t user, direct, val;
+	char *p, *q;
+	int fd, mmu, stats;
+
+	if (!why)
+		why = open_file(&fd);
+	if (why)
+		SKIP(return, "%s", why);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	q = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_NE(MAP_FAILED, q);
+	mmu = mt_open();
+	ASSERT_GE(mmu, 0);
+	stats = mt_stats_open(mmu);
+	ASSERT_EQ(0, mt_slot(mmu, 0, 0, MO_GPA, p, len));
+
+	/* read through the tables, written by the user's own access */
+	for (i = 0; i < FILE_PAGES; i++)
+		*(uint64_t *)(p + i * MO_PAGE) = i;
+	direct = mt_stat(stats, "bytes_direct");
+	user = mt_stat(stats, "bytes_user");
+	for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
+		ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * MO_PAGE, &val));
+		wrong += val != i;
+	}
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(direct + FILE_PAGES * 8, mt_stat(stats, "bytes_direct"));
+	EXPECT_EQ(user, mt_stat(stats, "bytes_user"));
+
+	/* twice, as the page is clean again after it was written to the disk */
+	for (val = 1; val <= 2; val++) {
+		user = mt_stat(stats, "bytes_user");
+		for (i = 0; i < FILE_PAGES; i++)
+			ASSERT_EQ(0, mt_write64(mmu, MO_GPA + i * MO_PAGE,
+						mo_word(val, i, 0)));
+		EXPECT_EQ(user + FILE_PAGES * 8, mt_stat(stats, "bytes_user"));
+		for (i = 0, wrong = 0; i < FILE_PAGES; i++)
+			wrong += *(uint64_t *)(q + i * MO_PAGE) !=
+				 mo_word(val, i, 0);
+		EXPECT_EQ(0, wrong);
+		ASSERT_EQ(0, msync(p, len, MS_SYNC));
+		/* what is not on the disk is gone after this */
+		madvise(p, len, MADV_DONTNEED);
+		madvise(q, len, MADV_DONTNEED);
+		iv_write_file("/proc/sys/vm/drop_caches", "1\n");
+		for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
+			uint64_t got = 0;
+
+			ASSERT_EQ(8, pread(fd, &got, 8, i * MO_PAGE));
+			wrong += got != mo_word(val, i, 0);
+			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * MO_PAGE, &got));
+			wrong += got != mo_word(val, i, 0);
+		}
+		EXPECT_EQ(0, wrong);
+	}
+	EXPECT_EQ(0, mt_stat(stats, "mmu_lock_write_fault"));
+	close(stats);
+	close(mmu);
+	munmap(p, len);
+	munmap(q, len);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
