@@ -8,16 +8,23 @@
 
 #include "dev/internal.h"
 #include "mmu/mmu.h"
+#include "mmufd/mmufd.h"
 
 static int __init vhost_mmu_init(void)
 {
+	int ret;
+
 	vmdev_debugfs_init();
-	return 0;
+	ret = vmmu_mmufd_init();
+	if (ret)
+		vmdev_debugfs_exit();
+	return ret;
 }
 module_init(vhost_mmu_init);
 
 static void __exit vhost_mmu_exit(void)
 {
+	vmmu_mmufd_exit();
 	vmdev_debugfs_exit();
 	/* Spaces and whatever else RCU still frees use code of this module. */
 	vmmu_space_exit();

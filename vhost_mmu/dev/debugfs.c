@@ -92,6 +92,16 @@ void vmdev_debugfs_exit(void)
 }
 
 /**
+ * vmdev_debugfs_root() - the directory of the module
+ *
+ * Return: the directory, or an error pointer.
+ */
+struct dentry *vmdev_debugfs_root(void)
+{
+	return debugfs_root;
+}
+
+/**
  * vmdev_debugfs_add() - show the counters of a device
  * @dev: the device; the caller is becoming its owner
  *

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The test hook's body: sleeps for the time in the module parameter.  The
- * selftests change the page meanwhile and expect the install to be refused.
+ * The test hooks' bodies: module parameters that make rare things happen.
  */
 #include <linux/delay.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sched.h>
 
 #include "hooks.h"
+#include "space.h"
 
 static unsigned int test_install_delay_ms;
 module_param(test_install_delay_ms, uint, 0600);
 MODULE_PARM_DESC(test_install_delay_ms,
-		 "debug kernels only: hold each map install for this long");
+		 "debug builds only: hold each install for this long");
+
+static bool test_force_yield;
+module_param(test_force_yield, bool, 0600);
+MODULE_PARM_DESC(test_force_yield,
+		 "debug builds only: let mmu_lock go at every chance");
+
+static bool exclusive_mmu_lock;
+module_param(exclusive_mmu_lock, bool, 0600);
+MODULE_PARM_DESC(exclusive_mmu_lock,
+		 "debug builds only: faults exclude each other");
 
 /**
  * vmmu_hook_install() - stop between look-up and publication, if told to
@@ -25,3 +37,52 @@ void vmmu_hook_install(void)
 	if (ms)
 		msleep(ms);
 }
+
+/**
+ * vmmu_hook_yield() - is a walk to let its lock go, whoever wants it?
+ *
+ * Return: true if so.
+ */
+bool vmmu_hook_yield(void)
+{
+	return READ_ONCE(test_force_yield);
+}
+
+/**
+ * vmmu_hook_exclusive() - are faults to take mmu_lock for writing?
+ *
+ * Return: true if so.
+ */
+bool vmmu_hook_exclusive(void)
+{
+	return READ_ONCE(exclusive_mmu_lock);
+}
+
+/* Keep an invalidation of all of the writer's memory open for a while. */
+static int hold_inval(const char *val, const struct kernel_param *kp)
+{
+	struct vmmu_range all = { .start = 0, .last = ULONG_MAX };
+	struct vmmu_space *space;
+	unsigned int ms;
+	int ret;
+
+	ret = kstrtouint(val, 0, &ms);
+	if (ret)
+		return ret;
+	space = vmmu_space_get(current->mm);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+
+	vmmu_space_inval_start(space, all, true);
+	msleep(ms);
+	vmmu_space_inval_end(space, all);
+	vmmu_space_put(space);
+	return 0;
+}
+
+static const struct kernel_param_ops hold_inval_ops = {
+	.set = hold_inval,
+};
+module_param_cb(test_hold_inval_ms, &hold_inval_ops, NULL, 0200);
+MODULE_PARM_DESC(test_hold_inval_ms,
+		 "debug builds only: keep an invalidation of the writer's memory open for this long");

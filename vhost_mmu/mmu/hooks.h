@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Test hook: hold an install between its look-up of the page and its
- * publication, where a race is otherwise too short to be hit.  Present only
- * where the kernel has fault injection, that is on debug kernels.
+ * Test hooks: make happen at will what otherwise is too rare or too short to be
+ * hit.  Present only in debug builds: for kernels with fault injection, and
+ * where VMMU_DEBUG=1 is given to make.
  */
 #ifndef VHOST_MMU_HOOKS_H
 #define VHOST_MMU_HOOKS_H
 
-#ifdef CONFIG_FAULT_INJECTION
+#include <linux/types.h>
+
+#ifdef VMMU_DEBUG
 void vmmu_hook_install(void);
+bool vmmu_hook_yield(void);
+bool vmmu_hook_exclusive(void);
 #else
 static inline void vmmu_hook_install(void)
 {
+}
+
+static inline bool vmmu_hook_yield(void)
+{
+	return false;
+}
+
+static inline bool vmmu_hook_exclusive(void)
+{
+	return false;
 }
 #endif
 

@@ -17,6 +17,9 @@
  */
 void vmmu_inval_begin(struct vmmu_inval *inval, struct vmmu_range range)
 {
+	inval->history[inval->seq % VMMU_INVAL_HISTORY] = range;
+	inval->seq++;
+
 	if (inval->nr_exact < VMMU_INVAL_EXACT) {
 		inval->exact[inval->nr_exact++] = range;
 		return;
@@ -81,4 +84,30 @@ bool vmmu_inval_overlaps(const struct vmmu_inval *inval,
 			return true;
 	}
 	return inval->nr_merged && vmmu_range_overlaps(inval->hull, range);
+}
+
+/**
+ * vmmu_inval_since() - was an invalidation started that overlaps a range?
+ * @inval: set of open invalidations
+ * @seq: value of vmmu_inval::seq before which starts do not count
+ * @range: what matters
+ *
+ * Starts that are too many to be remembered count as overlapping.
+ *
+ * Context: the owner's lock is held.
+ * Return: true if a start from number @seq on overlaps, or the mm is gone.
+ */
+bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
+		      struct vmmu_range range)
+{
+	if (inval->dead || inval->seq - seq > VMMU_INVAL_HISTORY)
+		return true;
+
+	for (; seq != inval->seq; seq++) {
+		if (vmmu_range_overlaps(inval->history[seq %
+						       VMMU_INVAL_HISTORY],
+					range))
+			return true;
+	}
+	return false;
 }

@@ -15,6 +15,8 @@
 #include <linux/types.h>
 
 #define VMMU_INVAL_EXACT 8
+/* How many starts are remembered after their end; a power of two. */
+#define VMMU_INVAL_HISTORY 32
 
 /**
  * struct vmmu_range - an address range, both ends inclusive
@@ -27,12 +29,14 @@ struct vmmu_range {
 };
 
 /**
- * struct vmmu_inval - the open invalidations
+ * struct vmmu_inval - the open invalidations, and the last ones
  * @nr_exact: how many of @exact are open
  * @nr_merged: how many are open whose ranges are known only by @hull
  * @exact: open ranges, in no order
  * @hull: covers every range merged since @nr_merged last was zero
  * @dead: the mm is gone, so everything stays invalid
+ * @seq: how many were started
+ * @history: ranges of the last starts, the one numbered n at n modulo the size
  */
 struct vmmu_inval {
 	unsigned int nr_exact;
@@ -40,12 +44,28 @@ struct vmmu_inval {
 	struct vmmu_range exact[VMMU_INVAL_EXACT];
 	struct vmmu_range hull;
 	bool dead;
+	unsigned long seq;
+	struct vmmu_range history[VMMU_INVAL_HISTORY];
 };
 
 void vmmu_inval_begin(struct vmmu_inval *inval, struct vmmu_range range);
 bool vmmu_inval_end(struct vmmu_inval *inval, struct vmmu_range range);
 bool vmmu_inval_overlaps(const struct vmmu_inval *inval,
 			 struct vmmu_range range);
+bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
+		      struct vmmu_range range);
+
+/**
+ * vmmu_inval_active() - is any invalidation open?
+ * @inval: set of open invalidations
+ *
+ * Context: the owner's lock is held, or the answer may be out of date.
+ * Return: true if one is.
+ */
+static inline bool vmmu_inval_active(const struct vmmu_inval *inval)
+{
+	return inval->nr_exact || inval->nr_merged;
+}
 
 /**
  * vmmu_range_from_end() - make a range of a first and an exclusive end address

@@ -19,41 +19,58 @@
  */
 #include <linux/mm.h>
 
+#include "cursor.h"
 #include "space.h"
 #include "../trace.h"
 
-static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
-				       const struct mmu_notifier_range *mnr)
+/**
+ * vmmu_space_inval_start() - open an invalidation, and give its range back
+ * @space: the space
+ * @range: what is going to change
+ * @may_sleep: the CPU may be given up on the way
+ *
+ * Context: notifier callback.
+ */
+void vmmu_space_inval_start(struct vmmu_space *space, struct vmmu_range range,
+			    bool may_sleep)
 {
-	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
-	struct vmmu_space *space = vmmu_space_of(mn);
-	bool hit;
+	bool clients, tables;
 
 	spin_lock(&space->inval_lock);
 	vmmu_inval_begin(&space->inval, range);
-	hit = vmmu_clients_hit(space, range);
+	clients = vmmu_clients_hit(space, range);
+	tables = vmmu_tables_hit(space, range.start, range.last);
 	spin_unlock(&space->inval_lock);
 
+	/* Memslots and tables stay as they are until the end. */
+	if (tables)
+		vmmu_tables_invalidate(space, range.start, range.last,
+				       may_sleep);
 	/*
 	 * A client linked after the look above finds the range open and
 	 * installs nothing in it.
 	 */
-	if (hit) {
+	if (clients)
 		vmmu_clients_invalidate(space, range);
+	if (clients || tables)
 		trace_vmmu_invalidate(range.start, range.last);
-	}
-	return 0;
 }
 
-static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
-				      const struct mmu_notifier_range *mnr)
+/**
+ * vmmu_space_inval_end() - close an invalidation
+ * @space: the space
+ * @range: as at its start
+ *
+ * Context: notifier callback.
+ */
+void vmmu_space_inval_end(struct vmmu_space *space, struct vmmu_range range)
 {
-	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
-	struct vmmu_space *space = vmmu_space_of(mn);
 	bool known;
 
 	spin_lock(&space->inval_lock);
 	known = vmmu_inval_end(&space->inval, range);
+	if (!vmmu_inval_active(&space->inval))
+		vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
 	/*
@@ -61,6 +78,22 @@ static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
 	 * so an end without a start is a bug of the mm or of this file.
 	 */
 	WARN_ON_ONCE(!known);
+}
+
+static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
+				       const struct mmu_notifier_range *mnr)
+{
+	vmmu_space_inval_start(vmmu_space_of(mn),
+			       vmmu_range_from_end(mnr->start, mnr->end),
+			       mmu_notifier_range_blockable(mnr));
+	return 0;
+}
+
+static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
+				      const struct mmu_notifier_range *mnr)
+{
+	vmmu_space_inval_end(vmmu_space_of(mn),
+			     vmmu_range_from_end(mnr->start, mnr->end));
 }
 
 /*
@@ -74,25 +107,33 @@ static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	struct vmmu_space *space = vmmu_space_of(mn);
 
 	spin_lock(&space->inval_lock);
-	space->inval.dead = true;
+	WRITE_ONCE(space->inval.dead, true);
+	/* The ends of what is open may not be reported any more. */
+	vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
+	vmmu_tables_release(space);
 	vmmu_clients_invalidate(space, all);
+}
+
+static bool age(struct vmmu_space *space, struct vmmu_range range, bool clear)
+{
+	bool young = vmmu_clients_age(space, range, clear);
+
+	return vmmu_tables_age(space, range.start, range.last, clear) || young;
 }
 
 static int vmmu_clear_flush_young(struct mmu_notifier *mn,
 				  struct mm_struct *mm, unsigned long start,
 				  unsigned long end)
 {
-	return vmmu_clients_age(vmmu_space_of(mn),
-				vmmu_range_from_end(start, end), true);
+	return age(vmmu_space_of(mn), vmmu_range_from_end(start, end), true);
 }
 
 static int vmmu_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 			    unsigned long start, unsigned long end)
 {
-	return vmmu_clients_age(vmmu_space_of(mn),
-				vmmu_range_from_end(start, end), true);
+	return age(vmmu_space_of(mn), vmmu_range_from_end(start, end), true);
 }
 
 static int vmmu_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
@@ -103,7 +144,7 @@ static int vmmu_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 		.last = address | ~PAGE_MASK,
 	};
 
-	return vmmu_clients_age(vmmu_space_of(mn), page, false);
+	return age(vmmu_space_of(mn), page, false);
 }
 
 const struct mmu_notifier_ops vmmu_notifier_ops = {

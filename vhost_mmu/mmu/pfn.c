@@ -7,7 +7,11 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
+#include "../compat/gup.h"
+#include "../compat/pfnmap.h"
+#include "fault.h"
 #include "mmu.h"
 
 /* The user-access path may still get through where GUP does not. */
@@ -74,4 +78,119 @@ enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,
 	if (status != VMMU_PAGE_OK)
 		put_page(*page);
 	return status;
+}
+
+/**
+ * vmmu_page_bits() - what an entry for a page may allow
+ * @page: the page
+ * @writable: it was looked up for writing
+ *
+ * File-backed memory is read through the entry but written by user access,
+ * which tells its file system.
+ *
+ * Return: of VMMU_PTE_DIRECT and VMMU_PTE_HOST_WRITE.
+ */
+u64 vmmu_page_bits(struct page *page, bool writable)
+{
+	switch (vmmu_page_eligible(page, true)) {
+	case VMMU_PAGE_OK:
+		return VMMU_PTE_DIRECT | (writable ? VMMU_PTE_HOST_WRITE : 0);
+	case VMMU_PAGE_FILE:
+		return VMMU_PTE_DIRECT;
+	default:
+		return 0;
+	}
+}
+
+/* A mapping of memory that has no struct page, or none that counts. */
+static long resolve_pfnmap(unsigned long hva, bool write,
+			   struct vmmu_pages *pages)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool unlocked = false;
+	long ret = -EFAULT;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+
+	vma = vma_lookup(mm, hva);
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
+	    !(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
+		goto out;
+
+	ret = vmmu_follow_pfn(vma, hva, &pages->pfn, &pages->writable);
+	if (ret || (write && !pages->writable)) {
+		ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0,
+				       &unlocked);
+		/* The mapping may be another one now. */
+		if (!ret && unlocked)
+			ret = VMMU_FAULT_RETRY;
+		if (!ret)
+			ret = vmmu_follow_pfn(vma, hva, &pages->pfn,
+					      &pages->writable);
+	}
+	if (ret && ret != VMMU_FAULT_RETRY)
+		ret = -EFAULT;
+out:
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static long resolve_slow(unsigned long hva, bool write,
+			 struct vmmu_pages *pages)
+{
+	unsigned int flags = FOLL_HWPOISON | FOLL_INTERRUPTIBLE |
+			     FOLL_HONOR_NUMA_FAULT;
+	long ret;
+
+	ret = get_user_pages_unlocked(hva, 1, pages->page,
+				      flags | (write ? FOLL_WRITE : 0));
+	if (ret > 0)
+		return ret;
+	if (ret == -EHWPOISON || ret == -ENOMEM)
+		return ret;
+	if ((ret == -EINTR || ret == -EAGAIN || !ret) &&
+	    signal_pending(current))
+		return -EINTR;
+	return ret == -EFAULT ? -EFAULT : VMMU_FAULT_RETRY;
+}
+
+/**
+ * vmmu_resolve_pages() - look up the pages at consecutive addresses of current's mm
+ * @hva: first address, page aligned
+ * @n: how many pages are wanted, at most VMMU_FAULT_BATCH
+ * @write: they are going to be written
+ * @pages: set to what was found, which may be fewer; the references are the
+ *	caller's to drop
+ *
+ * What can be written without a fault is looked up for writing in any case, so
+ * that a page that is read first and written later is faulted once.
+ *
+ * Context: process context with the owner's mm; may sleep.
+ * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR, or VMMU_FAULT_RETRY.
+ */
+long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
+			struct vmmu_pages *pages)
+{
+	long ret;
+
+	might_sleep();
+
+	pages->n = 0;
+	pages->writable = true;
+	ret = get_user_pages_fast_only(hva, n, FOLL_WRITE, pages->page);
+	if (ret <= 0 && !write) {
+		pages->writable = false;
+		ret = get_user_pages_fast_only(hva, n, 0, pages->page);
+	}
+	if (ret <= 0)
+		ret = resolve_slow(hva, write, pages);
+	if (ret == -EFAULT)
+		return resolve_pfnmap(hva, write, pages);
+	if (ret < 0)
+		return ret;
+
+	pages->n = ret;
+	return 0;
 }

@@ -26,6 +26,10 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 	spin_lock_init(&space->inval_lock);
 	rwlock_init(&space->clients_lock);
 	space->clients = RB_ROOT_CACHED;
+	mutex_init(&space->update_mutex);
+	rcuwait_init(&space->updater);
+	mutex_init(&space->tables_mutex);
+	INIT_LIST_HEAD(&space->tables);
 	return &space->mn;
 }
 
@@ -43,6 +47,7 @@ void vmmu_space_free_notifier(struct mmu_notifier *mn)
 	struct vmmu_space *space = vmmu_space_of(mn);
 
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&space->clients.rb_root));
+	WARN_ON_ONCE(!list_empty(&space->tables));
 	kfree(space);
 }
 

@@ -4,6 +4,8 @@
 #define VHOST_MMU_SPACE_H
 
 #include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/rcuwait.h>
 
 #include "inval.h"
 #include "mmu.h"
@@ -16,6 +18,12 @@
  * @clients_lock: read-held while clients are called, write-held over every
  *	change of @clients, so a deleted client is not being called any more
  * @clients: HVA interval tree; looked at under either lock
+ * @update_mutex: serialises those who wait for @inval to become empty
+ * @updater: the one who waits
+ * @updater_waits: whether there is one; under @inval_lock
+ * @tables_mutex: serialises the finding and making of shared tables
+ * @tables: second-stage tables; changed under @inval_lock, walked in notifier
+ *	callbacks without a lock: a table is freed after they have finished
  */
 struct vmmu_space {
 	struct mmu_notifier mn;
@@ -25,9 +33,19 @@ struct vmmu_space {
 	/* keeps clients linked while they are called */
 	rwlock_t clients_lock;
 	struct rb_root_cached clients;
+	/* one waiter at a time for inval to become empty */
+	struct mutex update_mutex;
+	struct rcuwait updater;
+	bool updater_waits;
+	/* finding and making shared tables */
+	struct mutex tables_mutex;
+	struct list_head tables;
 };
 
 /* notifier.c */
+void vmmu_space_inval_start(struct vmmu_space *space, struct vmmu_range range,
+			    bool may_sleep);
+void vmmu_space_inval_end(struct vmmu_space *space, struct vmmu_range range);
 extern const struct mmu_notifier_ops vmmu_notifier_ops;
 
 /* client.c */
@@ -36,6 +54,19 @@ void vmmu_clients_invalidate(struct vmmu_space *space,
 			     struct vmmu_range range);
 bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
 		      bool clear);
+
+/* update.c: what must not change between start and end */
+void vmmu_space_update_begin(struct vmmu_space *space)
+	__acquires(&space->inval_lock);
+void vmmu_space_update_end(struct vmmu_space *space)
+	__releases(&space->inval_lock);
+void vmmu_space_update_wake(struct vmmu_space *space);
+
+/* install.c: the install side of the protocol, for ranges */
+bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
+			unsigned long *seq);
+bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
+			  unsigned long seq);
 
 /* space.c */
 struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm);

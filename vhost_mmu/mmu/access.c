@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading and writing guest memory through the tables, and by user access where
+ * they do not lead.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "cursor.h"
+#include "dirty.h"
+#include "fault.h"
+
+/* A word that lies naturally is moved whole: others may use it as an atomic. */
+static bool copy_word(void *to, const void *from, unsigned int len)
+{
+	if (!IS_ALIGNED((unsigned long)to | (unsigned long)from, len))
+		return false;
+
+	switch (len) {
+	case 8:
+		WRITE_ONCE(*(u64 *)to, READ_ONCE(*(const u64 *)from));
+		return true;
+	case 4:
+		WRITE_ONCE(*(u32 *)to, READ_ONCE(*(const u32 *)from));
+		return true;
+	case 2:
+		WRITE_ONCE(*(u16 *)to, READ_ONCE(*(const u16 *)from));
+		return true;
+	case 1:
+		WRITE_ONCE(*(u8 *)to, READ_ONCE(*(const u8 *)from));
+		return true;
+	}
+	return false;
+}
+
+/* 0, -EHWPOISON, or 1 if a fault is needed. */
+static int access_direct(struct vmmu_table *table, u64 gpa, void *buf,
+			 unsigned int len, bool write)
+{
+	u64 gfn = gpa >> PAGE_SHIFT;
+	struct vmmu_leaf leaf;
+	void *guest;
+	int ret = 1;
+
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	if (vmmu_lookup(table, gfn, write, &leaf)) {
+		guest = vmmu_leaf_page(&leaf, gfn) + offset_in_page(gpa);
+		ret = 0;
+		if (write) {
+			if (!copy_word(guest, buf, len))
+				memcpy(guest, buf, len);
+		} else if (!copy_word(buf, guest, len) &&
+			   copy_mc_to_kernel(buf, guest, len)) {
+			ret = -EHWPOISON;
+		}
+	}
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+
+	if (!ret)
+		atomic64_add(len, &table->stats.bytes_direct);
+	return ret;
+}
+
+static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
+			    unsigned int len, bool write)
+{
+	struct vmmu_memslot *slot;
+	unsigned long left;
+	void __user *user;
+	int ret;
+
+	slot = vmmu_slot_by_gpa(vmmu_slots(ctx->table), gpa);
+	if (!slot || gpa - slot->gpa + len > slot->size)
+		return -ENOENT;
+	if (write && slot->flags & VMMU_MEM_READONLY)
+		return -EROFS;
+	if (write) {
+		ret = vmmu_log_room(ctx, slot);
+		if (ret)
+			return ret;
+	}
+
+	user = (void __user *)(slot->hva + (gpa - slot->gpa));
+	left = write ? copy_to_user(user, buf, len) :
+		       copy_from_user(buf, user, len);
+	if (left)
+		return -EFAULT;
+	atomic64_add(len, &ctx->table->stats.bytes_user);
+
+	/* Behind the write: who takes the bit sees what it stands for. */
+	if (write && vmmu_slot_logs(slot) &&
+	    vmmu_slot_maps(slot, gpa >> PAGE_SHIFT))
+		return vmmu_log_page(ctx, slot, gpa >> PAGE_SHIFT, true);
+	return 0;
+}
+
+static int access_user(struct vmmu_context *ctx, u64 gpa, void *buf,
+		       unsigned int len, bool write)
+{
+	struct vmmu_table *table = ctx->table;
+	int idx = srcu_read_lock(&table->srcu);
+	int ret = access_user_slot(ctx, gpa, buf, len, write);
+
+	srcu_read_unlock(&table->srcu, idx);
+	return ret;
+}
+
+static int access_guest(struct vmmu_context *ctx, u64 gpa, void *buf,
+			unsigned int len, bool write)
+{
+	unsigned int tries;
+	bool user;
+	long ret;
+
+	for (tries = 0;; tries++) {
+		ret = access_direct(ctx->table, gpa, buf, len, write);
+		if (ret <= 0)
+			return ret;
+
+		ret = vmmu_fault(ctx, gpa >> PAGE_SHIFT, 1, write, &user);
+		if (user && (ret > 0 || ret == -EFAULT))
+			return access_user(ctx, gpa, buf, len, write);
+		if (ret < 0 && ret != VMMU_FAULT_RETRY)
+			return ret;
+		ret = vmmu_fault_pause(ctx, tries);
+		if (ret)
+			return ret;
+	}
+}
+
+/**
+ * vmmu_read_guest() - read guest memory
+ * @ctx: the context
+ * @gpa: guest address
+ * @to: where to
+ * @len: bytes, not beyond the guest page of @gpa
+ *
+ * Context: process context with the owner's mm, no lock held; may sleep.
+ * Return: 0, or an error as of vmmu_fault(), but never VMMU_FAULT_RETRY.
+ */
+int vmmu_read_guest(struct vmmu_context *ctx, u64 gpa, void *to,
+		    unsigned int len)
+{
+	return access_guest(ctx, gpa, to, len, false);
+}
+
+/**
+ * vmmu_write_guest() - write guest memory
+ * @ctx: the context
+ * @gpa: guest address
+ * @from: what
+ * @len: bytes, not beyond the guest page of @gpa
+ *
+ * Context: process context with the owner's mm, no lock held; may sleep.
+ * Return: 0, or an error as of vmmu_fault(), but never VMMU_FAULT_RETRY.
+ */
+int vmmu_write_guest(struct vmmu_context *ctx, u64 gpa, const void *from,
+		     unsigned int len)
+{
+	return access_guest(ctx, gpa, (void *)from, len, true);
+}
+
+static int translate_slot(struct vmmu_table *table,
+			  struct vmmu_translate *args)
+{
+	struct vmmu_memslot *slot;
+	int idx, ret = -ENOENT;
+
+	idx = srcu_read_lock(&table->srcu);
+	slot = vmmu_slot_by_gpa(vmmu_slots(table), args->gpa);
+	if (slot) {
+		args->slot = slot->id;
+		args->hva = slot->hva + (args->gpa - slot->gpa);
+		ret = 0;
+	}
+	srcu_read_unlock(&table->srcu, idx);
+	return ret;
+}
+
+static void translate_leaf(struct vmmu_table *table,
+			   struct vmmu_translate *args)
+{
+	struct vmmu_leaf leaf;
+	bool mapped;
+
+	args->perms = args->page_shift = args->state = 0;
+
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	mapped = args->gpa >> PAGE_SHIFT <= VMMU_MAX_GFN &&
+		 vmmu_walk(table, args->gpa >> PAGE_SHIFT, &leaf);
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+	if (!mapped)
+		return;
+
+	args->page_shift = vmmu_level_shift(leaf.level);
+	args->perms = VMMU_PERM_READ;
+	if (leaf.pte & VMMU_PTE_WRITE)
+		args->perms |= VMMU_PERM_WRITE;
+	if (leaf.pte & VMMU_PTE_DIRECT)
+		args->state |= VMMU_STATE_DIRECT;
+	if (leaf.pte & VMMU_PTE_ACCESSED)
+		args->state |= VMMU_STATE_YOUNG;
+	if (leaf.pte & VMMU_PTE_DIRTY)
+		args->state |= VMMU_STATE_DIRTY;
+}
+
+/**
+ * vmmu_translate() - VMMU_TRANSLATE
+ * @ctx: the context
+ * @args: as the ioctl has it; size and flags were checked
+ *
+ * Context: process context with the owner's mm, no lock held; may sleep.
+ * Return: 0, -ENOENT, or with VMMU_TRANSLATE_FAULT an error as of vmmu_fault(),
+ *	but never VMMU_FAULT_RETRY.
+ */
+int vmmu_translate(struct vmmu_context *ctx, struct vmmu_translate *args)
+{
+	long ret;
+
+	if (args->flags & VMMU_TRANSLATE_FAULT) {
+		ret = vmmu_populate(ctx, args->gpa & PAGE_MASK, PAGE_SIZE,
+				    args->flags & VMMU_TRANSLATE_WRITE);
+		if (ret < 0)
+			return ret;
+	}
+
+	ret = translate_slot(ctx->table, args);
+	if (!ret)
+		translate_leaf(ctx->table, args);
+	return ret;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ageing: which pages were used through the tables.  Under the read lock: a
+ * mark that is set while it is cleared makes reclaim guess worse, no more.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "age.h"
+#include "cursor.h"
+
+/* Pages whose bits fit into the page that the bitmap is made in. */
+#define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)
+
+/**
+ * vmmu_age_gfns() - look at the marks of guest pages
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ * @clear: clear the marks
+ * @bitmap: bit 0 for @first; or NULL
+ * @may_sleep: the CPU may be given up where the lock is let go
+ *
+ * Context: notifier callback or process context.
+ * Return: how many pages were used.
+ */
+u64 vmmu_age_gfns(struct vmmu_table *table, u64 first, u64 last, bool clear,
+		  unsigned long *bitmap, bool may_sleep)
+{
+	struct vmmu_iter iter;
+	u64 from, to, young = 0;
+
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+		if (vmmu_iter_yield(&iter, VMMU_SHARED, may_sleep))
+			continue;
+		if (!vmmu_pte_leaf(iter.old) ||
+		    !(iter.old & VMMU_PTE_ACCESSED))
+			continue;
+
+		from = max(first, iter.gfn);
+		to = min(last, vmmu_level_next(iter.gfn, iter.level) - 1);
+		young += to - from + 1;
+		if (bitmap)
+			bitmap_set(bitmap, from - first, to - from + 1);
+		if (clear)
+			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
+	}
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+	return young;
+}
+
+static int age_chunk(struct vmmu_table *table, u64 first, u64 npages,
+		     bool clear, unsigned long *buffer, u64 __user *bitmap,
+		     u64 *young)
+{
+	size_t bytes = BITS_TO_LONGS(npages) * sizeof(long);
+
+	memset(buffer, 0, bytes);
+	*young += vmmu_age_gfns(table, first, first + npages - 1, clear, buffer,
+				true);
+	return copy_to_user(bitmap, buffer, bytes) ? -EFAULT : 0;
+}
+
+/**
+ * vmmu_age() - VMMU_AGE
+ * @table: the table
+ * @gpa: first address
+ * @length: bytes
+ * @clear: clear the marks
+ * @bitmap: where to report the pages, or NULL
+ * @young: set to how many pages were used
+ *
+ * Context: process context, may sleep; no lock held.
+ * Return: 0, -EINVAL, -ENOMEM, -EINTR or -EFAULT.
+ */
+int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
+	     u64 __user *bitmap, u64 *young)
+{
+	u64 gfn = gpa >> PAGE_SHIFT, left = length >> PAGE_SHIFT, n;
+	unsigned long *buffer;
+	int ret = 0;
+
+	if (!PAGE_ALIGNED(gpa) || !PAGE_ALIGNED(length) || !length ||
+	    gpa + length < gpa || gfn + left - 1 > VMMU_MAX_GFN)
+		return -EINVAL;
+
+	*young = 0;
+	if (!bitmap) {
+		*young = vmmu_age_gfns(table, gfn, gfn + left - 1, clear, NULL,
+				       true);
+		return 0;
+	}
+
+	buffer = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return -ENOMEM;
+	for (; left && !ret; left -= n, gfn += n) {
+		n = min_t(u64, left, AGE_CHUNK);
+		ret = age_chunk(table, gfn, n, clear, buffer, bitmap, young);
+		bitmap += BITS_TO_LONGS(n);
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
+	free_page((unsigned long)buffer);
+	return ret;
+}

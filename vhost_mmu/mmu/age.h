@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inside of the MMU folder: ageing. */
+#ifndef VHOST_MMU_AGE_H
+#define VHOST_MMU_AGE_H
+
+#include "table.h"
+
+u64 vmmu_age_gfns(struct vmmu_table *table, u64 first, u64 last, bool clear,
+		  unsigned long *bitmap, bool may_sleep);
+
+#endif /* VHOST_MMU_AGE_H */

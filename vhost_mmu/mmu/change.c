@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes of entries.  Whatever changes one comes through pte_changed(), with
+ * the value that really was replaced: there the counters follow, the page
+ * learns what was done to it, and what hung below is taken down.
+ *
+ * Every change is one atomic operation, also under the write lock: readers set
+ * ACCESSED and DIRTY with no more than a reference to the table.
+ */
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/swap.h>
+
+#include "change.h"
+
+static void pte_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
+			u64 old, u64 new);
+
+/*
+ * Hand over to the page what was done through the entry.  It still is mapped in
+ * the owner's mm, or, if the entry goes for another reason, the notifier would
+ * wait for mmu_lock before it could be let go; so it needs no reference.
+ */
+static void hand_over(u64 old)
+{
+	struct folio *folio;
+
+	if (!(old & VMMU_PTE_DIRECT))
+		return;
+
+	folio = pfn_folio(vmmu_pte_pfn(old));
+	if (old & VMMU_PTE_DIRTY)
+		folio_mark_dirty(folio);
+	if (old & VMMU_PTE_ACCESSED)
+		folio_mark_accessed(folio);
+}
+
+static void leaf_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
+			 u64 old, u64 new)
+{
+	const u64 same = VMMU_PTE_PFN_MASK | VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
+
+	/* A page is never replaced by another without being taken back first. */
+	if (vmmu_pte_leaf(new)) {
+		WARN_ONCE((old ^ new) & same,
+			  "gfn %#llx level %u: page replaced by another",
+			  gfn, level);
+		return;
+	}
+
+	hand_over(old);
+	atomic64_dec(&table->stats.pages[level - 1]);
+	/* What is split stays mapped. */
+	if (!vmmu_pte_present(new))
+		atomic64_add(vmmu_level_pages(level),
+			     &table->stats.pages_zapped);
+}
+
+/*
+ * A table was unlinked.  Others may still be walking it, and installing into
+ * it: freezing an entry ends that for this entry, and gives its last value.
+ */
+static void table_removed(struct vmmu_table *table, u64 gfn, unsigned int level,
+			  u64 *pt)
+{
+	unsigned int i;
+	u64 old;
+
+	for (i = 0; i < VMMU_PTES; i++) {
+		old = xchg(&pt[i], VMMU_PTE_FROZEN);
+		/* Who unlinked the table owns all of it. */
+		WARN_ON_ONCE(old == VMMU_PTE_FROZEN);
+		if (old)
+			pte_changed(table, gfn, level, old, VMMU_PTE_FROZEN);
+		gfn += vmmu_level_pages(level);
+	}
+	vmmu_pt_free_rcu(table, pt);
+}
+
+static void pte_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
+			u64 old, u64 new)
+{
+	if (vmmu_pte_leaf(old))
+		leaf_changed(table, gfn, level, old, new);
+	else if (vmmu_pte_table(old))
+		table_removed(table, gfn, level - 1, vmmu_pte_child(old));
+
+	if (vmmu_pte_leaf(new) && !vmmu_pte_leaf(old))
+		atomic64_inc(&table->stats.pages[level - 1]);
+	else if (vmmu_pte_table(new))
+		vmmu_pt_account(table, vmmu_pte_child(new), 1);
+}
+
+/**
+ * vmmu_iter_cmpxchg() - change the entry if it still is what was read
+ * @iter: walk at the entry
+ * @new: its new value
+ *
+ * Context: mmu_lock and an RCU read section held.
+ * Return: false, with vmmu_iter::old read again, if it was not, or if it is
+ *	frozen.
+ */
+bool vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new)
+{
+	u64 old = iter->old;
+
+	if (old == VMMU_PTE_FROZEN)
+		return false;
+	if (!try_cmpxchg64(iter->ptep, &iter->old, new))
+		return false;
+
+	pte_changed(iter->table, iter->gfn, iter->level, old, new);
+	iter->old = new;
+	return true;
+}
+
+/**
+ * vmmu_iter_set() - change the entry whatever it is
+ * @iter: walk at the entry
+ * @new: its new value
+ *
+ * Context: mmu_lock held for writing.
+ */
+void vmmu_iter_set(struct vmmu_iter *iter, u64 new)
+{
+	u64 old;
+
+	lockdep_assert_held_write(&iter->table->mmu_lock);
+
+	old = xchg(iter->ptep, new);
+	pte_changed(iter->table, iter->gfn, iter->level, old, new);
+	iter->old = new;
+}
+
+/**
+ * vmmu_iter_clear_bits() - clear bits of a leaf
+ * @iter: walk at a leaf
+ * @bits: of VMMU_PTE_WRITE, VMMU_PTE_ACCESSED and VMMU_PTE_DIRTY
+ *
+ * Context: mmu_lock held; for writing, if anybody may still rely on a bit.
+ * Return: true if one of them was set.
+ */
+bool vmmu_iter_clear_bits(struct vmmu_iter *iter, u64 bits)
+{
+	while (vmmu_pte_leaf(iter->old) && iter->old & bits) {
+		if (vmmu_iter_cmpxchg(iter, iter->old & ~bits))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults: from a guest page that is not mapped to one that is.
+ *
+ *	find the memslot		SRCU
+ *	look whether it is mapped	read lock
+ *	snapshot, look the pages up	no lock, may sleep
+ *	map them			read lock
+ *
+ * Neighbouring pages that are wanted as well are done in one go.  A fault that
+ * is refused goes back to the start, out of the SRCU section, so that a change
+ * of memslots which waits for it gets through.
+ */
+#include <linux/delay.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "cursor.h"
+#include "dirty.h"
+#include "fault.h"
+#include "hooks.h"
+#include "space.h"
+
+/* Attempts before a refused fault sleeps. */
+#define FAULT_SPINS 4
+
+/**
+ * struct fault - a fault that is being handled
+ * @ctx: the thread's context
+ * @table: its table
+ * @slot: memslot of the pages
+ * @gfn: first guest page
+ * @npages: how many
+ * @hva: address of the first one
+ * @write: to be mapped for writing
+ * @user: no kernel address allows what is wanted: use user access
+ * @range: addresses that the fault depends on
+ * @seq: snapshot of the invalidations
+ * @pages: what lies there
+ */
+struct fault {
+	struct vmmu_context *ctx;
+	struct vmmu_table *table;
+	struct vmmu_memslot *slot;
+	u64 gfn;
+	unsigned int npages;
+	unsigned long hva;
+	bool write;
+	bool user;
+	struct vmmu_range range;
+	unsigned long seq;
+	struct vmmu_pages pages;
+};
+
+/* Which memslot, and may it be done at all? */
+static long fault_slot(struct fault *f)
+{
+	struct vmmu_memslot *slot;
+	long ret;
+	u64 left;
+
+	slot = vmmu_slot_by_gpa(vmmu_slots(f->table), f->gfn << PAGE_SHIFT);
+	if (!slot)
+		return -ENOENT;
+	if (f->write && slot->flags & VMMU_MEM_READONLY)
+		return -EROFS;
+	if (!vmmu_slot_maps(slot, f->gfn)) {
+		f->user = true;
+		return -EFAULT;
+	}
+	ret = f->write ? vmmu_log_room(f->ctx, slot) : 0;
+	if (ret)
+		return ret;
+
+	f->slot = slot;
+	f->hva = vmmu_slot_page_hva(slot, f->gfn);
+
+	/* Within the memslot, one table, and the batch. */
+	left = min(slot->map.gfn + slot->map.npages,
+		   vmmu_level_next(f->gfn, VMMU_LEVEL_2M)) - f->gfn;
+	f->npages = min3(left, (u64)f->npages, (u64)VMMU_FAULT_BATCH);
+	return 0;
+}
+
+static struct vmmu_range hva_range(unsigned long hva, u64 npages)
+{
+	return vmmu_range_from_end(hva, hva + (npages << PAGE_SHIFT));
+}
+
+/* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
+static bool fault_lock(struct vmmu_table *table)
+{
+	bool exclusive = vmmu_hook_exclusive();
+
+	if (exclusive) {
+		write_lock(&table->mmu_lock);
+		atomic64_inc(&table->stats.mmu_lock_write_fault);
+	} else {
+		read_lock(&table->mmu_lock);
+	}
+	rcu_read_lock();
+	return exclusive;
+}
+
+static void fault_unlock(struct vmmu_table *table, bool exclusive)
+{
+	rcu_read_unlock();
+	if (exclusive)
+		write_unlock(&table->mmu_lock);
+	else
+		read_unlock(&table->mmu_lock);
+}
+
+/* Write access to a page that was looked up for writing before. */
+static long fault_fast(struct fault *f, const struct vmmu_leaf *leaf, u64 gfn)
+{
+	u64 old = leaf->pte;
+	long ret;
+
+	if (leaf->level != VMMU_LEVEL_4K && vmmu_slot_logs(f->slot))
+		return 0;
+	ret = vmmu_mark_dirty(f->ctx, f->slot, gfn);
+	if (ret)
+		return ret;
+	/* Only a bit that nothing else follows from: needs no funnel. */
+	if (!try_cmpxchg64(leaf->ptep, &old, old | VMMU_PTE_WRITE))
+		return VMMU_FAULT_RETRY;
+	atomic64_inc(&f->table->stats.pf_fast);
+	return vmmu_level_next(gfn, leaf->level) - gfn;
+}
+
+/* How many pages from @gfn on are mapped as wanted; 0 if the first is not. */
+static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
+{
+	if (!vmmu_walk(f->table, gfn, leaf))
+		return 0;
+	if (!(leaf->pte & VMMU_PTE_DIRECT))
+		f->user = true;
+	if (f->write && !(leaf->pte & VMMU_PTE_WRITE)) {
+		if (!(leaf->pte & VMMU_PTE_HOST_WRITE))
+			return 0;
+		return fault_fast(f, leaf, gfn);
+	}
+	atomic64_inc(&f->table->stats.pf_spurious);
+	return vmmu_level_next(gfn, leaf->level) - gfn;
+}
+
+/*
+ * Are the pages mapped already?  If not, how far do the missing ones go, and
+ * how many levels of tables do they lack?
+ */
+static long fault_peek(struct fault *f, unsigned int *missing)
+{
+	struct vmmu_table *table = f->table;
+	struct vmmu_leaf leaf;
+	u64 *ptep;
+	long ret, done = 0;
+	unsigned int n;
+
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	if (f->slot->dying) {
+		ret = -EAGAIN;
+		goto out;
+	}
+	do {
+		ret = peek_at(f, f->gfn + done, &leaf);
+		if (ret > 0)
+			done += ret;
+	} while (ret > 0 && done < f->npages);
+
+	if (done)
+		ret = done;
+	if (ret)
+		goto out;
+
+	*missing = leaf.level - VMMU_LEVEL_4K;
+	if (leaf.level > VMMU_LEVEL_4K)
+		goto out;
+	ptep = leaf.ptep;
+	for (n = 1; n < f->npages && !READ_ONCE(ptep[n]); n++)
+		;
+	f->npages = n;
+out:
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+	return ret;
+}
+
+/* With mmu_lock held: may the whole of a huge entry be mapped now? */
+static bool huge_open(struct fault *f, unsigned int level)
+{
+	u64 base = vmmu_level_base(f->gfn, level);
+	struct vmmu_range range = hva_range(vmmu_slot_page_hva(f->slot, base),
+					    vmmu_level_pages(level));
+	struct vmmu_space *space = f->table->space;
+
+	return !vmmu_space_inval_open(space, range.start, range.last);
+}
+
+/*
+ * The level to map at: as the host does, if the memslot has the room.  The
+ * host's entry is read after every invalidation of it that is not open.
+ */
+static unsigned int fault_level(struct fault *f, unsigned long pfn)
+{
+	unsigned int level;
+
+	if (!f->pages.n || vmmu_slot_logs(f->slot))
+		return VMMU_LEVEL_4K;
+
+	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
+	if (level == VMMU_LEVEL_4K)
+		return level;
+	level = min(level, vmmu_host_level(f->table->space->mn.mm, f->hva,
+					   pfn));
+	if (level > VMMU_LEVEL_4K && !huge_open(f, level))
+		return VMMU_LEVEL_4K;
+	return level;
+}
+
+static u64 fault_bits(const struct fault *f, unsigned int i)
+{
+	u64 bits = VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
+
+	if (f->pages.n)
+		bits |= vmmu_page_bits(f->pages.page[i], f->pages.writable);
+	else if (f->pages.writable)
+		bits |= VMMU_PTE_HOST_WRITE;
+
+	if (f->slot->flags & VMMU_MEM_READONLY)
+		bits &= ~VMMU_PTE_HOST_WRITE;
+	/* The first write is to be seen, if that is what the fault is not. */
+	if (bits & VMMU_PTE_HOST_WRITE && (f->write || !vmmu_slot_logs(f->slot)))
+		bits |= VMMU_PTE_WRITE;
+	return bits;
+}
+
+static struct vmmu_mapping fault_mapping(struct fault *f, unsigned int i)
+{
+	struct vmmu_mapping map = {
+		.gfn = f->gfn + i,
+		.pfn = f->pages.n ? page_to_pfn(f->pages.page[i]) :
+				    f->pages.pfn,
+		.level = VMMU_LEVEL_4K,
+		.bits = fault_bits(f, i),
+	};
+
+	if (i == 0) {
+		map.level = fault_level(f, map.pfn);
+		map.gfn = vmmu_level_base(map.gfn, map.level);
+		map.pfn &= ~(vmmu_level_pages(map.level) - 1);
+	}
+	return map;
+}
+
+/* Map the pages one by one, as long as it goes well. */
+static long map_pages(struct fault *f)
+{
+	struct vmmu_stats *stats = &f->table->stats;
+	unsigned int n = max(f->pages.n, 1U), i, fixed = 0;
+	enum vmmu_mapped mapped = VMMU_MAP_FIXED;
+	struct vmmu_mapping map;
+	struct vmmu_iter iter;
+	long ret = 0;
+
+	for (i = 0; i < n; i++) {
+		map = fault_mapping(f, i);
+		/* No kernel address for it: not without user access. */
+		if (f->pages.n && !(map.bits & VMMU_PTE_DIRECT)) {
+			f->user = true;
+			ret = -EFAULT;
+			break;
+		}
+		if (f->write && !(map.bits & VMMU_PTE_WRITE))
+			f->user = true;
+		if (map.bits & VMMU_PTE_WRITE) {
+			ret = vmmu_mark_dirty(f->ctx, f->slot, map.gfn);
+			if (ret)
+				break;
+		}
+
+		if (!i) {
+			mapped = vmmu_map_first(f->ctx, &iter, &map);
+		} else {
+			vmmu_iter_next(&iter);
+			mapped = vmmu_map_here(&iter, &map);
+		}
+		if (mapped == VMMU_MAP_FIXED)
+			fixed++;
+		else if (mapped == VMMU_MAP_SPURIOUS)
+			atomic64_inc(&stats->pf_spurious);
+		else
+			break;
+
+		if (map.level > VMMU_LEVEL_4K) {
+			i = vmmu_level_next(f->gfn, map.level) - f->gfn;
+			break;
+		}
+		/* A larger leaf was there: the walk is not at the page's own. */
+		if (iter.level != VMMU_LEVEL_4K) {
+			i++;
+			break;
+		}
+	}
+	atomic64_add(fixed, &stats->pf_fixed);
+	if (i > 1 && map.level == VMMU_LEVEL_4K)
+		atomic64_add(i - 1, &stats->pf_taken);
+	if (!f->pages.n)
+		f->user = true;
+	if (i)
+		return i;
+	return ret ?: VMMU_FAULT_RETRY;
+}
+
+static long fault_install(struct fault *f)
+{
+	struct vmmu_table *table = f->table;
+	bool exclusive;
+	long ret;
+
+	exclusive = fault_lock(table);
+	if (f->slot->dying)
+		ret = -EAGAIN;
+	else if (vmmu_install_refused(table->space, f->range, f->seq))
+		ret = VMMU_FAULT_RETRY;
+	else
+		ret = map_pages(f);
+	fault_unlock(table, exclusive);
+	return ret;
+}
+
+static long fault_handle(struct fault *f)
+{
+	unsigned int missing = 0, i;
+	long ret;
+
+	ret = fault_slot(f);
+	if (ret)
+		return ret;
+	ret = fault_peek(f, &missing);
+	if (ret)
+		return ret;
+	ret = vmmu_context_topup(f->ctx, missing);
+	if (ret)
+		return ret;
+
+	f->range = hva_range(f->hva, f->npages);
+	if (!vmmu_install_begin(f->table->space, f->range, &f->seq))
+		return VMMU_FAULT_RETRY;
+	ret = vmmu_resolve_pages(f->hva, f->npages, f->write, &f->pages);
+	if (ret) {
+		/* No page for the tables may still be memory for the user. */
+		if (ret == -EFAULT)
+			f->user = true;
+		return ret;
+	}
+
+	vmmu_hook_install();
+	ret = fault_install(f);
+
+	/* From here on the notifier alone keeps the pages where they are. */
+	for (i = 0; i < f->pages.n; i++)
+		put_page(f->pages.page[i]);
+	return ret;
+}
+
+/**
+ * vmmu_fault() - try to map guest pages
+ * @ctx: the context
+ * @gfn: first page
+ * @npages: how many are wanted, not 0
+ * @write: they are going to be written
+ * @user: set if a kernel address does not allow what is wanted; may be set with
+ *	any result
+ *
+ * Context: process context with the owner's mm, no lock and no SRCU section
+ *	held; may sleep.
+ * Return: how many pages are mapped from @gfn on, at least 1; VMMU_FAULT_RETRY;
+ *	or -ENOENT, -EAGAIN, -EROFS, -EFAULT, -EHWPOISON, -ENOSPC, -ENXIO,
+ *	-ENOMEM, -EINTR.
+ */
+long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
+		bool write, bool *user)
+{
+	struct vmmu_table *table = ctx->table;
+	struct fault f;
+	long ret;
+	int idx;
+
+	f.ctx = ctx;
+	f.table = table;
+	f.gfn = gfn;
+	f.npages = npages;
+	f.write = write;
+	f.user = false;
+
+	atomic64_inc(&table->stats.pf_taken);
+	idx = srcu_read_lock(&table->srcu);
+	ret = fault_handle(&f);
+	srcu_read_unlock(&table->srcu, idx);
+
+	if (ret == VMMU_FAULT_RETRY)
+		atomic64_inc(&table->stats.pf_retried);
+	else if (ret < 0)
+		atomic64_inc(&table->stats.pf_failed);
+	*user = f.user;
+	return ret;
+}
+
+/**
+ * vmmu_fault_pause() - before a fault is taken again
+ * @ctx: the context
+ * @tries: how often it was refused in a row
+ *
+ * Context: process context, no SRCU section held; may sleep.
+ * Return: 0, -EINTR if a signal is pending, or -EFAULT if the mm is gone.
+ */
+int vmmu_fault_pause(struct vmmu_context *ctx, unsigned int tries)
+{
+	if (signal_pending(current))
+		return -EINTR;
+	if (READ_ONCE(ctx->table->space->inval.dead))
+		return -EFAULT;
+	if (tries < FAULT_SPINS)
+		cond_resched();
+	else
+		usleep_range(20, 100);
+	return 0;
+}
+
+/**
+ * vmmu_populate() - map guest pages
+ * @ctx: the context
+ * @gpa: first address, page aligned
+ * @length: bytes, page aligned, not 0
+ * @write: they are going to be written
+ *
+ * Context: as for vmmu_fault().
+ * Return: how many bytes are mapped from @gpa on, at least a page; or an error
+ *	as of vmmu_fault(), but never VMMU_FAULT_RETRY.
+ */
+long vmmu_populate(struct vmmu_context *ctx, u64 gpa, u64 length, bool write)
+{
+	unsigned int npages = min_t(u64, length >> PAGE_SHIFT,
+				    VMMU_FAULT_BATCH);
+	unsigned int tries;
+	bool user;
+	long ret;
+
+	for (tries = 0;; tries++) {
+		ret = vmmu_fault(ctx, gpa >> PAGE_SHIFT, npages, write, &user);
+		if (ret > 0)
+			return min_t(u64, (u64)ret << PAGE_SHIFT, length);
+		if (ret != VMMU_FAULT_RETRY)
+			return ret;
+		ret = vmmu_fault_pause(ctx, tries);
+		if (ret)
+			return ret;
+	}
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The arithmetic of second-stage tables: levels, page numbers, alignment.
+ *
+ * Without a dependency on the kernel, so that it also builds in user space.
+ * Levels count as the field counts them: 1 maps 4 KiB pages, 2 maps 2 MiB,
+ * 3 maps 1 GiB; the root is at level 4.
+ */
+#ifndef VHOST_MMU_GEOMETRY_H
+#define VHOST_MMU_GEOMETRY_H
+
+#include <linux/types.h>
+
+#define VMMU_PAGE_SHIFT		12
+#define VMMU_LEVEL_BITS		9
+#define VMMU_PTES		(1U << VMMU_LEVEL_BITS)
+
+#define VMMU_LEVEL_4K		1
+#define VMMU_LEVEL_2M		2
+#define VMMU_LEVEL_1G		3
+#define VMMU_LEVEL_ROOT		4
+#define VMMU_LEVEL_MAX_LEAF	VMMU_LEVEL_1G
+
+#define VMMU_GPA_BITS \
+	(VMMU_PAGE_SHIFT + VMMU_LEVEL_ROOT * VMMU_LEVEL_BITS)
+#define VMMU_MAX_GFN		((1ULL << (VMMU_GPA_BITS - VMMU_PAGE_SHIFT)) - 1)
+
+/* Binary logarithm of the pages that an entry of a level covers. */
+static inline unsigned int vmmu_level_order(unsigned int level)
+{
+	return (level - 1) * VMMU_LEVEL_BITS;
+}
+
+/* How many pages an entry of a level covers. */
+static inline __u64 vmmu_level_pages(unsigned int level)
+{
+	return 1ULL << vmmu_level_order(level);
+}
+
+static inline unsigned int vmmu_level_shift(unsigned int level)
+{
+	return VMMU_PAGE_SHIFT + vmmu_level_order(level);
+}
+
+/* Which entry of a table of @level a guest page falls into. */
+static inline unsigned int vmmu_pte_index(__u64 gfn, unsigned int level)
+{
+	return (gfn >> vmmu_level_order(level)) & (VMMU_PTES - 1);
+}
+
+/* First page that the entry of @gfn covers. */
+static inline __u64 vmmu_level_base(__u64 gfn, unsigned int level)
+{
+	return gfn & ~(vmmu_level_pages(level) - 1);
+}
+
+/* First page behind the entry of @gfn. */
+static inline __u64 vmmu_level_next(__u64 gfn, unsigned int level)
+{
+	return vmmu_level_base(gfn, level) + vmmu_level_pages(level);
+}
+
+/**
+ * struct vmmu_extent - the part of a memslot that tables can map
+ * @gfn: first whole guest page
+ * @npages: how many; 0 if GPA and HVA lie differently in their pages, or no
+ *	whole page lies between the bounds
+ * @hva: address of @gfn
+ */
+struct vmmu_extent {
+	__u64 gfn;
+	__u64 npages;
+	unsigned long hva;
+};
+
+/**
+ * vmmu_extent_of() - which pages of a range of bytes can be mapped
+ * @gpa: first guest address
+ * @size: bytes; @gpa + @size does not wrap
+ * @hva: address of @gpa
+ *
+ * A page that the range covers in part cannot: the rest of it may belong to
+ * another memslot, with other memory behind it.
+ *
+ * Return: the whole pages of the range.
+ */
+static inline struct vmmu_extent vmmu_extent_of(__u64 gpa, __u64 size,
+						unsigned long hva)
+{
+	const __u64 mask = (1ULL << VMMU_PAGE_SHIFT) - 1;
+	__u64 head = -gpa & mask;
+	struct vmmu_extent extent = { 0 };
+	__u64 npages;
+
+	if ((gpa ^ hva) & mask || size < head)
+		return extent;
+
+	npages = (size - head) >> VMMU_PAGE_SHIFT;
+	if (!npages)
+		return extent;
+
+	extent.gfn = (gpa + head) >> VMMU_PAGE_SHIFT;
+	if (extent.gfn > VMMU_MAX_GFN ||
+	    npages - 1 > VMMU_MAX_GFN - extent.gfn) {
+		extent.gfn = 0;
+		return extent;
+	}
+	extent.npages = npages;
+	extent.hva = hva + head;
+	return extent;
+}
+
+/**
+ * vmmu_extent_level() - the largest entry that fits into a memslot
+ * @extent: mappable part of the memslot
+ * @gfn: page in it
+ * @max: do not go beyond this level
+ *
+ * An entry fits if it lies in the memslot with all of its pages, and if GPA and
+ * HVA are aligned alike.
+ *
+ * Return: VMMU_LEVEL_4K up to @max.
+ */
+static inline unsigned int vmmu_extent_level(const struct vmmu_extent *extent,
+					     __u64 gfn, unsigned int max)
+{
+	__u64 skew = extent->gfn ^ (extent->hva >> VMMU_PAGE_SHIFT);
+	unsigned int level;
+
+	for (level = max; level > VMMU_LEVEL_4K; level--) {
+		if (skew & (vmmu_level_pages(level) - 1))
+			continue;
+		if (vmmu_level_base(gfn, level) < extent->gfn)
+			continue;
+		if (vmmu_level_next(gfn, level) > extent->gfn + extent->npages)
+			continue;
+		break;
+	}
+	return level;
+}
+
+/* Do two ranges that do not wrap share a byte?  Sizes are not 0. */
+static inline _Bool vmmu_bytes_overlap(__u64 a, __u64 a_size, __u64 b,
+				       __u64 b_size)
+{
+	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
+}
+
+#endif /* VHOST_MMU_GEOMETRY_H */

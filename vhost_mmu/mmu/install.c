@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The install side of the protocol, for tables: may a page that was looked up
+ * without a lock be mapped?
+ *
+ *	vmmu_install_begin()	snapshot; refuse if an overlapping invalidation
+ *				is open
+ *	look the page up	no lock held, may sleep
+ *	take mmu_lock
+ *	vmmu_install_refused()	refuse if one was started since the snapshot
+ *	map, release mmu_lock
+ *
+ * An invalidation that was open at the snapshot is seen there; one that started
+ * later is seen at the end, whether it still is open or not; and one whose
+ * start comes after the second look takes mmu_lock after the install and finds
+ * the entry.  Ranges are compared, so others force nobody to try again.
+ */
+#include "space.h"
+
+/**
+ * vmmu_install_begin() - before the look-up of a page
+ * @space: the space
+ * @range: addresses that are going to be mapped
+ * @seq: set to the snapshot
+ *
+ * Context: any.
+ * Return: false if an invalidation is open that overlaps: try again later.
+ */
+bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
+			unsigned long *seq)
+{
+	bool open;
+
+	spin_lock(&space->inval_lock);
+	*seq = space->inval.seq;
+	open = vmmu_inval_overlaps(&space->inval, range);
+	spin_unlock(&space->inval_lock);
+
+	/*
+	 * The snapshot is older than the page table reads of the look-up.
+	 * Pairs with inval_lock, which a start holds while it raises seq,
+	 * before the page table changes.
+	 */
+	smp_rmb();
+	return !open;
+}
+
+/**
+ * vmmu_install_refused() - between the look-up of a page and its installation
+ * @space: the space
+ * @range: what is to be mapped
+ * @seq: what vmmu_install_begin() gave
+ *
+ * Context: mmu_lock held, for reading or writing.
+ * Return: true if the page must not be installed.
+ */
+bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
+			  unsigned long seq)
+{
+	bool refused;
+
+	/*
+	 * A start raises seq before it takes mmu_lock for writing.  If that is
+	 * not seen here, it comes after this hold of the lock.
+	 */
+	if (likely(READ_ONCE(space->inval.seq) == seq))
+		return READ_ONCE(space->inval.dead);
+
+	spin_lock(&space->inval_lock);
+	refused = vmmu_inval_since(&space->inval, seq, range);
+	spin_unlock(&space->inval_lock);
+	return refused;
+}

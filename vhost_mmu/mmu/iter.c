@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The walk over the entries of a table.
+ *
+ * Tables that a walk is in are not freed: whoever unlinks one either holds
+ * mmu_lock for writing, or leaves it to RCU, whose read side the walkers that
+ * hold the lock for reading are in.
+ */
+#include <linux/sched.h>
+
+#include "hooks.h"
+#include "iter.h"
+
+static void iter_read(struct vmmu_iter *iter)
+{
+	iter->ptep = iter->path[iter->level - 1] +
+		     vmmu_pte_index(iter->next, iter->level);
+	iter->gfn = vmmu_level_base(iter->next, iter->level);
+	iter->old = READ_ONCE(*iter->ptep);
+}
+
+static void iter_restart(struct vmmu_iter *iter)
+{
+	iter->level = VMMU_LEVEL_ROOT;
+	iter->path[VMMU_LEVEL_ROOT - 1] = iter->table->root;
+	iter->yielded = false;
+	iter_read(iter);
+}
+
+/**
+ * vmmu_iter_start() - go to the root's entry for a page
+ * @iter: the walk
+ * @table: what to walk
+ * @min_level: lowest level to visit
+ * @gfn: first page
+ *
+ * Context: mmu_lock held; in an RCU read section if it is held for reading.
+ */
+void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
+		     unsigned int min_level, u64 gfn)
+{
+	iter->table = table;
+	iter->min_level = min_level;
+	iter->next = gfn;
+	/* Nowhere, so that the first entry may yield. */
+	iter->yielded_at = U64_MAX;
+	iter->valid = gfn <= VMMU_MAX_GFN;
+	if (iter->valid)
+		iter_restart(iter);
+}
+
+static bool iter_down(struct vmmu_iter *iter)
+{
+	if (iter->level == iter->min_level)
+		return false;
+
+	/* The body may have changed it. */
+	iter->old = READ_ONCE(*iter->ptep);
+	if (!vmmu_pte_table(iter->old))
+		return false;
+
+	iter->level--;
+	iter->path[iter->level - 1] = vmmu_pte_child(iter->old);
+	iter_read(iter);
+	return true;
+}
+
+static bool iter_side(struct vmmu_iter *iter)
+{
+	/* The last entry of its table: the next one has another parent. */
+	if (vmmu_pte_index(iter->gfn, iter->level) == VMMU_PTES - 1)
+		return false;
+
+	iter->next = iter->gfn = vmmu_level_next(iter->gfn, iter->level);
+	iter->old = READ_ONCE(*++iter->ptep);
+	return true;
+}
+
+static bool iter_up(struct vmmu_iter *iter)
+{
+	if (iter->level == VMMU_LEVEL_ROOT)
+		return false;
+
+	iter->level++;
+	iter->gfn = vmmu_level_base(iter->gfn, iter->level);
+	iter->ptep = iter->path[iter->level - 1] +
+		     vmmu_pte_index(iter->gfn, iter->level);
+	return true;
+}
+
+/**
+ * vmmu_iter_next() - go to the next entry: down, else aside, else up and aside
+ * @iter: the walk
+ *
+ * After a yield it goes from the root to where it was, and visits the entries
+ * on the way again: they may have changed.
+ *
+ * Context: as for vmmu_iter_start().
+ */
+void vmmu_iter_next(struct vmmu_iter *iter)
+{
+	if (iter->yielded) {
+		iter_restart(iter);
+		return;
+	}
+
+	if (iter_down(iter))
+		return;
+	do {
+		if (iter_side(iter))
+			return;
+	} while (iter_up(iter));
+	iter->valid = false;
+}
+
+/**
+ * vmmu_iter_yield() - let go of mmu_lock if somebody else wants to run
+ * @iter: the walk
+ * @hold: how the lock is held
+ * @may_sleep: the CPU may be given up as well
+ *
+ * Not twice at the same page, so that a walk always makes progress.
+ *
+ * Context: mmu_lock and an RCU read section held, both let go and taken again.
+ * Return: true if so: the entry is not to be used, the walk goes on with
+ *	vmmu_iter_next().
+ */
+bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
+		     bool may_sleep)
+{
+	struct vmmu_table *table = iter->table;
+
+	if (iter->next == iter->yielded_at)
+		return false;
+	if (likely(!need_resched() && !rwlock_needbreak(&table->mmu_lock) &&
+		   !vmmu_hook_yield()))
+		return false;
+
+	rcu_read_unlock();
+	if (hold == VMMU_SHARED)
+		read_unlock(&table->mmu_lock);
+	else
+		write_unlock(&table->mmu_lock);
+
+	if (may_sleep)
+		cond_resched();
+	else
+		cpu_relax();
+
+	if (hold == VMMU_SHARED)
+		read_lock(&table->mmu_lock);
+	else
+		write_lock(&table->mmu_lock);
+	rcu_read_lock();
+
+	atomic64_inc(&table->stats.yields);
+	iter->yielded_at = iter->next;
+	iter->yielded = true;
+	return true;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The walk over the entries of a table, once for everybody: pre-order, with the
+ * entry as it was read, able to let go of the lock half way.
+ *
+ *	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+ *		if (vmmu_iter_yield(&iter, ...))
+ *			continue;
+ *		...
+ *	}
+ */
+#ifndef VHOST_MMU_ITER_H
+#define VHOST_MMU_ITER_H
+
+#include "table.h"
+
+/**
+ * enum vmmu_hold - how a walk holds mmu_lock
+ * @VMMU_SHARED: for reading: entries change under its feet, and it changes them
+ *	by compare and exchange
+ * @VMMU_EXCLUSIVE: for writing
+ */
+enum vmmu_hold {
+	VMMU_SHARED,
+	VMMU_EXCLUSIVE,
+};
+
+/**
+ * struct vmmu_iter - a walk and the entry that it is at
+ * @table: what is walked
+ * @min_level: entries of lower levels are not visited
+ * @level: of the entry
+ * @gfn: first guest page that it covers
+ * @ptep: the entry
+ * @old: its value when it was read
+ * @next: where the walk is on the last level: a walk that yielded goes on here
+ * @yielded_at: value of @next at the last yield
+ * @yielded: the lock was let go, so that only @next still holds
+ * @valid: there is an entry
+ * @path: the tables from the root down, by level
+ */
+struct vmmu_iter {
+	struct vmmu_table *table;
+	unsigned int min_level;
+	unsigned int level;
+	u64 gfn;
+	u64 *ptep;
+	u64 old;
+	u64 next;
+	u64 yielded_at;
+	bool yielded;
+	bool valid;
+	u64 *path[VMMU_LEVEL_ROOT];
+};
+
+void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
+		     unsigned int min_level, u64 gfn);
+void vmmu_iter_next(struct vmmu_iter *iter);
+bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
+		     bool may_sleep);
+
+#define vmmu_for_each_pte(iter, table, min_level, first, last)		\
+	for (vmmu_iter_start(&(iter), table, min_level, first);		\
+	     (iter).valid && (iter).gfn <= (last);			\
+	     vmmu_iter_next(&(iter)))
+
+static inline u64 *vmmu_pte_child(u64 pte)
+{
+	return __va(pte & VMMU_PTE_PFN_MASK);
+}
+
+#endif /* VHOST_MMU_ITER_H */

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Write protection, for the dirty log.  Under the write lock: when it is
+ * released, every write that did not fault has ended.
+ */
+#include <linux/mm.h>
+
+#include "cursor.h"
+
+/**
+ * vmmu_protect() - make pages fault when they are written
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_protect(struct vmmu_table *table, u64 first, u64 last)
+{
+	struct vmmu_iter iter;
+
+	write_lock(&table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+			continue;
+		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
+	}
+	rcu_read_unlock();
+	write_unlock(&table->mmu_lock);
+}
+
+/**
+ * vmmu_protect_mask() - make some of 64 pages fault when they are written
+ * @table: the table
+ * @gfn: first of the 64 pages
+ * @mask: which of them
+ *
+ * A huge leaf that covers one of them is protected as a whole.
+ *
+ * Context: mmu_lock held for writing.
+ */
+void vmmu_protect_mask(struct vmmu_table *table, u64 gfn, u64 mask)
+{
+	u64 first = gfn + __ffs64(mask), last = gfn + fls64(mask) - 1;
+	struct vmmu_iter iter;
+
+	lockdep_assert_held_write(&table->mmu_lock);
+
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+		if (iter.level == VMMU_LEVEL_4K &&
+		    !(mask >> (iter.gfn - gfn) & 1))
+			continue;
+		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
+	}
+	rcu_read_unlock();
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Entries of second-stage tables.  Only this code walks them, so their format
+ * is free; it follows the usual one where it can.  Also builds in user space.
+ *
+ *	0			nothing there
+ *	PRESENT			points to a table of the level below
+ *	PRESENT | LEAF		maps a page
+ *	FROZEN			nothing there, and only who froze it may change it
+ *
+ * WRITE, ACCESSED and DIRTY of a leaf are changed under the read lock and by
+ * readers without it, so that every change of an entry is one atomic operation.
+ */
+#ifndef VHOST_MMU_PTE_H
+#define VHOST_MMU_PTE_H
+
+#include <linux/types.h>
+
+#include "geometry.h"
+
+#define VMMU_PTE_PRESENT	(1ULL << 0)
+#define VMMU_PTE_LEAF		(1ULL << 1)
+/* The page may be written through the entry. */
+#define VMMU_PTE_WRITE		(1ULL << 2)
+/* The page was looked up for writing: WRITE may come back without a look-up. */
+#define VMMU_PTE_HOST_WRITE	(1ULL << 3)
+#define VMMU_PTE_ACCESSED	(1ULL << 4)
+#define VMMU_PTE_DIRTY		(1ULL << 5)
+/* There is a struct page, and a kernel address. */
+#define VMMU_PTE_DIRECT		(1ULL << 6)
+#define VMMU_PTE_FROZEN		(1ULL << 63)
+
+#define VMMU_PTE_PFN_MASK \
+	(((1ULL << 52) - 1) & ~((1ULL << VMMU_PAGE_SHIFT) - 1))
+
+static inline _Bool vmmu_pte_present(__u64 pte)
+{
+	return pte & VMMU_PTE_PRESENT;
+}
+
+static inline _Bool vmmu_pte_leaf(__u64 pte)
+{
+	const __u64 leaf = VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
+
+	return (pte & leaf) == leaf;
+}
+
+static inline _Bool vmmu_pte_table(__u64 pte)
+{
+	return vmmu_pte_present(pte) && !vmmu_pte_leaf(pte);
+}
+
+static inline unsigned long vmmu_pte_pfn(__u64 pte)
+{
+	return (pte & VMMU_PTE_PFN_MASK) >> VMMU_PAGE_SHIFT;
+}
+
+static inline __u64 vmmu_pte_make(unsigned long pfn, __u64 bits)
+{
+	return (__u64)pfn << VMMU_PAGE_SHIFT | bits;
+}
+
+/* Page number behind one guest page of a leaf of @level. */
+static inline unsigned long vmmu_pte_pfn_of(__u64 pte, unsigned int level,
+					    __u64 gfn)
+{
+	return vmmu_pte_pfn(pte) + (gfn & (vmmu_level_pages(level) - 1));
+}
+
+/* The entry for part @index of a leaf when it is split one level down. */
+static inline __u64 vmmu_pte_split(__u64 pte, unsigned int level,
+				   unsigned int index)
+{
+	return pte + ((__u64)index << vmmu_level_shift(level - 1));
+}
+
+#endif /* VHOST_MMU_PTE_H */

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dirty rings: written pages in the order of their first write, in memory that
+ * user space maps.
+ *
+ * The kernel fills entries at the head, user space takes them and says so in
+ * their flags, and a reset makes the taken ones at the tail empty again after
+ * their pages fault again.  Of what user space may write, nothing is believed:
+ * an entry that it changed makes other pages of its own fault, no more.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "cursor.h"
+#include "dirty.h"
+
+/**
+ * struct vmmu_ring - a dirty ring
+ * @node: in the table's list
+ * @table: the table
+ * @entries: shared with user space
+ * @mask: their number less 1
+ * @lock: leaf; serialises those who fill
+ * @head: entries filled so far, under @lock
+ * @tail: entries reset so far, under the table's slots_lock
+ */
+struct vmmu_ring {
+	struct list_head node;
+	struct vmmu_table *table;
+	struct vmmu_dirty_gfn *entries;
+	u32 mask;
+	/* leaf; serialises those who fill */
+	spinlock_t lock;
+	u32 head;
+	u32 tail;
+};
+
+/**
+ * vmmu_ring_create() - make a dirty ring
+ * @table: table with dirty rings
+ *
+ * Context: process context, slots_lock held, may sleep.
+ * Return: the ring, or NULL without memory for it.
+ */
+struct vmmu_ring *vmmu_ring_create(struct vmmu_table *table)
+{
+	struct vmmu_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+
+	lockdep_assert_held(&table->slots_lock);
+
+	if (!ring)
+		return NULL;
+	ring->entries = vmalloc_user(array_size(table->ring_entries,
+						sizeof(*ring->entries)));
+	if (!ring->entries) {
+		kfree(ring);
+		return NULL;
+	}
+	ring->table = table;
+	ring->mask = table->ring_entries - 1;
+	spin_lock_init(&ring->lock);
+	list_add_tail(&ring->node, &table->rings);
+	return ring;
+}
+
+/**
+ * vmmu_ring_destroy() - free a ring that nobody fills any more
+ * @ring: the ring, may be NULL
+ *
+ * Context: process context, slots_lock held; may sleep.
+ */
+void vmmu_ring_destroy(struct vmmu_ring *ring)
+{
+	if (!ring)
+		return;
+	lockdep_assert_held(&ring->table->slots_lock);
+
+	list_del(&ring->node);
+	vfree(ring->entries);
+	kfree(ring);
+}
+
+/**
+ * vmmu_ring_mmap() - map a ring for user space
+ * @ring: the ring
+ * @vma: where
+ *
+ * Return: 0, -EINVAL if it is not a shared mapping of the ring's size or less.
+ */
+int vmmu_ring_mmap(struct vmmu_ring *ring, struct vm_area_struct *vma)
+{
+	if (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC)
+		return -EINVAL;
+	return remap_vmalloc_range(vma, ring->entries, vma->vm_pgoff);
+}
+
+/**
+ * vmmu_ring_full() - is there no room left but the reserve?
+ * @ring: the ring
+ *
+ * Return: true if so.
+ */
+bool vmmu_ring_full(const struct vmmu_ring *ring)
+{
+	/* Pairs with the release in ring_reset(): the entries are empty. */
+	return READ_ONCE(ring->head) - smp_load_acquire(&ring->tail) >
+	       ring->mask - VMMU_RING_RESERVED;
+}
+
+/**
+ * vmmu_ring_push() - report a page
+ * @ring: the ring
+ * @slot: memslot of the page
+ * @offset: page within it
+ * @reserve: the reserve may be used
+ *
+ * Context: mmu_lock held for reading, or an SRCU section of the table.
+ * Return: 0, or -ENOSPC.
+ */
+int vmmu_ring_push(struct vmmu_ring *ring, u32 slot, u64 offset, bool reserve)
+{
+	struct vmmu_dirty_gfn *entry;
+	int ret = -ENOSPC;
+
+	spin_lock(&ring->lock);
+	if (!vmmu_ring_full(ring) ||
+	    (reserve && ring->head - ring->tail <= ring->mask)) {
+		entry = &ring->entries[ring->head & ring->mask];
+		WRITE_ONCE(entry->slot, slot);
+		WRITE_ONCE(entry->offset, offset);
+		/* Last: user space takes the entry when it sees this. */
+		smp_store_release(&entry->flags, VMMU_DIRTY_GFN_F_DIRTY);
+		WRITE_ONCE(ring->head, ring->head + 1);
+		ret = 0;
+	}
+	spin_unlock(&ring->lock);
+	return ret;
+}
+
+/**
+ * struct batch - pages of one memslot that are protected together
+ * @id: the memslot
+ * @word: offset of the first of 64 pages, in units of 64
+ * @mask: which of them
+ */
+struct batch {
+	u32 id;
+	u64 word;
+	u64 mask;
+};
+
+static void batch_flush(struct vmmu_table *table, struct batch *batch)
+{
+	struct vmmu_memslot *slot;
+	u64 left, first = batch->word * 64;
+
+	slot = batch->mask ? xa_load(&table->by_id, batch->id) : NULL;
+	/* The memslot may be another one by now, or the entry made up. */
+	if (slot && vmmu_slot_logs(slot) && batch->word < U64_MAX / 64 &&
+	    first < slot->map.npages) {
+		left = slot->map.npages - first;
+		if (left < 64)
+			batch->mask &= (1ULL << left) - 1;
+		if (batch->mask) {
+			write_lock(&table->mmu_lock);
+			vmmu_protect_mask(table, slot->map.gfn + first,
+					  batch->mask);
+			write_unlock(&table->mmu_lock);
+		}
+	}
+	batch->mask = 0;
+}
+
+static void batch_add(struct vmmu_table *table, struct batch *batch, u32 id,
+		      u64 offset)
+{
+	if (batch->mask && (batch->id != id || batch->word != offset / 64))
+		batch_flush(table, batch);
+	batch->id = id;
+	batch->word = offset / 64;
+	batch->mask |= 1ULL << offset % 64;
+}
+
+static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
+{
+	u32 head, tail = ring->tail, count = 0;
+	struct vmmu_dirty_gfn *entry;
+
+	spin_lock(&ring->lock);
+	head = ring->head;
+	spin_unlock(&ring->lock);
+
+	while (tail != head) {
+		entry = &ring->entries[tail & ring->mask];
+		/* Pairs with the release by user space, which is done with it. */
+		if (!(smp_load_acquire(&entry->flags) &
+		      VMMU_DIRTY_GFN_F_RESET))
+			break;
+		batch_add(ring->table, batch, READ_ONCE(entry->slot),
+			  READ_ONCE(entry->offset));
+		WRITE_ONCE(entry->flags, 0);
+		tail++;
+		count++;
+		cond_resched();
+	}
+	batch_flush(ring->table, batch);
+
+	/* Pairs with the acquire in vmmu_ring_push(). */
+	smp_store_release(&ring->tail, tail);
+	return count;
+}
+
+/**
+ * vmmu_reset_rings() - VMMU_RESET_DIRTY_RINGS
+ * @table: the table
+ * @count: set to how many entries were reset
+ *
+ * Context: process context, may sleep; no lock held.
+ * Return: 0, or -ENXIO without dirty rings.
+ */
+int vmmu_reset_rings(struct vmmu_table *table, u32 *count)
+{
+	struct batch batch = { 0 };
+	struct vmmu_ring *ring;
+
+	*count = 0;
+	mutex_lock(&table->slots_lock);
+	list_for_each_entry(ring, &table->rings, node)
+		*count += ring_reset(ring, &batch);
+	mutex_unlock(&table->slots_lock);
+	return table->ring_entries ? 0 : -ENXIO;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VMMU_SET_MEMSLOT: what user space may do to memslots, and what that means for
+ * what is mapped.
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "cursor.h"
+#include "dirty.h"
+#include "memslots.h"
+
+static int check_args(const struct vmmu_set_memslot *args)
+{
+	const u64 size = args->memory_size;
+
+	if (args->flags & ~(VMMU_MEM_LOG_DIRTY_PAGES | VMMU_MEM_READONLY))
+		return -EINVAL;
+	if (!PAGE_ALIGNED(size) || !PAGE_ALIGNED(args->guest_phys_addr) ||
+	    !PAGE_ALIGNED(args->userspace_addr))
+		return -EINVAL;
+	if (!access_ok((void __user *)(unsigned long)args->userspace_addr,
+		       size))
+		return -EINVAL;
+	if (args->slot >= VMMU_MAX_SLOTS)
+		return -EINVAL;
+	if (args->guest_phys_addr + size < args->guest_phys_addr)
+		return -EINVAL;
+	if (size >> PAGE_SHIFT > VMMU_MAX_SLOT_PAGES)
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * No page of the memslot is mapped when this returns, and none will be.  The
+ * notifier still finds the memslot, so until then nothing stale can be used.
+ */
+static void slot_kill(struct vmmu_table *table, struct vmmu_memslot *slot)
+{
+	write_lock(&table->mmu_lock);
+	slot->dying = true;
+	write_unlock(&table->mmu_lock);
+
+	if (slot->map.npages) {
+		vmmu_zap(table, slot->map.gfn,
+			 slot->map.gfn + slot->map.npages - 1);
+		vmmu_prune(table, slot->map.gfn,
+			   slot->map.gfn + slot->map.npages - 1);
+	}
+}
+
+static int slot_delete(struct vmmu_table *table, struct vmmu_memslot *old)
+{
+	if (!old)
+		return -EINVAL;
+
+	slot_kill(table, old);
+	vmmu_slots_commit(table, old, NULL);
+	xa_erase(&table->by_id, old->id);
+	vmmu_slot_free(old);
+	return 0;
+}
+
+static int slot_create(struct vmmu_table *table, struct vmmu_memslot *new)
+{
+	int ret = xa_err(xa_store(&table->by_id, new->id, new,
+				  GFP_KERNEL_ACCOUNT));
+
+	if (!ret)
+		vmmu_slots_commit(table, NULL, new);
+	return ret;
+}
+
+static void slot_replace(struct vmmu_table *table, struct vmmu_memslot *old,
+			 struct vmmu_memslot *new)
+{
+	/* In the place of an entry that is there: needs no memory. */
+	xa_store(&table->by_id, new->id, new, GFP_KERNEL);
+	vmmu_slots_commit(table, old, new);
+	vmmu_slot_free(old);
+}
+
+static void slot_move(struct vmmu_table *table, struct vmmu_memslot *old,
+		      struct vmmu_memslot *new)
+{
+	slot_kill(table, old);
+	slot_replace(table, old, new);
+}
+
+static void slot_change_log(struct vmmu_table *table,
+			    struct vmmu_memslot *old, struct vmmu_memslot *new)
+{
+	/* From here on faults log, or do not any more. */
+	slot_replace(table, old, new);
+
+	if (vmmu_slot_logs(new))
+		vmmu_log_start(table, new);
+	else
+		vmmu_log_stop(table, new);
+}
+
+static int slot_set(struct vmmu_table *table,
+		    const struct vmmu_set_memslot *args)
+{
+	struct vmmu_memslot *old = xa_load(&table->by_id, args->slot);
+	struct vmmu_memslot *new;
+	int ret = 0;
+
+	lockdep_assert_held(&table->slots_lock);
+
+	if (!args->memory_size)
+		return slot_delete(table, old);
+
+	if ((args->guest_phys_addr + args->memory_size - 1) >> PAGE_SHIFT >
+	    VMMU_MAX_GFN)
+		return -EINVAL;
+
+	if (old) {
+		if (args->userspace_addr != old->hva ||
+		    args->memory_size != old->size ||
+		    (args->flags ^ old->flags) & VMMU_MEM_READONLY)
+			return -EINVAL;
+		if (args->guest_phys_addr == old->gpa &&
+		    args->flags == old->flags)
+			return 0;
+	}
+	if ((!old || args->guest_phys_addr != old->gpa) &&
+	    vmmu_slot_overlap(table, args->guest_phys_addr, args->memory_size,
+			      old))
+		return -EEXIST;
+
+	new = vmmu_slot_alloc(table, args->slot, args->flags,
+			      args->guest_phys_addr, args->memory_size,
+			      args->userspace_addr);
+	if (!new)
+		return -ENOMEM;
+
+	if (!old)
+		ret = slot_create(table, new);
+	else if (new->gpa != old->gpa)
+		slot_move(table, old, new);
+	else
+		slot_change_log(table, old, new);
+	if (ret)
+		vmmu_slot_free(new);
+	return ret;
+}
+
+/**
+ * vmmu_set_memslot() - create, delete, move or change a memslot
+ * @table: the table
+ * @args: as for VMMU_SET_MEMSLOT; its size and reserved fields were checked
+ *
+ * Waits until no invalidation of the address space is open.
+ *
+ * Context: process context, may sleep; no lock held.
+ * Return: 0, -EINVAL, -EEXIST or -ENOMEM; nothing has changed after an error.
+ */
+int vmmu_set_memslot(struct vmmu_table *table,
+		     const struct vmmu_set_memslot *args)
+{
+	int ret = check_args(args);
+
+	if (ret)
+		return ret;
+
+	mutex_lock(&table->slots_lock);
+	ret = slot_set(table, args);
+	mutex_unlock(&table->slots_lock);
+	return ret;
+}
+
+/**
+ * vmmu_set_options() - choose how dirty pages are reported
+ * @table: the table
+ * @options: VMMU_OPTION_*
+ * @ring_entries: size of the dirty rings, 0 for bitmaps
+ *
+ * Context: process context, may sleep; no lock held.
+ * Return: 0, -EINVAL, -E2BIG (@ring_entries), or -EBUSY once there is a memslot
+ *	or a reader.
+ */
+int vmmu_set_options(struct vmmu_table *table, u64 options, u32 ring_entries)
+{
+	int ret = 0;
+
+	if (options & ~(VMMU_OPTION_MANUAL_PROTECT |
+			VMMU_OPTION_INITIALLY_SET | VMMU_OPTION_LAZY_SPLIT))
+		return -EINVAL;
+	if (options & VMMU_OPTION_INITIALLY_SET &&
+	    !(options & VMMU_OPTION_MANUAL_PROTECT))
+		return -EINVAL;
+	if (ring_entries > VMMU_MAX_RING_ENTRIES)
+		return -E2BIG;
+	if (!vmmu_ring_size_ok(ring_entries))
+		return -EINVAL;
+
+	mutex_lock(&table->slots_lock);
+	if (!xa_empty(&table->by_id) || atomic64_read(&table->stats.readers)) {
+		ret = -EBUSY;
+	} else {
+		table->options = options;
+		table->ring_entries = ring_entries;
+	}
+	mutex_unlock(&table->slots_lock);
+	return ret;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Splitting huge leafs, and making room for them again.
+ */
+#include <linux/mm.h>
+
+#include "cursor.h"
+#include "memslots.h"
+#include "space.h"
+
+/**
+ * vmmu_split_here() - replace a huge leaf by a table of its parts
+ * @iter: walk at the leaf
+ * @pt: table to use; its contents do not matter
+ *
+ * Nothing changes for who uses the pages.
+ *
+ * Context: mmu_lock and an RCU read section held.
+ * Return: false if the entry is no leaf any more; @pt still is the caller's and
+ *	is empty then.
+ */
+bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
+{
+	struct vmmu_stats *stats = &iter->table->stats;
+	atomic64_t *parts = &stats->pages[iter->level - 2];
+	unsigned int i;
+
+	/* Counted before others can unmap them. */
+	atomic64_add(VMMU_PTES, parts);
+	while (vmmu_pte_leaf(iter->old)) {
+		for (i = 0; i < VMMU_PTES; i++)
+			pt[i] = vmmu_pte_split(iter->old, iter->level, i);
+		/* Fails if a reader has marked it meanwhile, too. */
+		if (vmmu_iter_cmpxchg(iter, __pa(pt) | VMMU_PTE_PRESENT)) {
+			atomic64_inc(&stats->splits);
+			return true;
+		}
+	}
+	atomic64_sub(VMMU_PTES, parts);
+	memset(pt, 0, PAGE_SIZE);
+	return false;
+}
+
+/**
+ * vmmu_split() - split all huge leafs, down to 4 KiB
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ *
+ * Without memory for tables what is huge stays so: the first write splits it.
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_split(struct vmmu_table *table, u64 first, u64 last)
+{
+	struct vmmu_context ctx;
+	struct vmmu_iter iter;
+	int ret = 0;
+
+	vmmu_context_init(&ctx, table, NULL);
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_2M, first, last) {
+		if (vmmu_iter_yield(&iter, VMMU_SHARED, true))
+			continue;
+		if (!vmmu_pte_leaf(iter.old))
+			continue;
+
+		if (!ctx.nr_cached) {
+			rcu_read_unlock();
+			read_unlock(&table->mmu_lock);
+			ret = vmmu_context_topup(&ctx, 1);
+			read_lock(&table->mmu_lock);
+			rcu_read_lock();
+			if (ret)
+				break;
+			iter.yielded = true;
+			continue;
+		}
+		if (vmmu_split_here(&iter, ctx.cache[0]))
+			ctx.nr_cached--;
+	}
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+	vmmu_context_destroy(&ctx);
+}
+
+/* Could a leaf of the size of the entry take the place of what is below? */
+static bool collapsible(const struct vmmu_iter *iter,
+			const struct vmmu_memslot *slot)
+{
+	struct mm_struct *mm = iter->table->space->mn.mm;
+	unsigned int level = iter->level;
+
+	if (level > VMMU_LEVEL_MAX_LEAF || !vmmu_pte_table(iter->old) ||
+	    !vmmu_slot_maps(slot, iter->gfn) ||
+	    vmmu_extent_level(&slot->map, iter->gfn, level) < level)
+		return false;
+	return vmmu_host_level(mm, vmmu_slot_page_hva(slot, iter->gfn), 0) >=
+	       level;
+}
+
+/**
+ * vmmu_collapse() - unmap what could be mapped by huge leafs
+ * @table: the table
+ * @slot: memslot whose entries to look at, in the active set
+ *
+ * The next fault maps it so.
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_collapse(struct vmmu_table *table, const struct vmmu_memslot *slot)
+{
+	struct vmmu_iter iter;
+
+	write_lock(&table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_2M, slot->map.gfn,
+			  slot->map.gfn + slot->map.npages - 1) {
+		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+			continue;
+		if (collapsible(&iter, slot)) {
+			vmmu_iter_set(&iter, 0);
+			atomic64_inc(&table->stats.collapses);
+		}
+	}
+	rcu_read_unlock();
+	write_unlock(&table->mmu_lock);
+}

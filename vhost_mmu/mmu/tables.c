@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the notifier does to the tables of an address space.
+ *
+ * From the start of an invalidation to its end neither the active set of
+ * memslots nor what hangs in it changes, so a callback walks it without a lock.
+ * A table that is given up is freed only when all callbacks have returned.
+ */
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/rculist.h>
+
+#include "age.h"
+#include "cursor.h"
+#include "memslots.h"
+#include "space.h"
+
+/* Protected by the notifier core's SRCU, which we cannot name. */
+#define for_each_table(table, space) \
+	list_for_each_entry_rcu(table, &(space)->tables, node, true)
+
+/**
+ * vmmu_tables_hit() - is any page of a range in a memslot?
+ * @space: the space
+ * @start: first address
+ * @last: last address, inclusive
+ *
+ * Context: inval_lock held.
+ * Return: true if so.
+ */
+bool vmmu_tables_hit(struct vmmu_space *space, unsigned long start,
+		     unsigned long last)
+{
+	struct vmmu_table *table;
+
+	lockdep_assert_held(&space->inval_lock);
+
+	list_for_each_entry(table, &space->tables, node) {
+		if (interval_tree_iter_first(&vmmu_slots(table)->hva_tree,
+					     start, last))
+			return true;
+	}
+	return false;
+}
+
+/* Waits for whoever uses a translation; that is the drain. */
+static void notifier_lock(struct vmmu_table *table)
+	__acquires(&table->mmu_lock)
+{
+	struct vmmu_stats *stats = &table->stats;
+	u64 start, wait;
+
+	atomic64_inc(&stats->mmu_lock_notifier);
+	if (write_trylock(&table->mmu_lock))
+		return;
+
+	start = ktime_get_ns();
+	write_lock(&table->mmu_lock);
+	wait = ktime_get_ns() - start;
+
+	/* Written under the lock. */
+	atomic64_inc(&stats->drains);
+	if (wait > atomic64_read(&stats->drain_max_ns))
+		atomic64_set(&stats->drain_max_ns, wait);
+}
+
+static void table_invalidate(struct vmmu_table *table, unsigned long start,
+			     unsigned long last, bool may_sleep)
+{
+	struct vmmu_memslots *slots = vmmu_slots(table);
+	struct vmmu_memslot *slot;
+	bool locked = false;
+	u64 first_gfn, last_gfn;
+
+	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
+		if (!locked) {
+			notifier_lock(table);
+			locked = true;
+		}
+		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
+		vmmu_zap_locked(table, first_gfn, last_gfn, may_sleep);
+	}
+	if (locked) {
+		write_unlock(&table->mmu_lock);
+		atomic64_inc(&table->stats.invalidations);
+	}
+}
+
+/**
+ * vmmu_tables_invalidate() - unmap a range from all tables
+ * @space: the space
+ * @start: first address
+ * @last: last address, inclusive
+ * @may_sleep: the CPU may be given up on the way
+ *
+ * When it returns nobody uses a page of the range.  Takes the mmu_lock of a
+ * table only if the range hits one of its memslots, and once for all of them.
+ *
+ * Context: notifier callback, the invalidation is open.
+ */
+void vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
+			    unsigned long last, bool may_sleep)
+{
+	struct vmmu_table *table;
+
+	for_each_table(table, space)
+		table_invalidate(table, start, last, may_sleep);
+}
+
+/**
+ * vmmu_tables_release() - unmap everything from all tables
+ * @space: the space, marked dead
+ *
+ * Context: notifier callback; nobody changes memslots, as they need the mm.
+ */
+void vmmu_tables_release(struct vmmu_space *space)
+{
+	struct vmmu_table *table;
+
+	for_each_table(table, space) {
+		notifier_lock(table);
+		vmmu_zap_locked(table, 0, VMMU_MAX_GFN, true);
+		write_unlock(&table->mmu_lock);
+	}
+}
+
+static bool table_age(struct vmmu_table *table, unsigned long start,
+		      unsigned long last, bool clear)
+{
+	struct vmmu_memslots *slots;
+	struct vmmu_memslot *slot;
+	u64 first_gfn, last_gfn;
+	bool young = false;
+	int idx;
+
+	/* No invalidation is open that would keep the memslots. */
+	idx = srcu_read_lock(&table->srcu);
+	slots = vmmu_slots(table);
+	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
+		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
+		young |= !!vmmu_age_gfns(table, first_gfn, last_gfn, clear,
+					 NULL, false);
+	}
+	srcu_read_unlock(&table->srcu, idx);
+	return young;
+}
+
+/**
+ * vmmu_tables_age() - was a range used through any table?
+ * @space: the space
+ * @start: first address
+ * @last: last address, inclusive
+ * @clear: forget that it was
+ *
+ * Context: notifier callback.
+ * Return: true if so.
+ */
+bool vmmu_tables_age(struct vmmu_space *space, unsigned long start,
+		     unsigned long last, bool clear)
+{
+	struct vmmu_table *table;
+	bool young = false;
+
+	for_each_table(table, space)
+		young |= table_age(table, start, last, clear);
+	return young;
+}

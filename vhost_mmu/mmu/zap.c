@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking mappings back.  The write lock keeps the users of translations out, so
+ * when a leaf is gone nobody uses its page.  A long walk lets the lock go now
+ * and then: what it has passed is not mapped again, because an invalidation is
+ * open or the memslot is dying.
+ */
+#include <linux/mm.h>
+
+#include "cursor.h"
+
+/**
+ * vmmu_zap_locked() - unmap guest pages
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ * @may_sleep: the CPU may be given up where the lock is let go
+ *
+ * A huge leaf goes as a whole.  Tables stay.
+ *
+ * Context: mmu_lock held for writing; let go and taken again in long walks.
+ */
+void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
+		     bool may_sleep)
+{
+	struct vmmu_iter iter;
+
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, may_sleep))
+			continue;
+		if (vmmu_pte_leaf(iter.old))
+			vmmu_iter_set(&iter, 0);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * vmmu_zap() - unmap guest pages
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_zap(struct vmmu_table *table, u64 first, u64 last)
+{
+	write_lock(&table->mmu_lock);
+	vmmu_zap_locked(table, first, last, true);
+	write_unlock(&table->mmu_lock);
+}
+
+static bool pt_empty(const u64 *pt)
+{
+	return !memchr_inv(pt, 0, VMMU_PTES * sizeof(*pt));
+}
+
+/**
+ * vmmu_prune() - free the tables that map nothing
+ * @table: the table
+ * @first: first page of where to look
+ * @last: last page, inclusive
+ *
+ * From the lowest level up, so that each step takes down one table.
+ *
+ * Context: process context, may sleep.
+ */
+void vmmu_prune(struct vmmu_table *table, u64 first, u64 last)
+{
+	struct vmmu_iter iter;
+	unsigned int level;
+
+	write_lock(&table->mmu_lock);
+	rcu_read_lock();
+	for (level = VMMU_LEVEL_4K + 1; level <= VMMU_LEVEL_ROOT; level++) {
+		vmmu_for_each_pte(iter, table, level, first, last) {
+			if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+				continue;
+			if (iter.level == level && vmmu_pte_table(iter.old) &&
+			    pt_empty(vmmu_pte_child(iter.old)))
+				vmmu_iter_set(&iter, 0);
+		}
+	}
+	rcu_read_unlock();
+	write_unlock(&table->mmu_lock);
+}
