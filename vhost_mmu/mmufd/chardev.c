@@ -3,7 +3,6 @@
  * The node /dev/vhost-mmu.  Each open of it is an MMU for the opener's memory;
  * readers, statistics and devices keep the MMU when its file is closed.
  */
-#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -12,8 +11,6 @@
 #include <linux/slab.h>
 
 #include "mmufd.h"
-
-static atomic_t last_id = ATOMIC_INIT(0);
 
 static int mmufd_open(struct inode *inode, struct file *file)
 {
@@ -31,7 +28,7 @@ static int mmufd_open(struct inode *inode, struct file *file)
 		return ret;
 	}
 	snprintf(mmu->name, sizeof(mmu->name), "%d-%u", current->tgid,
-		 (u32)atomic_inc_return(&last_id));
+		 mmu->table->id);
 	vmmu_mmufd_debugfs_add(mmu);
 
 	file->private_data = mmu;

@@ -18,7 +18,7 @@ struct file;
  * struct vmmu_mmufd - an open /dev/vhost-mmu
  * @table: the MMU
  * @debugfs: its directory, an error pointer if there is none
- * @name: <tgid of the opener>-<number since the module was loaded>
+ * @name: <tgid of the opener>-<number of the table>
  */
 struct vmmu_mmufd {
 	struct vmmu_table *table;
