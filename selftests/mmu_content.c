@@ -104,12 +104,12 @@ static int end_live(struct mo_area *a)
 
 static const struct change fork_mmu = {
 	.at_rest = fork_mmu_writes, .live = fork_live, .after = end_child,
-	.settle = end_live, .rounds = 4,
+	.settle = end_live, .rounds = 3,
 };
 
 static const struct change fork_process = {
 	.at_rest = fork_process_writes, .live = fork_live, .after = end_child,
-	.settle = end_live, .rounds = 4,
+	.settle = end_live, .rounds = 3,
 };
 
 /* ------------------------------------------------- pages that only move */

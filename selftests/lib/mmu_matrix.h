@@ -35,7 +35,7 @@ struct change {
 	/* as in struct mo_live */
 	bool loses;
 	bool breaks;
-	/* rounds of it while threads run, default 6 */
+	/* rounds of it while threads run, default 4 */
 	unsigned int rounds;
 	/* as a hint to the kernel it may hit nothing */
 	bool hint;
@@ -118,7 +118,7 @@ TEST_F_TIMEOUT(content, live, 300)
 {
 	const struct change *c = variant->change;
 	struct mo_live l = { .loses = c->loses, .breaks = c->breaks };
-	unsigned int i, rounds = mt_scale(c->rounds ? c->rounds : 6);
+	unsigned int i, rounds = mt_scale(c->rounds ? c->rounds : 4);
 	struct mo_area *a = &self->a;
 	uint64_t hits;
 	int r = 0;
@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(content, live, 300)
 	hits = mo_stat(a, "invalidations");
 	for (i = 0; i < rounds && r >= 0; i++) {
 		/* at least that many checks between two changes */
-		r = mo_live_wait(&l, 80);
+		r = mo_live_wait(&l, 40);
 		if (r)
 			break;
 		mo_live_begin(&l);
@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(content, live, 300)
 		mo_live_end(&l);
 	}
 	if (!r || r > 0)
-		EXPECT_EQ(0, mo_live_wait(&l, 80));
+		EXPECT_EQ(0, mo_live_wait(&l, 40));
 	EXPECT_EQ(0, mo_live_stop(&l));
 	if (c->settle)
 		EXPECT_EQ(0, c->settle(a));
