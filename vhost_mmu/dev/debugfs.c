@@ -14,6 +14,7 @@
 #include <linux/seq_file.h>
 #include <linux/stat.h>
 
+#include "../mmu/table.h"
 #include "internal.h"
 
 #define VMDEV_DEBUGFS_NAME_MAX 48
@@ -30,6 +31,7 @@ struct counter {
 
 static const struct counter counters[] = {
 	STAT(maps_installed),
+	STAT(maps_from_table),
 	STAT(maps_refused),
 	STAT(maps_invalidated),
 	STAT(maps_dropped),
@@ -70,6 +72,29 @@ static int vq_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vq);
+
+/* Which MMU the device goes by, and how many files and devices do so. */
+static int mmu_show(struct seq_file *m, void *unused)
+{
+	const struct vmdev *dev = m->private;
+	struct vmq *vmq = &dev->vqs[0]->vmq;
+	unsigned int id = 0, refs = 0;
+	bool attached = false;
+
+	/* The device lets go of an MMU after its queues did. */
+	spin_lock(&vmq->reader.lock);
+	if (vmq->mmu) {
+		id = vmq->mmu->id;
+		refs = kref_read(&vmq->mmu->ref);
+		attached = !vmq->mmu->implicit;
+	}
+	spin_unlock(&vmq->reader.lock);
+
+	seq_printf(m, "table %u\nrefs %u\nattached %u\nfailures %llu\n", id,
+		   refs, attached, READ_ONCE(dev->mmu_failures));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mmu);
 
 /**
  * vmdev_debugfs_init() - make the directory of the module
@@ -123,6 +148,7 @@ void vmdev_debugfs_add(struct vmdev *dev)
 		debugfs_create_file(name, 0400, dev->debugfs, dev->vqs[i],
 				    &vq_fops);
 	}
+	debugfs_create_file("mmu", 0400, dev->debugfs, dev, &mmu_fops);
 }
 
 /**

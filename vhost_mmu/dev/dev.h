@@ -85,6 +85,9 @@ struct vmdev_vq {
  * @mm: the owner's address space; the device holds mm_users
  * @space: MMU notifier object of @mm, NULL without owner
  * @umem: guest memory table
+ * @mmu: MMU made from @umem, NULL if that cannot be or @umem is not set
+ * @attached: MMU that takes the place of @umem and @mmu, NULL without one
+ * @mmu_failures: memory tables that no MMU could be made from
  * @vqs: the queues
  * @nvqs: how many
  * @weight: packets after which a handler lets the next work run
@@ -102,6 +105,9 @@ struct vmdev {
 	struct mm_struct *mm;
 	struct vmmu_space *space;
 	struct vhost_iotlb *umem;
+	struct vmmu_table *mmu;
+	struct vmmu_table *attached;
+	u64 mmu_failures;
 	struct vmdev_vq **vqs;
 	unsigned int nvqs;
 	unsigned int weight;

@@ -55,6 +55,9 @@ int vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
 	dev->mm = NULL;
 	dev->space = NULL;
 	dev->umem = NULL;
+	dev->mmu = NULL;
+	dev->attached = NULL;
+	dev->mmu_failures = 0;
 	dev->vqs = vqs;
 	dev->nvqs = nvqs;
 	dev->weight = weight;
@@ -267,6 +270,7 @@ static void drop_owner(struct vmdev *dev)
 
 	for (i = 0; i < dev->nvqs; i++)
 		vq_reset(dev->vqs[i]);
+	vmdev_put_mmus(dev);
 	put_space(dev);
 	free_buffers(dev);
 
@@ -315,21 +319,13 @@ EXPORT_SYMBOL_NS_GPL(vmdev_reset_owner_prepare, VHOST_MMU);
  */
 void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem)
 {
-	unsigned int i;
-
 	lockdep_assert_held(&dev->mutex);
 
 	drop_owner(dev);
 
 	dev->fork_owner = vmmu_have_vhost_task;
 	dev->umem = umem;
-	for (i = 0; i < dev->nvqs; i++) {
-		struct vmq *vmq = &dev->vqs[i]->vmq;
-
-		mutex_lock(&vmq->mutex);
-		vmq_set_umem(vmq, umem);
-		mutex_unlock(&vmq->mutex);
-	}
+	vmdev_apply_memory(dev);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_reset_owner, VHOST_MMU);
 

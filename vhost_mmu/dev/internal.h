@@ -40,6 +40,11 @@ void vmdev_worker_destroy(struct vmdev_worker *worker);
 struct vhost_iotlb *vmdev_umem_alloc(void);
 long vmdev_set_mem_table(struct vmdev *dev, void __user *argp);
 
+/* attach.c */
+void vmdev_apply_memory(struct vmdev *dev);
+void vmdev_put_mmus(struct vmdev *dev);
+long vmdev_attach(struct vmdev *dev, void __user *argp);
+
 /* params.c */
 unsigned int vmdev_max_mem_regions(void);
 

@@ -6,6 +6,7 @@
 #include <linux/uaccess.h>
 
 #include "internal.h"
+#include "../../include/uapi/linux/vhost_mmu.h"
 
 #ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
 static long set_fork_from_owner(struct vmdev *dev, u8 __user *argp)
@@ -78,6 +79,8 @@ long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 	switch (cmd) {
 	case VHOST_SET_MEM_TABLE:
 		return vmdev_set_mem_table(dev, argp);
+	case VHOST_MMU_ATTACH:
+		return vmdev_attach(dev, argp);
 	case VHOST_SET_LOG_BASE:
 	case VHOST_SET_LOG_FD:
 		/* No dirty log yet; these must not pass for vring ioctls. */

@@ -11,6 +11,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "../mmu/table.h"
 #include "internal.h"
 
 /* More than enough for the regions; IOTLB entries are to share the limit. */
@@ -124,7 +125,28 @@ static struct vhost_memory_region *regions_get(struct vhost_memory __user *from,
 			    header.nregions * sizeof(from->regions[0]));
 }
 
-static struct vhost_iotlb *umem_get(void __user *argp)
+/*
+ * Without an MMU the device works as well: rings are looked up page by page.
+ * That is no error of the client, whatever the reason.
+ */
+static struct vmmu_table *mmu_get(struct vmdev *dev,
+				  const struct vhost_memory_region *regions,
+				  unsigned int nregions)
+{
+	struct vmmu_table *mmu;
+
+	if (!nregions)
+		return NULL;
+
+	mmu = vmmu_table_of_regions(dev->mm, regions, nregions);
+	if (!IS_ERR(mmu))
+		return mmu;
+	WRITE_ONCE(dev->mmu_failures, dev->mmu_failures + 1);
+	return NULL;
+}
+
+static struct vhost_iotlb *umem_get(struct vmdev *dev, void __user *argp,
+				    struct vmmu_table **mmu)
 {
 	struct vhost_memory_region *regions;
 	struct vhost_iotlb *umem;
@@ -138,6 +160,8 @@ static struct vhost_iotlb *umem_get(void __user *argp)
 	umem = vmdev_umem_alloc();
 	if (umem)
 		ret = umem_fill(umem, regions, nregions);
+	if (!ret)
+		*mmu = mmu_get(dev, regions, nregions);
 	kvfree(regions);
 	if (ret) {
 		vhost_iotlb_free(umem);
@@ -151,34 +175,35 @@ static struct vhost_iotlb *umem_get(void __user *argp)
  * @dev: the device
  * @argp: struct vhost_memory
  *
- * Return: 0, or -EFAULT, -EOPNOTSUPP (padding), -E2BIG, -ENOMEM.
+ * Return: 0, or -EBUSY (attached to an MMU), -EFAULT, -EOPNOTSUPP (padding),
+ *	-E2BIG, -ENOMEM.
  */
 long vmdev_set_mem_table(struct vmdev *dev, void __user *argp)
 {
-	struct vhost_iotlb *umem, *old;
-	unsigned int i;
+	struct vmmu_table *mmu = NULL;
+	struct vhost_iotlb *umem;
+	long ret = 0;
 
 	lockdep_assert_held(&dev->mutex);
 
-	umem = umem_get(argp);
+	if (dev->attached)
+		return -EBUSY;
+
+	umem = umem_get(dev, argp, &mmu);
 	if (IS_ERR(umem))
 		return PTR_ERR(umem);
 
-	if (!running_vqs_accept(dev, umem)) {
-		vhost_iotlb_free(umem);
-		return -EFAULT;
+	if (running_vqs_accept(dev, umem)) {
+		swap(dev->umem, umem);
+		swap(dev->mmu, mmu);
+		vmdev_apply_memory(dev);
+	} else {
+		ret = -EFAULT;
 	}
 
-	old = dev->umem;
-	dev->umem = umem;
-	for (i = 0; i < dev->nvqs; i++) {
-		struct vmq *vmq = &dev->vqs[i]->vmq;
-
-		mutex_lock(&vmq->mutex);
-		vmq_set_umem(vmq, umem);
-		mutex_unlock(&vmq->mutex);
-	}
-	vhost_iotlb_free(old);
-
-	return 0;
+	/* The old ones, or the new ones that were not accepted. */
+	vhost_iotlb_free(umem);
+	if (mmu)
+		vmmu_table_put(mmu);
+	return ret;
 }

@@ -6,7 +6,7 @@
 #include "chain.h"
 
 /**
- * vmq_translate() - make iovecs of a guest physical range
+ * vmq_translate_umem() - make iovecs of a guest physical range
  * @ctx: a struct vmq_table
  * @addr: guest physical address
  * @len: length in bytes
@@ -18,8 +18,8 @@
  * Return: the number of iovecs, -EFAULT outside of guest memory, -EPERM, or
  *	-ENOBUFS if they are more than @iov_size.
  */
-int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
-		  unsigned int iov_size, int access)
+int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
+		       unsigned int iov_size, int access)
 {
 	struct vmq_table *table = ctx;
 	u64 last = addr + len - 1, left = len, size;
@@ -56,7 +56,7 @@ int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
  * @len: its length in bytes
  *
  * Context: vmq::mutex held.
- * Return: 0 or an error of vmq_translate().
+ * Return: 0 or an error of vmq_translate_umem().
  */
 int vmq_table_begin(void *ctx, u64 addr, u32 len)
 {

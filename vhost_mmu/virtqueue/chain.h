@@ -20,9 +20,31 @@ struct vmq_table {
 	struct iovec iov[UIO_MAXIOV];
 };
 
-int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
-		  unsigned int iov_size, int access);
+int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
+		       unsigned int iov_size, int access);
 int vmq_table_begin(void *ctx, u64 addr, u32 len);
 bool vmq_table_read(void *ctx, struct vring_desc *desc);
+
+/* slots.c */
+int vmq_translate_slots(void *ctx, u64 addr, u32 len, struct iovec *iov,
+			unsigned int iov_size, int access);
+void vmq_slots_release(struct vmq *vq);
+
+/*
+ * By the memory table, or else by the memslots: the memory table of a device
+ * that is attached to an MMU is empty, and others pay nothing for that.
+ */
+static __always_inline int vmq_translate(void *ctx, u64 addr, u32 len,
+					 struct iovec *iov,
+					 unsigned int iov_size, int access)
+{
+	int ret;
+
+	ret = vmq_translate_umem(ctx, addr, len, iov, iov_size, access);
+	if (unlikely(ret < 0) && ret == -EFAULT)
+		ret = vmq_translate_slots(ctx, addr, len, iov, iov_size,
+					  access);
+	return ret;
+}
 
 #endif /* VHOST_MMU_CHAIN_H */

@@ -11,11 +11,6 @@
 #include "../mmu/hooks.h"
 #include "../trace.h"
 
-static unsigned long vmq_map_page_hva(const struct vmq_map *map, unsigned int i)
-{
-	return map->client.node.start + ((unsigned long)i << PAGE_SHIFT);
-}
-
 /*
  * Forget one page.  The page is still mapped in the owner's mm: nothing changes
  * there before the notifier's start has returned, and that start needs the
@@ -162,17 +157,45 @@ unsigned int vmq_map_drop(struct vmq_map *map)
 	return vmq_map_forget_range(map, 0, map->nr_pages - 1);
 }
 
-/* Is an invalidation open that overlaps page @i? */
-static bool vmq_map_inval_open(struct vmq_map *map, unsigned int i)
+/**
+ * vmq_map_inval_open() - is an invalidation open that overlaps a page?
+ * @map: linked map
+ * @i: which page
+ *
+ * Context: reader lock held.
+ * Return: true if the page must not be installed now.
+ */
+bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i)
 {
 	unsigned long hva = vmq_map_page_hva(map, i);
+
+	lockdep_assert_held(&map->vq->reader.lock);
 
 	return vmmu_space_inval_open(map->client.space, hva,
 				     hva + PAGE_SIZE - 1);
 }
 
-/* The install protocol, see mmu/notifier.c for why the two checks suffice. */
-static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
+/**
+ * vmq_map_publish() - let reader sections use a page
+ * @map: linked map
+ * @i: which page, missing so far
+ * @page: what the owner's mm maps there, and no invalidation takes away
+ *
+ * Context: reader lock held since that was found out.
+ */
+void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
+{
+	lockdep_assert_held(&map->vq->reader.lock);
+
+	map->addr[i] = page_address(page);
+	map->nr_missing--;
+}
+
+/*
+ * Look a page up in the owner's mm.  The install protocol, see mmu/notifier.c
+ * for why the two checks suffice.
+ */
+static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 					     unsigned int i)
 {
 	struct vmmu_reader *reader = &map->vq->reader;
@@ -202,16 +225,27 @@ static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
 	vmmu_hook_install();
 
 	spin_lock(&reader->lock);
-	if (map->inval_seq != seq || vmq_map_inval_open(map, i)) {
+	if (map->inval_seq != seq || vmq_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;
-	} else {
-		map->addr[i] = page_address(page);
-		map->nr_missing--;
-	}
+	else
+		vmq_map_publish(map, i, page);
 	spin_unlock(&reader->lock);
 
 	/* From here on the notifier alone keeps the page where it is. */
 	put_page(page);
+	return status;
+}
+
+/* What the tables do not have, or must not give, is looked up. */
+static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
+					     unsigned int i)
+{
+	enum vmmu_page_status status = vmq_map_from_table(map, i);
+
+	if (status == VMMU_PAGE_OK)
+		map->vq->stats.maps_from_table++;
+	else if (status != VMMU_PAGE_REFUSED)
+		status = vmq_map_look_up(map, i);
 	return status;
 }
 

@@ -67,6 +67,17 @@ void vmq_map_link(struct vmq_map *map, struct vmmu_space *space);
 void vmq_map_destroy(struct vmq_map *map);
 unsigned int vmq_map_drop(struct vmq_map *map);
 enum vmmu_page_status vmq_map_fill(struct vmq_map *map);
+bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i);
+void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page);
+
+/* table.c */
+enum vmmu_page_status vmq_map_from_table(struct vmq_map *map, unsigned int i);
+
+static inline unsigned long vmq_map_page_hva(const struct vmq_map *map,
+					     unsigned int i)
+{
+	return map->client.node.start + ((unsigned long)i << PAGE_SHIFT);
+}
 
 /*
  * The address of a byte of the part.  What lies behind it in the same page is

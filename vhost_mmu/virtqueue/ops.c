@@ -93,7 +93,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_next, VHOST_MMU);
  * @vq: the queue
  *
  * For a handler about to release vmq::mutex: what was not consumed is read
- * again next time.
+ * again next time, and the buffers taken so far are not touched any more.
  *
  * Context: vmq::mutex held.
  */
@@ -106,6 +106,8 @@ void vmq_burst_drop(struct vmq *vq)
 	if (b->next < b->nr)
 		b->ahead = max(b->next, 1U);
 	vmq_burst_reset(b);
+	if (unlikely(vq->slots_held))
+		vmq_slots_release(vq);
 }
 EXPORT_SYMBOL_NS_GPL(vmq_burst_drop, VHOST_MMU);
 

@@ -71,6 +71,16 @@ void vmq_free_buffers(struct vmq *vq)
 	vq->burst = NULL;
 }
 
+/* Read with the reader lock held by who must not wait for the mutex. */
+static void vmq_set_mmu(struct vmq *vq, struct vmmu_table *mmu)
+{
+	WARN_ON_ONCE(vq->slots_held);
+
+	spin_lock(&vq->reader.lock);
+	vq->mmu = mmu;
+	spin_unlock(&vq->reader.lock);
+}
+
 /**
  * vmq_reset() - forget the configuration
  * @vq: stopped queue; the caller has put its eventfds
@@ -90,6 +100,7 @@ void vmq_reset(struct vmq *vq)
 	vq->call = NULL;
 	vq->err = NULL;
 	vq->umem = NULL;
+	vmq_set_mmu(vq, NULL);
 	vq->running = false;
 	vq->kernel_access = false;
 }
@@ -182,14 +193,22 @@ EXPORT_SYMBOL_NS_GPL(vmq_set_features, VHOST_MMU);
  * vmq_set_umem() - set the guest memory table
  * @vq: the queue
  * @umem: the table; the old one may be freed afterwards
+ * @mmu: the MMU that belongs to it, may be NULL; the old one may be put
+ *	afterwards
  *
- * Context: process context, vmq::mutex held.
+ * Context: process context, vmq::mutex held, may sleep.
  */
-void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem)
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
+		  struct vmmu_table *mmu)
 {
 	lockdep_assert_held(&vq->mutex);
 
 	vq->umem = umem;
+	if (vq->mmu == mmu)
+		return;
+	vmq_set_mmu(vq, mmu);
+	/* What the old MMU gave stays right, but the new one is to be used. */
+	vmq_reconfigured(vq);
 }
 
 /**

@@ -17,12 +17,14 @@
 #include "../mmu/mmu.h"
 #include "split.h"
 
+struct vmmu_table;
 struct vmq_rings;
 struct vmq_table;
 
 /**
  * struct vmq_stats - what one virtqueue did since its device was opened
  * @maps_installed: ring pages entered into a ring map
+ * @maps_from_table: ... of those, the ones taken from the tables of an MMU
  * @maps_refused: installs given up because an invalidation overlapped
  * @maps_invalidated: ring pages taken back by the MMU notifier
  * @maps_dropped: ring pages given back by reconfiguration or stop
@@ -45,6 +47,7 @@ struct vmq_table;
  */
 struct vmq_stats {
 	u64 maps_installed;
+	u64 maps_from_table;
 	u64 maps_refused;
 	u64 maps_invalidated;
 	u64 maps_dropped;
@@ -74,6 +77,11 @@ struct vmq_stats {
  * @call: signalled when buffers were used and the driver wants to know
  * @err: signalled when the ring is broken
  * @umem: guest memory table, GPA to HVA; owned by the device
+ * @mmu: MMU whose memslots say the same, or one that the device is attached to,
+ *	or NULL; the device refers to it.  Changed with @mutex and the reader
+ *	lock held
+ * @slots_held: memslots of @mmu are kept for the buffers taken
+ * @slots_srcu: ... by this
  * @space: address space whose notifier guards the maps, NULL without an owner
  * @reader: lock and drain statistics of this queue's reader sections
  * @rings: ring maps, NULL while stopped or in user mode.  Changed with @mutex
@@ -98,6 +106,9 @@ struct vmq {
 	struct eventfd_ctx *err;
 
 	struct vhost_iotlb *umem;
+	struct vmmu_table *mmu;
+	bool slots_held;
+	int slots_srcu;
 
 	struct vmmu_space *space;
 	struct vmmu_reader reader;
@@ -131,7 +142,8 @@ void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
 void vmq_set_features(struct vmq *vq, u64 features);
 int vmq_start(struct vmq *vq, bool kernel_access);
 void vmq_stop(struct vmq *vq);
-void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem);
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
+		  struct vmmu_table *mmu);
 
 /* ops.c: the data path */
 int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,

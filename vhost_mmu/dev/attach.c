@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which MMU a device goes by: one made from its memory table, or one of
+ * /dev/vhost-mmu that it was attached to.
+ */
+#include <linux/file.h>
+#include <linux/uaccess.h>
+
+#include "../mmu/table.h"
+#include "../mmufd/mmufd.h"
+#include "internal.h"
+
+/*
+ * The memory table of a device that is attached: empty, so that a translation
+ * misses it and goes on to the memslots, which may change at any time.  Others
+ * pay nothing for that.  See vmq_translate().
+ */
+static struct vhost_iotlb no_umem = {
+	.root = RB_ROOT_CACHED,
+	.list = LIST_HEAD_INIT(no_umem.list),
+};
+
+/**
+ * vmdev_apply_memory() - tell the queues of their memory table and MMU
+ * @dev: the device
+ *
+ * When it returns no queue uses what it had before.
+ *
+ * Context: process context, may sleep; device mutex held.
+ */
+void vmdev_apply_memory(struct vmdev *dev)
+{
+	struct vhost_iotlb *umem = dev->attached ? &no_umem : dev->umem;
+	struct vmmu_table *mmu = dev->attached ?: dev->mmu;
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mutex);
+
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vmq *vmq = &dev->vqs[i]->vmq;
+
+		mutex_lock(&vmq->mutex);
+		vmq_set_umem(vmq, umem, mmu);
+		mutex_unlock(&vmq->mutex);
+	}
+}
+
+/**
+ * vmdev_put_mmus() - forget the MMUs of a device
+ * @dev: the device; no queue refers to them any more
+ *
+ * Context: process context, may sleep; before vmdev::space is put.
+ */
+void vmdev_put_mmus(struct vmdev *dev)
+{
+	if (dev->attached)
+		vmmu_table_put(dev->attached);
+	if (dev->mmu)
+		vmmu_table_put(dev->mmu);
+	dev->attached = NULL;
+	dev->mmu = NULL;
+	dev->mmu_failures = 0;
+}
+
+static bool any_vq_running(struct vmdev *dev)
+{
+	bool running = false;
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vmdev_vq *vq = dev->vqs[i];
+
+		mutex_lock(&vq->vmq.mutex);
+		running |= !!vq->backend;
+		mutex_unlock(&vq->vmq.mutex);
+	}
+	return running;
+}
+
+static struct vmmu_table *mmu_of_fd(const struct vmdev *dev, int fd)
+{
+	struct file *file = fget(fd);
+	struct vmmu_table *mmu;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	mmu = vmmu_mmufd_get_table(file);
+	fput(file);
+	if (!mmu)
+		return ERR_PTR(-EINVAL);
+
+	if (!vmmu_table_is_of(mmu, dev->mm)) {
+		vmmu_table_put(mmu);
+		return ERR_PTR(-EIO);
+	}
+	return mmu;
+}
+
+/* Its size comes first, as in the structures of /dev/vhost-mmu. */
+static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
+{
+	u32 size;
+
+	if (get_user(size, (u32 __user *)argp))
+		return -EFAULT;
+	if (size < sizeof(*args))
+		return -EINVAL;
+	return copy_struct_from_user(args, sizeof(*args), argp, size);
+}
+
+/**
+ * vmdev_attach() - VHOST_MMU_ATTACH
+ * @dev: the device
+ * @argp: struct vhost_mmu_attach
+ *
+ * Context: process context of the owner, may sleep; device mutex held.
+ * Return: 0, or -EFAULT, -EINVAL (size, or the file is no MMU), -E2BIG, -EBADF,
+ *	-EIO (another process's MMU), -EBUSY (a queue is running).
+ */
+long vmdev_attach(struct vmdev *dev, void __user *argp)
+{
+	struct vmmu_table *mmu = NULL;
+	struct vhost_mmu_attach args;
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+
+	ret = attach_args_get(&args, argp);
+	if (ret)
+		return ret;
+
+	if (args.fd != VHOST_FILE_UNBIND)
+		mmu = mmu_of_fd(dev, args.fd);
+	if (IS_ERR(mmu))
+		return PTR_ERR(mmu);
+
+	if (any_vq_running(dev)) {
+		ret = -EBUSY;
+	} else {
+		swap(dev->attached, mmu);
+		vmdev_apply_memory(dev);
+	}
+	if (mmu)
+		vmmu_table_put(mmu);
+	return ret;
+}
