@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which MMU a vhost device goes by, asked and told. */
+#include "mmu_dev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "inval.h"
+
+uint64_t md_count(const struct vt_dev *dev, const char *name)
+{
+	unsigned long long val, found = ~0ULL;
+	char path[160], key[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/mmu", dev->stats_dir);
+	f = fopen(path, "r");
+	if (!f) {
+		vt_msg("%s: %m", path);
+		return found;
+	}
+	while (fscanf(f, "%63s %llu", key, &val) == 2) {
+		if (!strcmp(key, name))
+			found = val;
+	}
+	fclose(f);
+	return found;
+}
+
+int md_attach(int vhost, int mmu)
+{
+	struct vhost_mmu_attach args = { .size = sizeof(args), .fd = mmu };
+
+	return ioctl(vhost, VHOST_MMU_ATTACH, &args) ? -errno : 0;
+}
+
+bool md_available(void)
+{
+	return iv_is_ours();
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Vhost devices and the MMUs that they go by. */
+#ifndef VHOST_TEST_MMU_DEV_H
+#define VHOST_TEST_MMU_DEV_H
+
+#include "mmu.h"
+
+/*
+ * A number from the file "mmu" of a device in debugfs: "table" (0: none),
+ * "refs", "attached", "failures". ~0 if it is not there.
+ */
+uint64_t md_count(const struct vt_dev *dev, const char *name);
+/* VHOST_MMU_ATTACH; @mmu -1 to detach. 0 or -errno. */
+int md_attach(int vhost, int mmu);
+/* The device under test has MMUs: it is not stock vhost. */
+bool md_available(void);
+#define MD_NO_DEV		"stock vhost has no MMU"
+
+#endif

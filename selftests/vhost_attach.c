@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Vhost devices that go by an MMU of /dev/vhost-mmu: its memslots say what guest
+ * memory is, whenever they change.
+ * Timeout: 120 s
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "inval.h"
+#include "mmu_dev.h"
+
+#define RINGS_GPA	0x4000000000ULL
+#define OTHER_GPA	0x8000000000ULL
+
+#define SLOT_MEM	0
+#define SLOT_RINGS	1
+#define SLOT_OTHER	7
+
+FIXTURE(attach)
+{
+	struct vt_rig rig;
+	int mmu;
+};
+
+FIXTURE_SETUP(attach)
+{
+	struct vt_rig_cfg cfg = { .no_start = true };
+
+	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
+	self->mmu = -1;
+	if (!md_available())
+		SKIP(return, MD_NO_DEV);
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
+	self->mmu = mt_open();
+	ASSERT_GE(self->mmu, 0);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	vt_rig_close(&self->rig);
+	if (self->mmu >= 0)
+		close(self->mmu);
+}
+
+static int set_mem(int mmu, uint32_t flags, const struct vt_rig *rig)
+{
+	return mt_slot(mmu, SLOT_MEM, flags,
+		       rig->dev.regions[0].guest_phys_addr, rig->mem.base,
+		       rig->mem.len);
+}
+
+/* ----------------------------------------------------------------- errors */
+
+TEST_F(attach, arguments)
+{
+	int fd = self->rig.dev.fd, null = open("/dev/null", O_RDWR);
+	struct {
+		struct vhost_mmu_attach args;
+		uint64_t more;
+	} a = { .args = { .fd = self->mmu } };
+
+	a.args.size = sizeof(a.args) - 1;
+	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.args.size = 0;
+	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.args.size = sizeof(a);
+	EXPECT_EQ(0, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.more = 1ULL << 63;
+	EXPECT_EQ(-E2BIG, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	EXPECT_EQ(-EFAULT, mt_ioctl(fd, VHOST_MMU_ATTACH, NULL));
+
+	EXPECT_EQ(-EBADF, md_attach(fd, 9999));
+	EXPECT_EQ(-EBADF, md_attach(fd, -2));
+	EXPECT_EQ(-EINVAL, md_attach(fd, null));
+	EXPECT_EQ(-EINVAL, md_attach(fd, fd));
+	close(null);
+
+	/* a reader of it is no MMU either */
+	null = mt_reader(self->mmu);
+	ASSERT_GE(null, 0);
+	EXPECT_EQ(-EINVAL, md_attach(fd, null));
+	close(null);
+	/* what failed changed nothing */
+	EXPECT_EQ(1, md_count(&self->rig.dev, "attached"));
+}
+
+TEST_F(attach, owners)
+{
+	int other = open(vt_dev_path(), O_RDWR);
+	pid_t pid;
+
+	ASSERT_GE(other, 0);
+	EXPECT_EQ(-EPERM, md_attach(other, self->mmu));
+	EXPECT_EQ(-EPERM, md_attach(other, -1));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		/* the parent's device; then one of its own, the parent's MMU */
+		int bad = md_attach(self->rig.dev.fd, self->mmu) != -EPERM;
+
+		bad |= !!ioctl(other, VHOST_SET_OWNER, NULL);
+		bad |= md_attach(other, self->mmu) != -EIO;
+		close(self->mmu);
+		self->mmu = mt_open();
+		bad |= md_attach(other, self->mmu) != 0;
+		_exit(bad);
+	}
+	EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+	close(other);
+}
+
+TEST_F(attach, busy)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_dev *dev = &rig->dev;
+	int other = mt_open();
+	unsigned int i;
+
+	/* one running queue is enough */
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, vt_vq_start(&rig->vq[i], rig->tap.fd));
+		EXPECT_EQ(-EBUSY, md_attach(dev->fd, self->mmu));
+		EXPECT_EQ(-EBUSY, md_attach(dev->fd, -1));
+		EXPECT_EQ(0, md_count(dev, "attached"));
+		ASSERT_EQ(0, vt_vq_stop(&rig->vq[i]));
+	}
+	/* the file comes before that */
+	ASSERT_EQ(0, vt_vq_start(&rig->vq[0], rig->tap.fd));
+	EXPECT_EQ(-EBADF, md_attach(dev->fd, 9999));
+	ASSERT_EQ(0, vt_vq_stop(&rig->vq[0]));
+
+	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
+	/* one for another, and the same again */
+	ASSERT_EQ(0, md_attach(dev->fd, other));
+	ASSERT_EQ(0, md_attach(dev->fd, other));
+	close(other);
+	EXPECT_EQ(1, md_count(dev, "refs"));
+	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
+	/* nothing to give up is no error */
+	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	EXPECT_EQ(0, vt_dev_set_mem_table(dev));
+}
+
+/* The memory table is there again afterwards, or missing again. */
+TEST_F_TIMEOUT(attach, detach, 300)
+{
+	struct vt_dev *dev = &self->rig.dev;
+	uint64_t table = md_count(dev, "table");
+	int backend = self->rig.tap.fd;
+
+	/* no memslot yet: nothing is guest memory */
+	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	EXPECT_NE(table, md_count(dev, "table"));
+	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	EXPECT_EQ(table, md_count(dev, "table"));
+	EXPECT_EQ(0, vt_rig_flow(&self->rig, 100, NULL));
+	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[0]));
+	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[1]));
+
+	/* a device without a memory table cannot be started */
+	vt_dev_close(dev);
+	ASSERT_EQ(0, vt_dev_open(dev, self->rig.cfg.features));
+	EXPECT_EQ(-EFAULT, vt_vq_start(&self->rig.vq[1], backend));
+	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	EXPECT_EQ(0, vt_vq_start(&self->rig.vq[1], backend));
+	EXPECT_EQ(0, vt_vq_stop(&self->rig.vq[1]));
+	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	EXPECT_EQ(-EFAULT, vt_vq_start(&self->rig.vq[1], backend));
+	/* and one that is given up is not attached any more */
+	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	ASSERT_EQ(0, ioctl(dev->fd, VHOST_RESET_OWNER, NULL));
+	ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_OWNER, NULL));
+	EXPECT_EQ(0, md_count(dev, "attached"));
+}
+
+/* ---------------------------------------------------------------- packets */
+
+TEST_F_TIMEOUT(attach, packets, 300)
+{
+	struct vt_rig *rig = &self->rig;
+
+	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
+	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	EXPECT_EQ(1, md_count(&rig->dev, "attached"));
+	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
+	/* the device keeps its MMU when the file is closed */
+	close(self->mmu);
+	self->mmu = -1;
+	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
+}
+
+/* Start one transmission; the error event it ends in, or -ETIMEDOUT. */
+static int transmit_fails(struct vt_rig *rig)
+{
+	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
+	struct vt_sg sg = { vt_dev_gpa(&rig->dev, rig->buf[1]), 100 };
+	int r = vt_rig_restart(rig, VT_VQ_TX, 0);
+
+	if (r)
+		return r;
+	vt_event_read(vq->err);
+	r = vt_vq_add(vq, &sg, 1, 0, vq);
+	if (r)
+		return r;
+	vt_vq_publish(vq);
+	vt_vq_notify(vq);
+	return vt_event_wait(vq->err, VT_TIMEOUT);
+}
+
+static void swap_gpa(struct vhost_memory_region *reg, uint64_t *gpa)
+{
+	uint64_t was = reg->guest_phys_addr;
+
+	reg->guest_phys_addr = *gpa;
+	*gpa = was;
+}
+
+/* A memslot that comes, moves and goes while the rings are running. */
+TEST_F_TIMEOUT(attach, memslot_moves, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vhost_memory_region *reg = &rig->dev.regions[0];
+	uint64_t first = reg->guest_phys_addr;
+	unsigned int i;
+
+	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	EXPECT_EQ(0, transmit_fails(rig));
+	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
+	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
+	for (i = 0; i < 4; i++) {
+		uint64_t old = reg->guest_phys_addr;
+
+		reg->guest_phys_addr = i % 2 ? first : OTHER_GPA;
+		ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
+		EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
+		/* where it was nothing is left */
+		swap_gpa(reg, &old);
+		EXPECT_EQ(0, transmit_fails(rig));
+		swap_gpa(reg, &old);
+	}
+	ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_MEM));
+	EXPECT_EQ(0, transmit_fails(rig));
+	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
+	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
+}
+
+/* The guest's memory in two memslots, with packets across their border. */
+TEST_F_TIMEOUT(attach, packets_across_memslots, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	char *base = rig->mem.base;
+	uint64_t gpa = rig->dev.regions[0].guest_phys_addr, pos;
+	uint32_t n = 0;
+
+	for (pos = 0; pos < rig->mem.len; pos += 4 * IV_PAGE)
+		ASSERT_EQ(0, mt_slot(self->mmu, n++, 0, gpa + pos, base + pos,
+				     4 * IV_PAGE));
+	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
+}
+
+/* The device may read what the guest may not write, but not write it. */
+TEST_F_TIMEOUT(attach, readonly, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
+	char frame[128];
+	struct vt_sg sg;
+
+	ASSERT_EQ(0, set_mem(self->mmu, VMMU_MEM_READONLY, rig));
+	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_rig_restart(rig, VT_VQ_RX, 0));
+	sg.addr = vt_dev_gpa(&rig->dev, rig->buf[0]);
+	sg.len = 2048;
+	memset(rig->buf[0], 0x55, sg.len);
+	vt_event_read(vq->err);
+	ASSERT_EQ(0, vt_vq_add(vq, &sg, 0, 1, vq));
+	vt_vq_kick(vq);
+	vt_frame_fill(frame, sizeof(frame), 1, 0);
+	ASSERT_EQ(0, vt_packet_send(rig->tap.sock,
+				    rig->tap.vnet_hdr ?
+				    &(struct virtio_net_hdr){ } : NULL,
+				    frame, sizeof(frame)));
+	EXPECT_EQ(0, vt_event_wait(vq->err, VT_TIMEOUT));
+	EXPECT_EQ(0x55, *(char *)rig->buf[0]);
+	ASSERT_EQ(0, vt_vq_stop(vq));
+}
+
+/* -------------------------------------------------- rings, under traffic */
+
+FIXTURE(traffic)
+{
+	struct iv iv;
+	int mmu;
+	char *other;
+};
+
+FIXTURE_SETUP(traffic)
+{
+	struct iv_cfg cfg = {
+		.alias = true,
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
+	};
+	struct iv *iv = &self->iv;
+
+	memset(iv, 0, sizeof(*iv));
+	iv->rig.dev.fd = iv->rig.tap.fd = iv->rig.tap.sock = iv->fd = -1;
+	self->mmu = -1;
+	if (!md_available())
+		SKIP(return, MD_NO_DEV);
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	ASSERT_EQ(0, iv_open(iv, &cfg));
+	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[0]));
+	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[1]));
+
+	self->mmu = mt_open();
+	ASSERT_GE(self->mmu, 0);
+	ASSERT_EQ(0, set_mem(self->mmu, 0, &iv->rig));
+	ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA, iv->dev,
+			     iv->len));
+	ASSERT_EQ(0, md_attach(iv->rig.dev.fd, self->mmu));
+	ASSERT_EQ(0, iv_restart(iv));
+	ASSERT_EQ(0, iv_start(iv));
+	ASSERT_EQ(0, iv_hot(iv));
+	self->other = mmap(NULL, 64 * IV_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->other);
+}
+
+FIXTURE_TEARDOWN(traffic)
+{
+	iv_close(&self->iv);
+	if (self->mmu >= 0)
+		close(self->mmu);
+}
+
+/* Anything may happen to the other memslots of an MMU. */
+TEST_F_TIMEOUT(traffic, other_memslots, 300)
+{
+	struct iv *iv = &self->iv;
+	unsigned int i, n = mt_scale(200);
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0, OTHER_GPA,
+				     self->other, 64 * IV_PAGE));
+		ASSERT_EQ(0, mt_populate_all(self->mmu, 0, OTHER_GPA,
+					     64 * IV_PAGE));
+		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0,
+				     OTHER_GPA + VT_HUGE_SIZE, self->other,
+				     64 * IV_PAGE));
+		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_OTHER));
+	}
+	EXPECT_EQ(0, iv_flow(iv, 100));
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+static int discard(struct iv *iv)
+{
+	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+}
+
+/* The memslot of the rings goes, the rings do not: their addresses are HVAs. */
+TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
+{
+	struct iv *iv = &self->iv;
+	uint64_t from_table = iv_sum(iv, "maps_from_table");
+	unsigned int i;
+
+	EXPECT_GT(from_table, 0);
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_RINGS));
+		from_table = iv_sum(iv, "maps_from_table");
+		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
+		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+
+		/* its log is not for the device */
+		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS,
+				     VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
+				     iv->dev, iv->len));
+		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
+		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+
+		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
+				     iv->dev, iv->len));
+		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
+		EXPECT_GT(iv_sum(iv, "maps_from_table"), from_table);
+	}
+	EXPECT_EQ(0, iv_stop(iv));
+}
+
+/*
+ * When the deletion of a memslot has returned, the device does not write to
+ * what was behind it any more, however busy it was. It stops at the first
+ * buffer that is not there, and goes on with the same one when told to.
+ */
+TEST_F_TIMEOUT(traffic, deleted_means_untouched, 300)
+{
+	struct iv *iv = &self->iv;
+	struct vt_rig *rig = &iv->rig;
+	char *then = malloc(rig->buf_len);
+	unsigned int i, q, n = mt_scale(64);
+
+	ASSERT_NE(NULL, then);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_MEM));
+		memcpy(then, rig->buf[0], rig->buf_len);
+		iv_sleep_ms(2);
+		ASSERT_EQ(-1, iv_differ(then, rig->buf[0], rig->buf_len));
+		ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
+		for (q = 0; q < 2; q++)
+			vt_vq_notify(&rig->vq[q]);
+		ASSERT_EQ(0, iv_flow(iv, 50));
+	}
+	EXPECT_NE(0, vt_event_read(rig->vq[VT_VQ_RX].err));
+	EXPECT_EQ(0, iv_hot(iv));
+	EXPECT_EQ(0, iv_stop(iv));
+	free(then);
+}
+
+TEST_HARNESS_MAIN
