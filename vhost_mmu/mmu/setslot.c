@@ -77,6 +77,8 @@ static void slot_replace(struct vmmu_table *table, struct vmmu_memslot *old,
 	/* In the place of an entry that is there: needs no memory. */
 	xa_store(&table->by_id, new->id, new, GFP_KERNEL);
 	vmmu_slots_commit(table, old, new);
+	if (old->dirty == new->dirty)
+		old->dirty = NULL;
 	vmmu_slot_free(old);
 }
 
@@ -84,6 +86,12 @@ static void slot_move(struct vmmu_table *table, struct vmmu_memslot *old,
 		      struct vmmu_memslot *new)
 {
 	slot_kill(table, old);
+	/* What is known to be dirty stays so: one bitmap, until old is gone. */
+	if (old->dirty && new->dirty) {
+		kvfree(new->dirty);
+		new->dirty = old->dirty;
+		new->dirty_copy = old->dirty_copy;
+	}
 	slot_replace(table, old, new);
 }
 
