@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The dirty log of /dev/vhost-mmu: no write is lost, none is invented.
- * Timeout: 60 s
+ * Timeout: 120 s
  *
  * The oracle is that of KVM's dirty_log_test: a page holds the number of the
  * round in which it was last written. Threads write through the MMU while the
@@ -25,7 +25,7 @@
 #define WRITERS		2
 /* of each writer's ring */
 #define ENTRIES		512
-/* a write fails while fewer than these are free */
+/* kept free, as in KVM */
 #define RESERVED	8
 
 #define LOG		VMMU_MEM_LOG_DIRTY_PAGES
@@ -834,7 +834,7 @@ TEST_F_TIMEOUT(ring, full, 120)
 	struct log *l = &self->log;
 	struct writer *w = &l->w[0];
 	uint64_t full = mt_stat(l->stats, "ring_full"), word;
-	const int room = ENTRIES - RESERVED + 1;
+	const int room = ENTRIES - RESERVED;
 	uint32_t count;
 	int i;
 
@@ -877,7 +877,7 @@ TEST_F_TIMEOUT(ring, full, 120)
 /* A write of many pages goes as far as there is room, and says how far. */
 TEST_F_TIMEOUT(ring, part, 120)
 {
-	const uint64_t room = ENTRIES - RESERVED + 1, all = ENTRIES;
+	const uint64_t room = ENTRIES - RESERVED, all = ENTRIES;
 	struct log *l = &self->log;
 	struct vmmu_access a = {
 		.size = sizeof(a),
@@ -966,7 +966,7 @@ TEST_F_TIMEOUT(ring, order, 120)
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 2));
 }
 
-/* A ring that is mapped outlives its reader. */
+/* The mapping of a ring is good for longer than its reader's fd. */
 TEST_F_TIMEOUT(ring, outlived, 120)
 {
 	struct log *l = &self->log;

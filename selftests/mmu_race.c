@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Races of faults, invalidations, changes of memslots and the end of it all.
- * Timeout: 60 s
+ * Timeout: 120 s
  *
  * Debug kernels can hold an install between the look-up of its page and its
  * publication, and an invalidation open; there the races are certain. The
@@ -33,7 +33,7 @@ static int rig_open(struct rig *rig)
 	int r;
 
 	ml_quiet();
-	rig->pages = ML_HUGE_PAGES;
+	rig->pages = 2 * ML_HUGE_PAGES;
 	r = mt_mem(&rig->mem, VT_ANON, rig->pages * MT_PAGE);
 	if (r)
 		return r;
@@ -217,49 +217,86 @@ static int change_page(struct vt_mem *m, uint64_t page, enum change change)
 	return -EINVAL;
 }
 
+/* Neighbours, but not in the same huge page: splitting a mapping hits all of it. */
+#define PAGE		17
+#define APART		(ML_HUGE_PAGES + 30)
+
+/*
+ * Pause the install of PAGE's page, change some pages meanwhile. On a busy
+ * machine the pause may be over before they are: then with more patience.
+ */
+static int access_paused(struct rig *rig, struct accessor *a,
+			 enum change change, const uint64_t *pages,
+			 uint64_t *retried)
+{
+	unsigned int ms, i;
+	pthread_t id;
+	int r;
+
+	for (ms = ml_scaled(250, 500); ms < 10000; ms *= 3) {
+		uint64_t taken = mt_stat(rig->stats, "pf_taken");
+		char value[16];
+		bool late;
+
+		/* from the start: nothing is mapped */
+		madvise(word_at(&rig->mem, PAGE), MT_PAGE, MADV_DONTNEED);
+		*word_at(&rig->mem, PAGE) = OLD;
+		*retried = mt_stat(rig->stats, "pf_retried");
+		a->done = false;
+		snprintf(value, sizeof(value), "%u", ms);
+		mt_debug_param(DELAY, value);
+		r = -pthread_create(&id, NULL, access_once, a);
+		if (r)
+			return r;
+		while (mt_stat(rig->stats, "pf_taken") == taken && !a->done)
+			usleep(500);
+		/* now it looks the page up, if it has not done so yet */
+		ml_sleep_ms(ms / 3);
+		for (i = 0; !r && pages[i]; i++)
+			r = change_page(&rig->mem, pages[i], change);
+		late = a->done;
+		mt_debug_param(DELAY, "0");
+		pthread_join(id, NULL);
+		*retried = ml_delta(rig->stats, "pf_retried", *retried);
+		if (r || !late)
+			return r;
+		/* it has holes now, or pages that cannot be written */
+		if (mmap(rig->mem.base, rig->mem.len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
+			return -errno;
+		madvise(rig->mem.base, rig->mem.len, MADV_NOHUGEPAGE);
+	}
+	return -ETIMEDOUT;
+}
+
 /* The page found is not the right one any more when it would be published. */
 TEST_F_TIMEOUT(paused, refused, 120)
 {
-	const unsigned int ms = ml_scaled(200, 500);
+	static const uint64_t pages[] = { PAGE, 0 };
+	const uint64_t gpa = GPA + PAGE * MT_PAGE;
 	struct rig *rig = &self->rig;
-	const uint64_t page = 17, gpa = GPA + page * MT_PAGE;
 	struct accessor a = {
 		.fd = rig->fd,
 		.access = variant->access,
 		.gpa = gpa,
 	};
-	uint64_t retried, taken, word;
-	char value[16];
-	pthread_t id;
+	uint64_t retried, word;
 
 	if (!ml_have_param(DELAY))
 		SKIP(return, MT_NO_PARAM DELAY);
-	*word_at(&rig->mem, page) = OLD;
-	retried = mt_stat(rig->stats, "pf_retried");
-	taken = mt_stat(rig->stats, "pf_taken");
-	snprintf(value, sizeof(value), "%u", ms);
-	ASSERT_TRUE(mt_debug_param(DELAY, value));
-	ASSERT_EQ(0, pthread_create(&id, NULL, access_once, &a));
-	while (mt_stat(rig->stats, "pf_taken") == taken && !a.done)
-		usleep(500);
-	/* now it looks the page up, if it has not done so yet */
-	ml_sleep_ms(ms / 4);
-	EXPECT_EQ(0, change_page(&rig->mem, page, variant->change));
-	EXPECT_FALSE(a.done);
-	ASSERT_TRUE(mt_debug_param(DELAY, "0"));
-	ASSERT_EQ(0, pthread_join(id, NULL));
-	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
-
+	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
+	EXPECT_LT(0, retried);
 	if (variant->change == PROTECT) {
 		EXPECT_EQ(-EFAULT, a.ret);
-		EXPECT_EQ(OLD, *word_at(&rig->mem, page));
+		EXPECT_EQ(OLD, *word_at(&rig->mem, PAGE));
 		return;
 	}
 	EXPECT_EQ(0, a.ret);
 	if (variant->access == READ)
 		EXPECT_EQ(NEW, a.word);
 	if (variant->access == WRITE) {
-		EXPECT_EQ(MINE, *word_at(&rig->mem, page));
+		EXPECT_EQ(MINE, *word_at(&rig->mem, PAGE));
 		return;
 	}
 	/* and what it has left in the tables is right, too */
@@ -270,38 +307,22 @@ TEST_F_TIMEOUT(paused, refused, 120)
 /* Something else goes away meanwhile: nothing has to be done again. */
 TEST_F_TIMEOUT(paused, unrelated, 120)
 {
-	const unsigned int ms = ml_scaled(200, 500);
+	static const uint64_t pages[] = { APART, APART + 5, 0 };
 	struct rig *rig = &self->rig;
-	const uint64_t page = 17;
 	struct accessor a = {
 		.fd = rig->fd,
 		.access = variant->access,
-		.gpa = GPA + page * MT_PAGE,
+		.gpa = GPA + PAGE * MT_PAGE,
 	};
-	uint64_t retried, taken, hits;
-	char value[16];
-	pthread_t id;
+	uint64_t retried, hits;
 
 	if (!ml_have_param(DELAY))
 		SKIP(return, MT_NO_PARAM DELAY);
-	snprintf(value, sizeof(value), "%u", ms);
-	ASSERT_TRUE(mt_debug_param(DELAY, value));
-	retried = mt_stat(rig->stats, "pf_retried");
 	hits = mt_stat(rig->stats, "invalidations");
-	taken = mt_stat(rig->stats, "pf_taken");
-	ASSERT_EQ(0, pthread_create(&id, NULL, access_once, &a));
-	while (mt_stat(rig->stats, "pf_taken") == taken && !a.done)
-		usleep(500);
-	ml_sleep_ms(ms / 4);
-	/* the pages next to it, in the same slot */
-	EXPECT_EQ(0, change_page(&rig->mem, page + 1, variant->change));
-	EXPECT_EQ(0, change_page(&rig->mem, page - 2, variant->change));
-	EXPECT_FALSE(a.done);
-	ASSERT_TRUE(mt_debug_param(DELAY, "0"));
-	ASSERT_EQ(0, pthread_join(id, NULL));
+	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
 	EXPECT_EQ(0, a.ret);
 	EXPECT_LE(2, ml_delta(rig->stats, "invalidations", hits));
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, retried);
 }
 
 /* ------------------------------------------ an invalidation is held open */
@@ -579,7 +600,7 @@ TEST_F_TIMEOUT(race, recreated, 120)
 	ASSERT_EQ(0, ml_start(&t[0], epoch_step0, &e));
 	ASSERT_EQ(0, ml_start(&t[1], epoch_step1, &e));
 	end = vt_now_ns() + ml_scaled(2000, 6000) * MS;
-	while (vt_now_ns() < end && !t[0].error && !t[1].error) {
+	while ((n < 20 || vt_now_ns() < end) && !t[0].error && !t[1].error) {
 		struct vt_mem *m = &mem[++n % 2];
 
 		e.epoch++;
@@ -591,7 +612,6 @@ TEST_F_TIMEOUT(race, recreated, 120)
 	}
 	EXPECT_EQ(0, ml_stop(&t[0]));
 	EXPECT_EQ(0, ml_stop(&t[1]));
-	EXPECT_LT(10, n);
 	EXPECT_LT(50, e.checked);
 	for (i = 0; i < 2; i++)
 		vt_mem_free(&mem[i]);
@@ -630,7 +650,8 @@ TEST_F_TIMEOUT(race, torture, 120)
 		ASSERT_EQ(0, ml_start(&t[i], read_step, &rd[i]));
 	}
 	end = vt_now_ns() + ml_scaled(3000, 12000) * MS;
-	while (vt_now_ns() < end && !t[0].error && !t[1].error && !t[2].error) {
+	while ((n < 24 || vt_now_ns() < end) && !t[0].error && !t[1].error &&
+	       !t[2].error) {
 		p = ml_random(&seed) % pages;
 		switch (n++ % 8) {
 		case 0:
@@ -674,7 +695,6 @@ TEST_F_TIMEOUT(race, torture, 120)
 		EXPECT_LT(20, rd[i].hits);
 	}
 	close(rd[2].fd);
-	EXPECT_LT(16, n);
 	/* the closed formula holds, whatever has gone before */
 	ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
 	ASSERT_EQ(0, mt_slot_delete(rig->fd, 0));

@@ -9,6 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Looked up once, not by each test's process. */
+__attribute__((constructor)) static void find_slow_once(void)
+{
+	mt_slow();
+}
+
 void ml_sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
