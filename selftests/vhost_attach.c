@@ -151,14 +151,14 @@ TEST_F(attach, busy)
 TEST_F_TIMEOUT(attach, detach, 300)
 {
 	struct vt_dev *dev = &self->rig.dev;
-	uint64_t table = md_count(dev, "table");
+	uint64_t table = md_table(dev);
 	int backend = self->rig.tap.fd;
 
 	/* no memslot yet: nothing is guest memory */
 	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
-	EXPECT_NE(table, md_count(dev, "table"));
+	EXPECT_NE(table, md_table(dev));
 	ASSERT_EQ(0, md_attach(dev->fd, -1));
-	EXPECT_EQ(table, md_count(dev, "table"));
+	EXPECT_EQ(table, md_table(dev));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 100, NULL));
 	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[0]));
 	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[1]));

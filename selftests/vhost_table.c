@@ -67,33 +67,33 @@ TEST_F(share, equal_tables)
 	struct vt_dev *a = &self->dev[0], *b = &self->dev[1];
 	uint64_t table;
 
-	EXPECT_EQ(0, md_count(a, "table"));
+	EXPECT_EQ(0, md_table(a));
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = md_count(a, "table");
+	table = md_table(a);
 	EXPECT_NE(0, table);
 	EXPECT_EQ(1, md_count(a, "refs"));
 	EXPECT_EQ(0, md_count(a, "attached"));
 
 	/* the order is no difference, anything else is */
 	ASSERT_EQ(0, set_two(b, self->at, true));
-	EXPECT_EQ(table, md_count(b, "table"));
+	EXPECT_EQ(table, md_table(b));
 	EXPECT_EQ(2, md_count(a, "refs"));
 	ASSERT_EQ(0, set_two(b, self->at + IV_PAGE, true));
-	EXPECT_NE(table, md_count(b, "table"));
+	EXPECT_NE(table, md_table(b));
 	EXPECT_EQ(1, md_count(a, "refs"));
 	b->nregions = 1;
 	ASSERT_EQ(0, vt_dev_set_mem_table(b));
-	EXPECT_NE(table, md_count(b, "table"));
+	EXPECT_NE(table, md_table(b));
 
 	/* it stays for the other when one goes */
 	ASSERT_EQ(0, set_two(b, self->at, false));
-	EXPECT_EQ(table, md_count(b, "table"));
+	EXPECT_EQ(table, md_table(b));
 	vt_dev_close(a);
-	EXPECT_EQ(table, md_count(b, "table"));
+	EXPECT_EQ(table, md_table(b));
 	EXPECT_EQ(1, md_count(b, "refs"));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_SET_OWNER, NULL));
-	EXPECT_EQ(0, md_count(b, "table"));
+	EXPECT_EQ(0, md_table(b));
 }
 
 /* The same table again, and the owner is the only one that counts. */
@@ -103,9 +103,9 @@ TEST_F(share, set_again)
 	uint64_t table;
 
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = md_count(a, "table");
+	table = md_table(a);
 	ASSERT_EQ(0, set_two(a, self->at, true));
-	EXPECT_EQ(table, md_count(a, "table"));
+	EXPECT_EQ(table, md_table(a));
 	EXPECT_EQ(1, md_count(a, "refs"));
 	EXPECT_EQ(0, md_count(a, "failures"));
 }
@@ -116,7 +116,7 @@ TEST_F(share, processes_do_not)
 	pid_t pid;
 
 	ASSERT_EQ(0, set_two(&self->dev[0], self->at, false));
-	table = md_count(&self->dev[0], "table");
+	table = md_table(&self->dev[0]);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -124,7 +124,7 @@ TEST_F(share, processes_do_not)
 		int bad = vt_dev_open(&own, 0) || set_two(&own, self->at, false);
 
 		/* equal numbers, but of another address space */
-		bad |= md_count(&own, "table") == table ||
+		bad |= md_table(&own) == table ||
 		       md_count(&own, "refs") != 1;
 		_exit(bad);
 	}
@@ -140,15 +140,15 @@ TEST_F(share, no_mmu)
 	vt_dev_add_region(a, 0, self->at, 4 * IV_PAGE);
 	vt_dev_add_region(a, IV_PAGE, self->at + 8 * IV_PAGE, 4 * IV_PAGE);
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
-	EXPECT_EQ(0, md_count(a, "table"));
+	EXPECT_EQ(0, md_table(a));
 	EXPECT_EQ(1, md_count(a, "failures"));
 	/* nothing to say is no failure */
 	a->nregions = 0;
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
-	EXPECT_EQ(0, md_count(a, "table"));
+	EXPECT_EQ(0, md_table(a));
 	EXPECT_EQ(1, md_count(a, "failures"));
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	EXPECT_NE(0, md_count(a, "table"));
+	EXPECT_NE(0, md_table(a));
 }
 
 /* As many as there may be, of odd sizes at odd places. */
@@ -163,7 +163,7 @@ TEST_F(share, many_odd_regions)
 		ASSERT_EQ(0, vt_dev_set_mem_table(&self->dev[d]));
 		EXPECT_EQ(0, md_count(&self->dev[d], "failures"));
 	}
-	EXPECT_NE(0, md_count(&self->dev[0], "table"));
+	EXPECT_NE(0, md_table(&self->dev[0]));
 	EXPECT_EQ(2, md_count(&self->dev[0], "refs"));
 }
 
@@ -300,7 +300,7 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 	uint64_t installed, from_table;
 
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
-	ASSERT_NE(0, md_count(&iv->rig.dev, "table"));
+	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	installed = iv_sum(iv, "maps_installed");
 	from_table = iv_sum(iv, "maps_from_table");
@@ -316,7 +316,8 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 			EXPECT_EQ(0, iv_invalidate(iv, move_pages, 8,
 						   IV_MAY_MISS));
 		if (!iv_swap_on())
-			EXPECT_EQ(0, iv_invalidate(iv, page_out, 4,
+			EXPECT_EQ(0, iv_invalidate(iv, page_out, 6,
+						   IV_QUIESCE | IV_ONE_RING |
 						   IV_MAY_MISS));
 	}
 	most_from_table(_metadata, iv, installed, from_table);
@@ -358,7 +359,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + from, from,
 			       iv->len - from - 100));
 	ASSERT_EQ(0, iv_hot(iv));
-	ASSERT_NE(0, md_count(&iv->rig.dev, "table"));
+	ASSERT_NE(0, md_table(&iv->rig.dev));
 	installed = iv_sum(iv, "maps_installed") - installed;
 	from_table = iv_sum(iv, "maps_from_table");
 	EXPECT_GT(from_table, 0);
@@ -366,7 +367,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 
 	iv->rig.dev.nregions--;
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + 8, 0, iv->len));
-	ASSERT_NE(0, md_count(&iv->rig.dev, "table"));
+	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	from_table = iv_sum(iv, "maps_from_table");
 	EXPECT_EQ(0, iv_invalidate(iv, protect, 4, IV_QUIESCE));
@@ -404,7 +405,7 @@ TEST_F_TIMEOUT(packets, odd_pieces, 300)
 	uint64_t pos, len, n = 0;
 
 	ASSERT_EQ(0, vt_rig_flow(&self->rig, 200, NULL));
-	EXPECT_GT(md_count(dev, "table"), 0);
+	EXPECT_GT(md_table(dev), 0);
 	dev->nregions = 0;
 	for (pos = 0; pos < whole.memory_size; pos += len) {
 		len = 70001 + 1234 * (n++ % 7);
@@ -429,7 +430,7 @@ TEST_F_TIMEOUT(packets, without_mmu, 300)
 	vt_dev_add_region(dev, r->guest_phys_addr, self->rig.mem.base,
 			  r->memory_size);
 	ASSERT_EQ(0, vt_dev_set_mem_table(dev));
-	EXPECT_EQ(0, md_count(dev, "table"));
+	EXPECT_EQ(0, md_table(dev));
 	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_table", &from_table));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 200, NULL));
 	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_table", &val));

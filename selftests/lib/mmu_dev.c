@@ -29,6 +29,11 @@ uint64_t md_count(const struct vt_dev *dev, const char *name)
 	return found;
 }
 
+uint64_t md_table(const struct vt_dev *dev)
+{
+	return md_count(dev, "refs") ? md_count(dev, "table") + 1 : 0;
+}
+
 int md_attach(int vhost, int mmu)
 {
 	struct vhost_mmu_attach args = { .size = sizeof(args), .fd = mmu };

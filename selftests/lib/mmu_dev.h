@@ -6,10 +6,12 @@
 #include "mmu.h"
 
 /*
- * A number from the file "mmu" of a device in debugfs: "table" (0: none),
- * "refs", "attached", "failures". ~0 if it is not there.
+ * A number from the file "mmu" of a device in debugfs: "refs" (0: there is no
+ * MMU), "table" (its number then), "attached", "failures". ~0 if it is not there.
  */
 uint64_t md_count(const struct vt_dev *dev, const char *name);
+/* Tells MMUs apart; 0 for none. */
+uint64_t md_table(const struct vt_dev *dev);
 /* VHOST_MMU_ATTACH; @mmu -1 to detach. 0 or -errno. */
 int md_attach(int vhost, int mmu);
 /* The device under test has MMUs: it is not stock vhost. */
