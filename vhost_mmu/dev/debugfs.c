@@ -73,7 +73,7 @@ static int vq_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(vq);
 
-/* Which MMU the device goes by, and how many files and devices do so. */
+/* How many files and devices use the MMU of this one, and its number if any. */
 static int mmu_show(struct seq_file *m, void *unused)
 {
 	const struct vmdev *dev = m->private;
