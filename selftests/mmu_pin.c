@@ -243,6 +243,44 @@ TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
 	written_swapped(_metadata, &self->a, true);
 }
 
+/*
+ * A page of a file in memory that was only read is clean, and yet can be
+ * written without a fault: all that tells of such a write is the MMU.
+ */
+static void clean_written(struct __test_metadata *_metadata, bool delete_first)
+{
+	const char *why = mt_available() ? iv_swap_on() : MT_NO_DEV;
+	struct mo_area area, *a = &area;
+	size_t i;
+
+	if (!why)
+		why = mo_open(a, MO_MEMFD);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, madvise(a->base, a->len, MADV_REMOVE));
+	for (i = 0; i < a->pages; i++)
+		*(volatile char *)(a->base + i * MO_PAGE);
+	ASSERT_EQ(0, mo_fill_mmu(a, 1));
+	if (delete_first) {
+		ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
+		ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len));
+	}
+	ASSERT_GE(mo_page_out(a), a->pages / 2);
+	EXPECT_EQ(0, mo_check_mmu(a, 1));
+	EXPECT_EQ(0, mo_check(a, 1));
+	mo_close(a);
+}
+
+TEST(clean_written_then_swapped)
+{
+	clean_written(_metadata, false);
+}
+
+TEST(clean_written_deleted_swapped)
+{
+	clean_written(_metadata, true);
+}
+
 /* --------------------------------------------------------------- freeing */
 
 FIXTURE(anonymous)
