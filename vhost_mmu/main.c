@@ -8,11 +8,15 @@
 
 #include "dev/internal.h"
 #include "mmu/mmu.h"
+#include "mmu/selftest.h"
 #include "mmufd/mmufd.h"
 
 static int __init vhost_mmu_init(void)
 {
-	int ret;
+	int ret = vmmu_selftest();
+
+	if (ret)
+		return ret;
 
 	vmdev_debugfs_init();
 	ret = vmmu_mmufd_init();
