@@ -64,11 +64,38 @@ static int access_direct(struct vmmu_table *table, u64 gpa, void *buf,
 	return ret;
 }
 
+#define user_word(type, user, buf, write)				\
+	((write) ? put_user(*(type *)(buf), (type __user *)(user)) :	\
+		   get_user(*(type *)(buf), (type __user *)(user)))
+
+/* Words are moved whole here as well; device memory may insist on it. */
+static int copy_user(void __user *user, void *buf, unsigned int len,
+		     bool write)
+{
+	unsigned long left;
+
+	if (IS_ALIGNED((unsigned long)user | (unsigned long)buf, len)) {
+		switch (len) {
+		case 8:
+			return user_word(u64, user, buf, write);
+		case 4:
+			return user_word(u32, user, buf, write);
+		case 2:
+			return user_word(u16, user, buf, write);
+		case 1:
+			return user_word(u8, user, buf, write);
+		}
+	}
+
+	left = write ? copy_to_user(user, buf, len) :
+		       copy_from_user(buf, user, len);
+	return left ? -EFAULT : 0;
+}
+
 static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 			    unsigned int len, bool write)
 {
 	struct vmmu_memslot *slot;
-	unsigned long left;
 	void __user *user;
 	int ret;
 
@@ -84,10 +111,9 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 	}
 
 	user = (void __user *)(slot->hva + (gpa - slot->gpa));
-	left = write ? copy_to_user(user, buf, len) :
-		       copy_from_user(buf, user, len);
-	if (left)
-		return -EFAULT;
+	ret = copy_user(user, buf, len, write);
+	if (ret)
+		return ret;
 	atomic64_add(len, &ctx->table->stats.bytes_user);
 
 	/* Behind the write: who takes the bit sees what it stands for. */
