@@ -332,7 +332,7 @@ static void __attribute__((noreturn)) churn(char *mem, unsigned int rounds)
 static void churn_and_exit(int fd, char *mem)
 {
 	(void)fd;
-	churn(mem, 30);
+	churn(mem, 4);
 }
 
 static void churn_until_killed(int fd, char *mem)
@@ -344,7 +344,7 @@ static void churn_until_killed(int fd, char *mem)
 /* At its end everything is closed and unmapped, in an order of the kernel's. */
 TEST_F_TIMEOUT(exit, under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 4 : 16;
+	unsigned int i, rounds = mt_slow() ? 4 : 8;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(i & 1 ? churn_until_killed :
@@ -368,12 +368,12 @@ static void close_early(int fd, char *mem)
 	close(shared->reader);
 	close(shared->stats);
 	close(fd);
-	churn(mem, 10);
+	churn(mem, 2);
 }
 
 TEST_F_TIMEOUT(exit, close_under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 4 : 16;
+	unsigned int i, rounds = mt_slow() ? 4 : 8;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(close_early);
@@ -394,7 +394,7 @@ static void exec_something(int fd, char *mem)
 
 TEST_F_TIMEOUT(exit, exec_under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 2 : 8;
+	unsigned int i, rounds = mt_slow() ? 2 : 4;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(exec_something);
@@ -469,7 +469,7 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
  */
 TEST_F_TIMEOUT(exit, release_races_close, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 15 : 60;
+	unsigned int i, rounds = mt_slow() ? 15 : 40;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t owner, holder;

@@ -287,7 +287,7 @@ TEST_F(stats, whose)
 	/* anybody who has it may read it */
 	pid = fork();
 	if (!pid)
-		_exit(mt_stat(self->stats, "pages_4k") != PAGES);
+		_exit(mt_stat(self->stats, "pf_fixed") != PAGES);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	close(self->fd);

@@ -316,9 +316,15 @@ static bool slow;
 
 static void find_slow(void)
 {
+	const char *scale = getenv("VT_TIMEOUT_SCALE");
 	char line[256];
 	FILE *f;
 
+	/* selftests/run has found out already, and that takes long */
+	if (scale) {
+		slow = atoi(scale) > 1;
+		return;
+	}
 	slow = !access("/proc/lockdep", F_OK);
 	if (slow)
 		return;
