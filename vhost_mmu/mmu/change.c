@@ -9,7 +9,6 @@
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
-#include <linux/swap.h>
 
 #include "change.h"
 
@@ -31,8 +30,12 @@ static void hand_over(u64 old)
 	folio = pfn_folio(vmmu_pte_pfn(old));
 	if (old & VMMU_PTE_DIRTY)
 		folio_mark_dirty(folio);
+	/*
+	 * Not folio_mark_accessed(), which may queue the folio to be activated:
+	 * the queue's reference fails those who count, as memory failure does.
+	 */
 	if (old & VMMU_PTE_ACCESSED)
-		folio_mark_accessed(folio);
+		folio_set_referenced(folio);
 }
 
 static void leaf_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
