@@ -109,31 +109,49 @@ TEST_F_TIMEOUT(pin, counts, 300)
 	}
 	for (i = 0; i < 6; i++) {
 		long now = status_kb(counters[i]);
-		/* code that runs for the first time is no leak */
-		long slack = !strncmp(counters[i], "Rss", 3) ? 64 : 0;
+		/* some kernels keep up to 64 pages of each thread uncounted */
+		long slack = !strncmp(counters[i], "Rss", 3) ? 256 : 0;
 
 		EXPECT_LE(labs(now - before[i]), slack);
 	}
 }
 
 /* Somebody's reference would keep the page where it is. */
-TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
+static void move_all(struct __test_metadata *_metadata, struct mo_area *a)
 {
-	bool huge = variant->backing == MO_THP ||
-		    variant->backing == MO_HUGETLB;
-	struct mo_area *a = &self->a;
+	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB;
 	long units = huge ? a->len / VT_HUGE_SIZE : a->pages, round;
+	size_t i;
 
-	if (self->why)
-		SKIP(return, "%s", self->why);
-	if (access("/sys/devices/system/node/node1", F_OK))
-		SKIP(return, "one NUMA node only");
+	/* one by one: what a batch of pages would do for the others, none does */
+	iv_drain_lru();
+	for (round = 0; round < 4 && !huge; round++) {
+		ASSERT_EQ(0, mo_check_mmu(a, 1));
+		for (i = 3; i < a->pages; i += 16)
+			EXPECT_EQ(1, mo_migrate_page(a, i));
+	}
 	for (round = 0; round < 4; round++) {
 		mo_fill(a, 1);
 		map_all(_metadata, a);
 		EXPECT_GE(mo_migrate(a), (units * 95 + 99) / 100);
 		EXPECT_EQ(0, mo_check_mmu(a, 2));
 	}
+}
+
+TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
+{
+	unsigned int lru_gen;
+
+	if (self->why)
+		SKIP(return, "%s", self->why);
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "one NUMA node only");
+	lru_gen = mo_lru_gen(0);
+	move_all(_metadata, &self->a);
+	mo_lru_gen(MO_LRU_GEN);
+	mo_fill(&self->a, 1);
+	move_all(_metadata, &self->a);
+	mo_lru_gen(lru_gen);
 }
 
 /* A huge page can be split only when every reference is known. */
@@ -336,7 +354,8 @@ TEST_F_TIMEOUT(anonymous, freed, 300)
 	iv_drain_lru();
 	rss = status_kb("RssAnon");
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_DONTNEED));
-	EXPECT_LE(status_kb("RssAnon"), rss - (long)a->len / 1024 + 64);
+	/* some kernels keep up to 64 pages of each thread uncounted */
+	EXPECT_LE(status_kb("RssAnon"), rss - (long)a->len / 1024 + 256);
 	EXPECT_EQ(0, mo_stat(a, "pages_4k"));
 	EXPECT_EQ(0, mo_stat(a, "pages_2m"));
 	EXPECT_EQ(0, mo_mapped(a));

@@ -158,24 +158,37 @@ TEST_F_TIMEOUT(uffd, write_protect, 300)
 FIXTURE(poison)
 {
 	struct mo_area a;
+	unsigned int lru_gen;
 	const char *why;
 };
 
 FIXTURE_VARIANT(poison)
 {
 	enum mo_backing backing;
+	unsigned int lru_gen;
 };
 
 FIXTURE_VARIANT_ADD(poison, anon) { .backing = MO_ANON };
 FIXTURE_VARIANT_ADD(poison, memfd) { .backing = MO_MEMFD };
+FIXTURE_VARIANT_ADD(poison, anon_lru_gen)
+{
+	.backing = MO_ANON, .lru_gen = MO_LRU_GEN,
+};
+
+FIXTURE_VARIANT_ADD(poison, memfd_lru_gen)
+{
+	.backing = MO_MEMFD, .lru_gen = MO_LRU_GEN,
+};
 
 FIXTURE_SETUP(poison)
 {
+	self->lru_gen = mo_lru_gen(variant->lru_gen);
 	self->why = mo_open(&self->a, variant->backing);
 }
 
 FIXTURE_TEARDOWN(poison)
 {
+	mo_lru_gen(self->lru_gen);
 	mo_close(&self->a);
 }
 

@@ -7,6 +7,7 @@
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,7 +15,21 @@
 #include <unistd.h>
 
 #define KSM	"/sys/kernel/mm/ksm/"
+#define LRU_GEN	"/sys/kernel/mm/lru_gen/enabled"
 #define SPLIT	"/sys/kernel/debug/split_huge_pages"
+
+unsigned int mo_lru_gen(unsigned int mask)
+{
+	FILE *f = fopen(LRU_GEN, "r");
+	unsigned int old = 0;
+
+	if (f && fscanf(f, "%x", &old) != 1)
+		old = 0;
+	if (f)
+		fclose(f);
+	iv_write_file(LRU_GEN, "%#x", mask);
+	return old;
+}
 
 size_t mo_absent(const struct mo_area *a)
 {
@@ -27,24 +42,28 @@ size_t mo_absent(const struct mo_area *a)
 
 long mo_page_out(struct mo_area *a)
 {
-	iv_drain_lru();
-	if (madvise(a->base, a->len, MADV_PAGEOUT))
-		return -errno;
-	return mo_absent(a);
+	unsigned int tries;
+	size_t gone = 0;
+
+	/* where reclaim asks who used a page, what was used stays at first */
+	for (tries = 0; tries < 3 && gone < a->pages * 9 / 10; tries++) {
+		iv_drain_lru();
+		if (madvise(a->base, a->len, MADV_PAGEOUT))
+			return -errno;
+		gone = mo_absent(a);
+	}
+	return gone;
 }
 
-long mo_migrate(struct mo_area *a)
+static long migrate(char *base, size_t step, size_t n)
 {
-	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB ||
-		    a->backing == MO_HUGEFD;
-	size_t step = huge ? VT_HUGE_SIZE : MO_PAGE, i, n = a->len / step;
 	int nodes[n], status[n], target;
 	void *pages[n];
 	long moved = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++)
-		pages[i] = a->base + i * step;
-	iv_drain_lru();
+		pages[i] = base + i * step;
 	if (syscall(SYS_move_pages, 0, n, pages, NULL, status, 0))
 		return -errno;
 	target = !status[0];
@@ -55,6 +74,21 @@ long mo_migrate(struct mo_area *a)
 	for (i = 0; i < n; i++)
 		moved += status[i] == target;
 	return moved;
+}
+
+long mo_migrate(struct mo_area *a)
+{
+	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB ||
+		    a->backing == MO_HUGEFD;
+	size_t step = huge ? VT_HUGE_SIZE : MO_PAGE;
+
+	iv_drain_lru();
+	return migrate(a->base, step, a->len / step);
+}
+
+long mo_migrate_page(struct mo_area *a, size_t page)
+{
+	return migrate(a->base + page * MO_PAGE, MO_PAGE, 1);
 }
 
 bool mo_is_huge(const struct mo_area *a)

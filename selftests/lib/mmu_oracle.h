@@ -142,12 +142,21 @@ int mo_live_stop(struct mo_live *l);
 
 /* ------------------------------------------------------------- changes */
 
+/*
+ * Reclaim comes in two kinds, which note in their own ways that a page was
+ * used: 0 is the old one, MO_LRU_GEN the new one, where there is one. What it
+ * was, to be set again.
+ */
+#define MO_LRU_GEN		7
+unsigned int mo_lru_gen(unsigned int mask);
 /* Page out; the number of pages that are gone, or an error. */
 long mo_page_out(struct mo_area *a);
 /* Pages that are not present in the process. */
 size_t mo_absent(const struct mo_area *a);
 /* Move to the other NUMA node; the number of host pages that moved. */
 long mo_migrate(struct mo_area *a);
+/* The same for one page of 4K. */
+long mo_migrate_page(struct mo_area *a, size_t page);
 /* Make the area of huge pages; -EINVAL where the kernel cannot. */
 int mo_collapse(struct mo_area *a);
 bool mo_is_huge(const struct mo_area *a);
