@@ -14,6 +14,39 @@
 /* Pages whose bits fit into the page that the bitmap is made in. */
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)
 
+/*
+ * With more, the pages behind the last one are looked at next: a huge leaf that
+ * goes on there keeps its mark until then.
+ */
+static u64 age_gfns(struct vmmu_table *table, u64 first, u64 last, bool more,
+		    bool clear, unsigned long *bitmap, bool may_sleep)
+{
+	struct vmmu_iter iter;
+	u64 from, to, end, young = 0;
+
+	read_lock(&table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+		if (vmmu_iter_yield(&iter, VMMU_SHARED, may_sleep))
+			continue;
+		if (!vmmu_pte_leaf(iter.old) ||
+		    !(iter.old & VMMU_PTE_ACCESSED))
+			continue;
+
+		from = max(first, iter.gfn);
+		end = vmmu_level_next(iter.gfn, iter.level) - 1;
+		to = min(last, end);
+		young += to - from + 1;
+		if (bitmap)
+			bitmap_set(bitmap, from - first, to - from + 1);
+		if (clear && !(more && end > last))
+			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
+	}
+	rcu_read_unlock();
+	read_unlock(&table->mmu_lock);
+	return young;
+}
+
 /**
  * vmmu_age_gfns() - look at the marks of guest pages
  * @table: the table
@@ -29,40 +62,18 @@
 u64 vmmu_age_gfns(struct vmmu_table *table, u64 first, u64 last, bool clear,
 		  unsigned long *bitmap, bool may_sleep)
 {
-	struct vmmu_iter iter;
-	u64 from, to, young = 0;
-
-	read_lock(&table->mmu_lock);
-	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
-		if (vmmu_iter_yield(&iter, VMMU_SHARED, may_sleep))
-			continue;
-		if (!vmmu_pte_leaf(iter.old) ||
-		    !(iter.old & VMMU_PTE_ACCESSED))
-			continue;
-
-		from = max(first, iter.gfn);
-		to = min(last, vmmu_level_next(iter.gfn, iter.level) - 1);
-		young += to - from + 1;
-		if (bitmap)
-			bitmap_set(bitmap, from - first, to - from + 1);
-		if (clear)
-			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
-	}
-	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
-	return young;
+	return age_gfns(table, first, last, false, clear, bitmap, may_sleep);
 }
 
-static int age_chunk(struct vmmu_table *table, u64 first, u64 npages,
+static int age_chunk(struct vmmu_table *table, u64 first, u64 npages, bool more,
 		     bool clear, unsigned long *buffer, u64 __user *bitmap,
 		     u64 *young)
 {
 	size_t bytes = BITS_TO_LONGS(npages) * sizeof(long);
 
 	memset(buffer, 0, bytes);
-	*young += vmmu_age_gfns(table, first, first + npages - 1, clear, buffer,
-				true);
+	*young += age_gfns(table, first, first + npages - 1, more, clear, buffer,
+			   true);
 	return copy_to_user(bitmap, buffer, bytes) ? -EFAULT : 0;
 }
 
@@ -101,7 +112,8 @@ int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
 		return -ENOMEM;
 	for (; left && !ret; left -= n, gfn += n) {
 		n = min_t(u64, left, AGE_CHUNK);
-		ret = age_chunk(table, gfn, n, clear, buffer, bitmap, young);
+		ret = age_chunk(table, gfn, n, n < left, clear, buffer, bitmap,
+				young);
 		bitmap += BITS_TO_LONGS(n);
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
