@@ -136,10 +136,15 @@ static void rounds_pass(unsigned int n)
 			sched_yield();
 }
 
-static uint64_t run_ns(void)
+/* Changes that are enough to tell something. */
+#define ENOUGH	12
+
+/* Go on after @n changes since @from? For a while, or longer on slow kernels. */
+static bool go_on(uint64_t from, uint64_t n)
 {
-	/* a slow kernel does little in this time, but enough */
-	return mt_slow() ? 3000000000ULL : 2000000000ULL;
+	uint64_t ms = (vt_now_ns() - from) / 1000000;
+
+	return !failed() && (ms < 2000 || (n < ENOUGH && ms < 30000));
 }
 
 /* ------------------------------------------------------------- stress */
@@ -175,12 +180,12 @@ static int steady_round(struct worker *w, uint64_t n)
 /* KVM's memslot_modification_stress_test. */
 TEST_F_TIMEOUT(slots, modification_stress, 120)
 {
-	uint64_t end, n = 0;
+	uint64_t from, n = 0;
 
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	start(_metadata, self->fd, steady_round);
-	end = vt_now_ns() + run_ns();
-	while (vt_now_ns() < end && !failed()) {
+	from = vt_now_ns();
+	while (go_on(from, n)) {
 		/* elsewhere in the guest, over the same memory or other */
 		char *mem = n & 1 ? self->mem : self->mem - LEN;
 
@@ -199,7 +204,7 @@ TEST_F_TIMEOUT(slots, modification_stress, 120)
 	finish(_metadata);
 	TH_LOG("%lu changes beside %lu rounds of a thread", n,
 	       workers[0].rounds);
-	EXPECT_LT(10, n);
+	EXPECT_LE(ENOUGH, n);
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
 }
 
@@ -236,13 +241,13 @@ static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
 			char *mem, bool move)
 {
 	volatile uint64_t *word = (void *)mem;
-	uint64_t n = 0, end, pages;
+	uint64_t n = 0, from, pages;
 
 	word[0] = GOOD;
 	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, LEN));
 	start(_metadata, fd, moved_round);
-	end = vt_now_ns() + run_ns();
-	while (vt_now_ns() < end && !failed()) {
+	from = vt_now_ns();
+	while (go_on(from, n)) {
 		/* so that there is something to be taken away */
 		rounds_pass(2);
 		ASSERT_EQ(0, mt_slot(fd, 0, 0, ELSEWHERE, mem, move ? LEN : 0));
@@ -262,7 +267,7 @@ static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
 	finish(_metadata);
 	TH_LOG("%lu times gone, seen gone %lu times by a reader of %lu rounds",
 	       n, workers[0].gone, workers[0].rounds);
-	EXPECT_LT(5, n);
+	EXPECT_LE(ENOUGH, n);
 	EXPECT_LT(0, workers[0].gone);
 	EXPECT_LT(workers[0].gone, workers[0].rounds);
 	ASSERT_EQ(0, mt_slot_delete(fd, 0));
@@ -585,7 +590,7 @@ TEST_F_TIMEOUT(slots, number, 600)
 	TH_LOG("us for each of so many memslots of a page (and of CPU)");
 	TH_LOG("%6s %19s %19s %19s %10s %10s", "slots", "create", "first read",
 	       "next read", "discard", "close");
-	for (i = 0; i < 5; i++) {
+	for (i = n = 0; i < 5 && (!i || n == nums[i - 1]); i++) {
 		n = measure(_metadata, nums[i], mem,
 			    getenv(ALL_ENV) ? 0 : PATIENCE, &c[i]);
 		TH_LOG("%6u %10.1f (%6.1f) %10.1f (%6.1f) %10.1f (%6.1f) %10.1f %10.1f",
@@ -593,15 +598,14 @@ TEST_F_TIMEOUT(slots, number, 600)
 		       c[i].populate.mean / 1e3, c[i].populate.best / 1e3,
 		       c[i].again.mean / 1e3, c[i].again.best / 1e3,
 		       c[i].zap.mean / 1e3, c[i].destroy.mean / 1e3);
-		if (i < 2)
+		if (n < nums[i])
+			TH_LOG("not all in %u s, " ALL_ENV "=1 does", PATIENCE);
+		/* its clock of CPU time ticks too rarely */
+		if (i < 2 || mt_slow())
 			continue;
 		EXPECT_GT(LIMIT * c[1].create.best, c[i].create.best);
 		EXPECT_GT(LIMIT * c[1].populate.best, c[i].populate.best);
 		EXPECT_GT(LIMIT * c[1].again.best, c[i].again.best);
-		if (n < nums[i]) {
-			TH_LOG("for more, " ALL_ENV "=1");
-			break;
-		}
 	}
 	munmap(mem, 32764 * MT_PAGE);
 }
