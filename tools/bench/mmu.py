@@ -137,12 +137,11 @@ def count(args, out, result):
 def timed(args, out, result):
     """What needs two virtual CPUs, or no counting: time, tables, the storm."""
     mb = 64 if args.quick else 256
-    pairs = 3 if args.quick else max(args.pairs, 1)
     faults = [{"work": "faults", "device": device, "threads": threads, "lock": lock,
                "options": f"--work faults --mb {mb} --threads {threads}"}
               for device, lock in (("kvm", "shared"), ("vhost_mmu", "shared"),
                                    ("vhost_mmu", "exclusive"))
-              for _ in range(pairs) for threads in (1, 2)]
+              for _ in range(args.pairs) for threads in (1, 2)]
     others = [{"work": f"tables-{size}", "device": device, "lock": "shared",
                "options": f"--work tables --mb 256{' --huge' if size == '2m' else ''}"}
               for size in ("4k", "2m") for device in ("vhost_mmu", "kvm")]
