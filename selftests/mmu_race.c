@@ -347,8 +347,6 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
 		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
-		ml_sleep_ms(ms / 10);
-		EXPECT_FALSE(hold.done);
 		ASSERT_EQ(0, mt_slot(rig->fd, 1, i == 2 ?
 				     VMMU_MEM_LOG_DIRTY_PAGES : 0, gpa,
 				     rig->mem.base,
@@ -374,10 +372,8 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		*word_at(&rig->mem, 0) = i;
 		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * MT_PAGE));
 		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
-		ml_sleep_ms(ms / 10);
 		close(rig->stats);
 		close(rig->fd);
-		EXPECT_FALSE(hold.done);
 		/* once within and once after it */
 		if (i == 1)
 			ASSERT_EQ(0, ml_hold_wait(&hold));
@@ -419,7 +415,6 @@ TEST_F_TIMEOUT(race, exit_between, 120)
 		    mt_read64(fd, GPA, &word) ||
 		    ml_hold_start(&hold, stats, ms))
 			_exit(1);
-		ml_sleep_ms(ms / 10);
 		_exit(0);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -496,6 +491,8 @@ static int discard_step(void *arg)
 			return -errno;
 		*(volatile uint64_t *)word_at(s->mem, p) = 0x5000 + p;
 	}
+	/* changes of slots wait for a moment without an invalidation */
+	usleep(300);
 	return 0;
 }
 

@@ -143,7 +143,7 @@ static void *hold(void *arg)
 	return NULL;
 }
 
-int ml_hold_start(struct ml_hold *h, int stats, unsigned int ms)
+static int hold_once(struct ml_hold *h, int stats, unsigned int ms)
 {
 	uint64_t starts, now;
 	int r;
@@ -164,6 +164,22 @@ int ml_hold_start(struct ml_hold *h, int stats, unsigned int ms)
 	       vt_now_ns() < now + ms * 250000ULL)
 		usleep(500);
 	return h->error;
+}
+
+int ml_hold_start(struct ml_hold *h, int stats, unsigned int ms)
+{
+	int r;
+
+	for (; ms < 20000; ms *= 3) {
+		r = hold_once(h, stats, ms);
+		if (r)
+			return r;
+		ml_sleep_ms(ms / 20);
+		if (vt_now_ns() + ms * 500000ULL < h->end_ns)
+			return 0;
+		ml_hold_wait(h);
+	}
+	return -ETIMEDOUT;
 }
 
 int ml_hold_wait(struct ml_hold *h)

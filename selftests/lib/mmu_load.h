@@ -91,7 +91,10 @@ struct ml_hold {
 
 /* Does the kernel have the module parameter? */
 bool ml_have_param(const char *name);
-/* Returns when the invalidation is open; -ENOENT without the hook. */
+/*
+ * Returns when the invalidation is open, most of @ms before its end; on a busy
+ * machine it is held open for longer. -ENOENT without the hook.
+ */
 int ml_hold_start(struct ml_hold *h, int stats, unsigned int ms);
 int ml_hold_wait(struct ml_hold *h);
 
