@@ -114,33 +114,33 @@ static const struct change fork_process = {
 
 /* ------------------------------------------------- pages that only move */
 
-static int swap(struct mo_area *a, uint64_t gen)
+/* Nearly all of it must be out. */
+static int swap_all(struct mo_area *a, uint64_t gen)
 {
-	const char *why = iv_swap_on();
 	long n;
 
 	(void)gen;
-	if (why)
+	if (iv_swap_on())
 		return -ENOTSUP;
 	n = mo_page_out(a);
+	if (n >= 0 && (size_t)n < a->pages * 3 / 4) {
+		vt_msg("%s: only %ld of %zu pages were paged out",
+		       mo_name(a->backing), n, a->pages);
+		return -EBUSY;
+	}
 	return n < 0 ? n : KEPT;
 }
 
-/* Without threads in the way, nearly all of it must be out. */
-static int swap_all(struct mo_area *a, uint64_t gen)
+static int swap_some(struct mo_area *a, uint64_t gen)
 {
-	int r = swap(a, gen);
-
-	if (r == KEPT && mo_absent(a) < a->pages * 3 / 4) {
-		vt_msg("%s: only %zu of %zu pages were paged out",
-		       mo_name(a->backing), mo_absent(a), a->pages);
-		return -EBUSY;
-	}
-	return r;
+	(void)gen;
+	if (iv_swap_on())
+		return -ENOTSUP;
+	return madvise(a->base, a->len, MADV_PAGEOUT) ? -errno : KEPT;
 }
 
 static const struct change page_out = {
-	.at_rest = swap_all, .live = swap, .hint = true,
+	.at_rest = swap_all, .live = swap_some, .hint = true,
 };
 
 static int migrate_some(struct mo_area *a, uint64_t gen)

@@ -125,7 +125,7 @@ static int lazy_free_live(struct mo_area *a, uint64_t gen)
 {
 	(void)gen;
 	return madvise(a->base, a->len, MADV_FREE) ||
-	       mo_page_out(a) < 0 ? -errno : LOST;
+	       madvise(a->base, a->len, MADV_PAGEOUT) ? -errno : LOST;
 }
 
 static const struct change madv_free = {

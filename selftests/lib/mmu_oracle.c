@@ -320,7 +320,8 @@ static int own_access(struct mo_live *l, void *addr, uint64_t *val, bool write)
 }
 
 /* Write one way, read the other: nobody else writes this word. */
-static void check_own(struct mo_live *l, size_t n, unsigned int lane, bool mmu)
+static void check_own(struct mo_live *l, int fd, size_t n, unsigned int lane,
+		      bool mmu)
 {
 	size_t off = n * l->stride * MO_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
@@ -332,11 +333,11 @@ static void check_own(struct mo_live *l, size_t n, unsigned int lane, bool mmu)
 
 	atomic_store(&l->begun[n][lane], v);
 	if (mmu) {
-		w = mt_write64(l->a->mmu, gpa, v);
+		w = mt_write64(fd, gpa, v);
 		r = w ? w : own_access(l, hva, &got, false);
 	} else {
 		w = own_access(l, hva, &v, true);
-		r = w ? w : mt_read64(l->a->mmu, gpa, &got);
+		r = w ? w : mt_read64(fd, gpa, &got);
 	}
 	stable = !(epoch & 1) && atomic_load(&l->epoch) == epoch;
 	if (r && (stable || !l->breaks || r != -EFAULT))
@@ -353,12 +354,12 @@ static void check_own(struct mo_live *l, size_t n, unsigned int lane, bool mmu)
 }
 
 /* Read what others write: nothing older than when the reading began. */
-static void check_other(struct mo_live *l, size_t n, unsigned int lane)
+static void check_other(struct mo_live *l, int fd, size_t n, unsigned int lane)
 {
 	size_t off = n * l->stride * MO_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t lo = atomic_load(&l->done[n][lane]), hi, got = 0;
-	int r = mt_read64(l->a->mmu, MO_GPA + off, &got);
+	int r = mt_read64(fd, MO_GPA + off, &got);
 
 	hi = atomic_load(&l->begun[n][lane]);
 	if (r) {
@@ -388,18 +389,27 @@ static void *live_thread(void *data)
 	struct live_arg arg = *(struct live_arg *)data;
 	struct mo_live *l = arg.l;
 	unsigned int seed = arg.lane + 1;
+	int fd = l->a->mmu;
 
 	free(data);
+	/* some go by a reader, as vCPUs would */
+	if (arg.lane) {
+		fd = mt_reader(l->a->mmu);
+		if (fd < 0)
+			bad(l, "no reader: %s", strerror(-fd));
+	}
 	while (!atomic_load(&l->stop)) {
 		size_t n = (size_t)rand_r(&seed) % l->pages;
 		unsigned int what = rand_r(&seed) % 4;
 
 		if (what < 3)
-			check_own(l, n, arg.lane, what & 1);
+			check_own(l, fd, n, arg.lane, what & 1);
 		else
-			check_other(l, n, (arg.lane + 1) % MO_THREADS);
+			check_other(l, fd, n, (arg.lane + 1) % MO_THREADS);
 		atomic_fetch_add(&l->checks, 1);
 	}
+	if (arg.lane)
+		close(fd);
 	return NULL;
 }
 
