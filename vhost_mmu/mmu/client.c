@@ -30,6 +30,7 @@ void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
 	write_lock(&space->clients_lock);
 	spin_lock(&space->inval_lock);
 	interval_tree_insert(&client->node, &space->clients);
+	vmmu_space_hull_update(space);
 	spin_unlock(&space->inval_lock);
 	write_unlock(&space->clients_lock);
 }
@@ -50,25 +51,10 @@ void vmmu_client_del(struct vmmu_client *client)
 	write_lock(&space->clients_lock);
 	spin_lock(&space->inval_lock);
 	interval_tree_remove(&client->node, &space->clients);
+	vmmu_space_hull_update(space);
 	spin_unlock(&space->inval_lock);
 	write_unlock(&space->clients_lock);
 	client->space = NULL;
-}
-
-/**
- * vmmu_clients_hit() - does any client cache translations of a range?
- * @space: the space
- * @range: the range
- *
- * Context: inval_lock held.
- * Return: true if a client overlaps @range.
- */
-bool vmmu_clients_hit(struct vmmu_space *space, struct vmmu_range range)
-{
-	lockdep_assert_held(&space->inval_lock);
-
-	return interval_tree_iter_first(&space->clients, range.start,
-					range.last);
 }
 
 /**

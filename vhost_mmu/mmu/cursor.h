@@ -87,9 +87,7 @@ unsigned int vmmu_host_level(struct mm_struct *mm, unsigned long hva,
 			     unsigned long pfn);
 
 /* tables.c: what the notifier calls */
-bool vmmu_tables_hit(struct vmmu_space *space, unsigned long start,
-		     unsigned long last);
-void vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
+bool vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
 			    unsigned long last, bool may_sleep);
 void vmmu_tables_release(struct vmmu_space *space);
 bool vmmu_tables_age(struct vmmu_space *space, unsigned long start,

@@ -36,7 +36,7 @@
  * @user: no kernel address allows what is wanted: use user access
  * @range: addresses that the fault depends on
  * @seq: snapshot of the invalidations
- * @pages: what lies there
+ * @pages: what lies there, in the context
  */
 struct fault {
 	struct vmmu_context *ctx;
@@ -49,7 +49,7 @@ struct fault {
 	bool user;
 	struct vmmu_range range;
 	unsigned long seq;
-	struct vmmu_pages pages;
+	struct vmmu_pages *pages;
 };
 
 /* Which memslot, and may it be done at all? */
@@ -206,7 +206,7 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 {
 	unsigned int level;
 
-	if (!f->pages.n || vmmu_slot_logs(f->slot))
+	if (!f->pages->n || vmmu_slot_logs(f->slot))
 		return VMMU_LEVEL_4K;
 
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
@@ -219,15 +219,23 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 	return level;
 }
 
-static u64 fault_bits(const struct fault *f, unsigned int i)
+/* What fault_level() is going to say, if nothing changes. */
+static unsigned int fault_level_hint(struct fault *f)
 {
-	u64 bits = VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
+	unsigned int level;
 
-	if (f->pages.n)
-		bits |= vmmu_page_bits(f->pages.page[i], f->pages.writable);
-	else if (f->pages.writable)
-		bits |= VMMU_PTE_HOST_WRITE;
+	if (vmmu_slot_logs(f->slot))
+		return VMMU_LEVEL_4K;
+	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
+	if (level == VMMU_LEVEL_4K)
+		return level;
+	return min(level, vmmu_host_level(f->table->space->mn.mm, f->hva, 0));
+}
 
+/* What an entry may do, for a page that allows @bits. */
+static u64 leaf_bits(const struct fault *f, u64 bits)
+{
+	bits |= VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
 	if (f->slot->flags & VMMU_MEM_READONLY)
 		bits &= ~VMMU_PTE_HOST_WRITE;
 	/* The first write is to be seen, if that is what the fault is not. */
@@ -236,81 +244,100 @@ static u64 fault_bits(const struct fault *f, unsigned int i)
 	return bits;
 }
 
-static struct vmmu_mapping fault_mapping(struct fault *f, unsigned int i)
+static u64 fault_bits(const struct fault *f, unsigned int i)
 {
-	struct vmmu_mapping map = {
-		.gfn = f->gfn + i,
-		.pfn = f->pages.n ? page_to_pfn(f->pages.page[i]) :
-				    f->pages.pfn,
-		.level = VMMU_LEVEL_4K,
-		.bits = fault_bits(f, i),
-	};
+	const bool writable = f->pages->writable;
 
-	if (i == 0) {
-		map.level = fault_level(f, map.pfn);
-		map.gfn = vmmu_level_base(map.gfn, map.level);
-		map.pfn &= ~(vmmu_level_pages(map.level) - 1);
-	}
-	return map;
+	if (f->pages->n)
+		return leaf_bits(f, vmmu_page_bits(f->pages->page[i],
+						   writable));
+	return leaf_bits(f, writable ? VMMU_PTE_HOST_WRITE : 0);
 }
 
-/* Map the pages one by one, as long as it goes well. */
+/* The page of the fault itself: how large an entry, and where does it go? */
+static enum vmmu_mapped map_first(struct fault *f, struct vmmu_iter *iter,
+				  u64 bits, u64 *next)
+{
+	struct vmmu_mapping map = {
+		.pfn = f->pages->n ? page_to_pfn(f->pages->page[0]) :
+				     f->pages->pfn,
+		.bits = bits,
+	};
+
+	map.level = fault_level(f, map.pfn);
+	map.gfn = vmmu_level_base(f->gfn, map.level);
+	map.pfn &= ~(vmmu_level_pages(map.level) - 1);
+	*next = vmmu_level_next(f->gfn, map.level);
+	return vmmu_map_first(f->ctx, iter, &map);
+}
+
+/* May the page be mapped so?  A page to be written is logged first. */
+static long map_check(struct fault *f, unsigned int i, u64 bits)
+{
+	/* No kernel address for it: not without user access. */
+	if (f->pages->n && !(bits & VMMU_PTE_DIRECT)) {
+		f->user = true;
+		return -EFAULT;
+	}
+	if (bits & VMMU_PTE_WRITE)
+		return vmmu_mark_dirty(f->ctx, f->slot, f->gfn + i);
+	if (f->write)
+		f->user = true;
+	return 0;
+}
+
+/* The neighbours, as long as their entries are empty; how many went well. */
+static unsigned int map_rest(struct fault *f, struct vmmu_iter *iter)
+{
+	const u64 plain = leaf_bits(f, VMMU_PTE_DIRECT |
+				    (f->pages->writable ? VMMU_PTE_HOST_WRITE :
+							  0));
+	const bool logs = vmmu_slot_logs(f->slot);
+	unsigned int i;
+	u64 bits, pte;
+
+	for (i = 1; i < f->pages->n; i++) {
+		bits = plain;
+		if (unlikely(logs || !vmmu_page_plain(f->pages->page[i]))) {
+			bits = fault_bits(f, i);
+			if (map_check(f, i, bits))
+				break;
+		}
+		pte = vmmu_pte_make(page_to_pfn(f->pages->page[i]), bits);
+		if (!vmmu_iter_try_install(iter, i, pte))
+			break;
+	}
+	vmmu_iter_installed(iter, i - 1);
+	return i - 1;
+}
+
 static long map_pages(struct fault *f)
 {
 	struct vmmu_stats *stats = &f->table->stats;
-	unsigned int n = max(f->pages.n, 1U), i, fixed = 0;
-	enum vmmu_mapped mapped = VMMU_MAP_FIXED;
-	struct vmmu_mapping map;
+	u64 bits = fault_bits(f, 0), next;
 	struct vmmu_iter iter;
-	long ret = 0;
+	unsigned int rest = 0;
+	long ret;
 
-	for (i = 0; i < n; i++) {
-		map = fault_mapping(f, i);
-		/* No kernel address for it: not without user access. */
-		if (f->pages.n && !(map.bits & VMMU_PTE_DIRECT)) {
-			f->user = true;
-			ret = -EFAULT;
-			break;
-		}
-		if (f->write && !(map.bits & VMMU_PTE_WRITE))
-			f->user = true;
-		if (map.bits & VMMU_PTE_WRITE) {
-			ret = vmmu_mark_dirty(f->ctx, f->slot, map.gfn);
-			if (ret)
-				break;
-		}
-
-		if (!i) {
-			mapped = vmmu_map_first(f->ctx, &iter, &map);
-		} else {
-			vmmu_iter_next(&iter);
-			mapped = vmmu_map_here(&iter, &map);
-		}
-		if (mapped == VMMU_MAP_FIXED)
-			fixed++;
-		else if (mapped == VMMU_MAP_SPURIOUS)
-			atomic64_inc(&stats->pf_spurious);
-		else
-			break;
-
-		if (map.level > VMMU_LEVEL_4K) {
-			i = vmmu_level_next(f->gfn, map.level) - f->gfn;
-			break;
-		}
-		/* A larger leaf was there: the walk is not at the page's own. */
-		if (iter.level != VMMU_LEVEL_4K) {
-			i++;
-			break;
-		}
-	}
-	atomic64_add(fixed, &stats->pf_fixed);
-	if (i > 1 && map.level == VMMU_LEVEL_4K)
-		atomic64_add(i - 1, &stats->pf_taken);
-	if (!f->pages.n)
+	ret = map_check(f, 0, bits);
+	if (ret)
+		return ret;
+	if (!f->pages->n)
 		f->user = true;
-	if (i)
-		return i;
-	return ret ?: VMMU_FAULT_RETRY;
+
+	switch (map_first(f, &iter, bits, &next)) {
+	case VMMU_MAP_FIXED:
+		if (iter.level == VMMU_LEVEL_4K)
+			rest = map_rest(f, &iter);
+		atomic64_add(rest, &stats->pf_taken);
+		atomic64_add(rest + 1, &stats->pf_fixed);
+		return next - f->gfn + rest;
+	case VMMU_MAP_SPURIOUS:
+		atomic64_inc(&stats->pf_spurious);
+		return 1;
+	default:
+		return VMMU_FAULT_RETRY;
+	}
 }
 
 static long fault_install(struct fault *f)
@@ -345,23 +372,25 @@ static long fault_handle(struct fault *f)
 	if (ret)
 		return ret;
 
+	/* One page stands for all of a huge one. */
+	if (f->npages > 1 && fault_level_hint(f) > VMMU_LEVEL_4K)
+		f->npages = 1;
+
 	f->range = hva_range(f->hva, f->npages);
 	if (!vmmu_install_begin(f->table->space, f->range, &f->seq))
 		return VMMU_FAULT_RETRY;
-	ret = vmmu_resolve_pages(f->hva, f->npages, f->write, &f->pages);
-	if (ret) {
+	ret = vmmu_resolve_pages(f->hva, f->npages, f->write, f->pages);
+	if (!ret) {
+		vmmu_hook_install();
+		ret = fault_install(f);
+		/* From here on the notifier alone keeps them where they are. */
+		for (i = 0; i < f->pages->n; i++)
+			put_page(f->pages->page[i]);
+	} else if (ret == -EFAULT) {
 		/* No page for the tables may still be memory for the user. */
-		if (ret == -EFAULT)
-			f->user = true;
-		return ret;
+		f->user = true;
 	}
-
-	vmmu_hook_install();
-	ret = fault_install(f);
-
-	/* From here on the notifier alone keeps the pages where they are. */
-	for (i = 0; i < f->pages.n; i++)
-		put_page(f->pages.page[i]);
+	vmmu_install_end(f->table->space);
 	return ret;
 }
 
@@ -394,6 +423,7 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	f.npages = npages;
 	f.write = write;
 	f.user = false;
+	f.pages = &ctx->pages;
 
 	atomic64_inc(&table->stats.pf_taken);
 	idx = srcu_read_lock(&table->srcu);

@@ -3,32 +3,43 @@
 #ifndef VHOST_MMU_FAULT_H
 #define VHOST_MMU_FAULT_H
 
-#include "memslots.h"
+#include <linux/mm.h>
 
-/* Pages that are looked up and mapped in one go. */
-#define VMMU_FAULT_BATCH 64
+#include "memslots.h"
 
 /* A fault did not work out now, but will when it is taken again. */
 #define VMMU_FAULT_RETRY (-ERESTART)
 
-/**
- * struct vmmu_pages - pages of memory found behind consecutive host addresses
- * @n: how many; 0 for memory without struct page
- * @page: with a reference each
- * @pfn: the one page, if @n is 0
- * @writable: they were looked up for writing
- */
-struct vmmu_pages {
-	unsigned int n;
-	unsigned long pfn;
-	bool writable;
-	struct page *page[VMMU_FAULT_BATCH];
-};
-
 /* pfn.c */
 long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
 			struct vmmu_pages *pages);
-u64 vmmu_page_bits(struct page *page, bool writable);
+u64 vmmu_page_bits_slow(struct page *page, bool writable);
+
+/* Anonymous memory, nothing special about it. */
+static inline bool vmmu_page_plain(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return likely(folio_test_anon(folio) && !PageHWPoison(page) &&
+		      !folio_is_zone_device(folio));
+}
+
+/**
+ * vmmu_page_bits() - what an entry for a page may allow
+ * @page: the page
+ * @writable: it was looked up for writing
+ *
+ * File-backed memory is read through the entry but written by user access,
+ * which tells its file system.
+ *
+ * Return: of VMMU_PTE_DIRECT and VMMU_PTE_HOST_WRITE.
+ */
+static inline u64 vmmu_page_bits(struct page *page, bool writable)
+{
+	if (vmmu_page_plain(page))
+		return VMMU_PTE_DIRECT | (writable ? VMMU_PTE_HOST_WRITE : 0);
+	return vmmu_page_bits_slow(page, writable);
+}
 
 /* fault.c */
 long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,

@@ -61,7 +61,10 @@ bool vmmu_hook_exclusive(void)
 /* Keep an invalidation of all of the writer's memory open for a while. */
 static int hold_inval(const char *val, const struct kernel_param *kp)
 {
-	struct vmmu_range all = { .start = 0, .last = ULONG_MAX };
+	struct mmu_notifier_range all = {
+		.mm = current->mm,
+		.flags = MMU_NOTIFIER_RANGE_BLOCKABLE,
+	};
 	struct vmmu_space *space;
 	unsigned int ms;
 	int ret;
@@ -73,9 +76,9 @@ static int hold_inval(const char *val, const struct kernel_param *kp)
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 
-	vmmu_space_inval_start(space, all, true);
+	vmmu_notifier_ops.invalidate_range_start(&space->mn, &all);
 	msleep(ms);
-	vmmu_space_inval_end(space, all);
+	vmmu_notifier_ops.invalidate_range_end(&space->mn, &all);
 	vmmu_space_put(space);
 	return 0;
 }

@@ -9,6 +9,7 @@
  *	take mmu_lock
  *	vmmu_install_refused()	refuse if one was started since the snapshot
  *	map, release mmu_lock
+ *	vmmu_install_end()
  *
  * An invalidation that was open at the snapshot is seen there; one that started
  * later is seen at the end, whether it still is open or not; and one whose
@@ -25,6 +26,7 @@
  *
  * Context: any.
  * Return: false if an invalidation is open that overlaps: try again later.
+ *	Otherwise vmmu_install_end() has to follow.
  */
 bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 			unsigned long *seq)
@@ -34,6 +36,8 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 	spin_lock(&space->inval_lock);
 	*seq = space->inval.seq;
 	open = vmmu_inval_overlaps(&space->inval, range);
+	if (!open)
+		space->inval.installs++;
 	spin_unlock(&space->inval_lock);
 
 	/*
@@ -70,4 +74,17 @@ bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
 	refused = vmmu_inval_since(&space->inval, seq, range);
 	spin_unlock(&space->inval_lock);
 	return refused;
+}
+
+/**
+ * vmmu_install_end() - after the installation, or without one
+ * @space: the space
+ *
+ * Context: any.
+ */
+void vmmu_install_end(struct vmmu_space *space)
+{
+	spin_lock(&space->inval_lock);
+	space->inval.installs--;
+	spin_unlock(&space->inval_lock);
 }

@@ -1,51 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The set of open invalidations.  The caller holds the lock that protects it
- * (in the kernel vmmu_space::inval_lock).
+ * Questions about the open invalidations, and about the last ones.  The caller
+ * holds the lock that protects them (in the kernel vmmu_space::inval_lock).
  */
 #include "inval.h"
 
 /**
- * vmmu_inval_begin() - an invalidation has started
- * @inval: set of open invalidations
- * @range: what is about to change
- *
- * Every start is counted, whatever it hits: a filter evaluated at the start and
- * again at the end could give two answers.
- *
- * Context: the owner's lock is held.
- */
-void vmmu_inval_begin(struct vmmu_inval *inval, struct vmmu_range range)
-{
-	inval->history[inval->seq % VMMU_INVAL_HISTORY] = range;
-	inval->seq++;
-
-	if (inval->nr_exact < VMMU_INVAL_EXACT) {
-		inval->exact[inval->nr_exact++] = range;
-		return;
-	}
-
-	if (!inval->nr_merged++) {
-		inval->hull = range;
-		return;
-	}
-	if (range.start < inval->hull.start)
-		inval->hull.start = range.start;
-	if (range.last > inval->hull.last)
-		inval->hull.last = range.last;
-}
-
-/**
- * vmmu_inval_end() - an invalidation has ended
+ * vmmu_inval_end_other() - an invalidation has ended that is not the newest
  * @inval: set of open invalidations
  * @range: the range that its start was given
  *
- * A range that is not remembered exactly must be one of the merged ones.
- *
  * Context: the owner's lock is held.
- * Return: false if no start can belong to this end; nothing is changed then.
+ * Return: as of vmmu_inval_end().
  */
-bool vmmu_inval_end(struct vmmu_inval *inval, struct vmmu_range range)
+bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range)
 {
 	unsigned int i;
 

@@ -36,6 +36,7 @@ struct vmmu_range {
  * @hull: covers every range merged since @nr_merged last was zero
  * @dead: the mm is gone, so everything stays invalid
  * @seq: how many were started
+ * @installs: how many installs look at @history, which is not written for none
  * @history: ranges of the last starts, the one numbered n at n modulo the size
  */
 struct vmmu_inval {
@@ -45,11 +46,11 @@ struct vmmu_inval {
 	struct vmmu_range hull;
 	bool dead;
 	unsigned long seq;
+	unsigned int installs;
 	struct vmmu_range history[VMMU_INVAL_HISTORY];
 };
 
-void vmmu_inval_begin(struct vmmu_inval *inval, struct vmmu_range range);
-bool vmmu_inval_end(struct vmmu_inval *inval, struct vmmu_range range);
+bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range);
 bool vmmu_inval_overlaps(const struct vmmu_inval *inval,
 			 struct vmmu_range range);
 bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
@@ -88,6 +89,64 @@ static inline bool vmmu_range_overlaps(struct vmmu_range a,
 				       struct vmmu_range b)
 {
 	return a.start <= b.last && b.start <= a.last;
+}
+
+/* Inline: paid for by every change of a mapping in the process. */
+
+/**
+ * vmmu_inval_begin() - an invalidation has started
+ * @inval: set of open invalidations
+ * @range: what is about to change
+ *
+ * Every start is counted, whatever it hits: a filter evaluated at the start and
+ * again at the end could give two answers.
+ *
+ * Context: the owner's lock is held.
+ */
+static inline void vmmu_inval_begin(struct vmmu_inval *inval,
+				    struct vmmu_range range)
+{
+	if (inval->installs)
+		inval->history[inval->seq % VMMU_INVAL_HISTORY] = range;
+	inval->seq++;
+
+	if (inval->nr_exact < VMMU_INVAL_EXACT) {
+		inval->exact[inval->nr_exact++] = range;
+		return;
+	}
+
+	if (!inval->nr_merged++) {
+		inval->hull = range;
+		return;
+	}
+	if (range.start < inval->hull.start)
+		inval->hull.start = range.start;
+	if (range.last > inval->hull.last)
+		inval->hull.last = range.last;
+}
+
+/**
+ * vmmu_inval_end() - an invalidation has ended
+ * @inval: set of open invalidations
+ * @range: the range that its start was given
+ *
+ * A range that is not remembered exactly must be one of the merged ones.
+ *
+ * Context: the owner's lock is held.
+ * Return: false if no start can belong to this end; nothing is changed then.
+ */
+static inline bool vmmu_inval_end(struct vmmu_inval *inval,
+				  struct vmmu_range range)
+{
+	unsigned int nr = inval->nr_exact;
+
+	/* Most often the one that was started last. */
+	if (nr && inval->exact[nr - 1].start == range.start &&
+	    inval->exact[nr - 1].last == range.last) {
+		inval->nr_exact--;
+		return true;
+	}
+	return vmmu_inval_end_other(inval, range);
 }
 
 #endif /* VHOST_MMU_INVAL_H */

@@ -8,7 +8,6 @@
  */
 #include <linux/sched.h>
 
-#include "hooks.h"
 #include "iter.h"
 
 static void iter_read(struct vmmu_iter *iter)
@@ -44,6 +43,7 @@ void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
 	iter->next = gfn;
 	/* Nowhere, so that the first entry may yield. */
 	iter->yielded_at = U64_MAX;
+	iter->steps = 0;
 	iter->valid = gfn <= VMMU_MAX_GFN;
 	if (iter->valid)
 		iter_restart(iter);
@@ -114,19 +114,16 @@ void vmmu_iter_next(struct vmmu_iter *iter)
 }
 
 /**
- * vmmu_iter_yield() - let go of mmu_lock if somebody else wants to run
+ * vmmu_iter_yield_slow() - vmmu_iter_yield(), where it looks
  * @iter: the walk
  * @hold: how the lock is held
  * @may_sleep: the CPU may be given up as well
  *
- * Not twice at the same page, so that a walk always makes progress.
- *
- * Context: mmu_lock and an RCU read section held, both let go and taken again.
- * Return: true if so: the entry is not to be used, the walk goes on with
- *	vmmu_iter_next().
+ * Context: as for vmmu_iter_yield().
+ * Return: as of vmmu_iter_yield().
  */
-bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
-		     bool may_sleep)
+bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
+			  bool may_sleep)
 {
 	struct vmmu_table *table = iter->table;
 

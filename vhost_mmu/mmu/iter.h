@@ -12,6 +12,7 @@
 #ifndef VHOST_MMU_ITER_H
 #define VHOST_MMU_ITER_H
 
+#include "hooks.h"
 #include "table.h"
 
 /**
@@ -35,6 +36,7 @@ enum vmmu_hold {
  * @old: its value when it was read
  * @next: where the walk is on the last level: a walk that yielded goes on here
  * @yielded_at: value of @next at the last yield
+ * @steps: entries at which the walk could have let go of the lock
  * @yielded: the lock was let go, so that only @next still holds
  * @valid: there is an entry
  * @path: the tables from the root down, by level
@@ -48,6 +50,7 @@ struct vmmu_iter {
 	u64 old;
 	u64 next;
 	u64 yielded_at;
+	unsigned int steps;
 	bool yielded;
 	bool valid;
 	u64 *path[VMMU_LEVEL_ROOT];
@@ -56,8 +59,31 @@ struct vmmu_iter {
 void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
 		     unsigned int min_level, u64 gfn);
 void vmmu_iter_next(struct vmmu_iter *iter);
-bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
-		     bool may_sleep);
+bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
+			  bool may_sleep);
+
+/* Entries between two looks whether somebody waits; a power of two. */
+#define VMMU_YIELD_STEPS 32
+
+/**
+ * vmmu_iter_yield() - let go of mmu_lock if somebody else wants to run
+ * @iter: the walk
+ * @hold: how the lock is held
+ * @may_sleep: the CPU may be given up as well
+ *
+ * Not twice at the same page, so that a walk always makes progress.
+ *
+ * Context: mmu_lock and an RCU read section held, both let go and taken again.
+ * Return: true if so: the entry is not to be used, the walk goes on with
+ *	vmmu_iter_next().
+ */
+static inline bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
+				   bool may_sleep)
+{
+	if (likely(++iter->steps % VMMU_YIELD_STEPS) && !vmmu_hook_yield())
+		return false;
+	return vmmu_iter_yield_slow(iter, hold, may_sleep);
+}
 
 #define vmmu_for_each_pte(iter, table, min_level, first, last)		\
 	for (vmmu_iter_start(&(iter), table, min_level, first);		\

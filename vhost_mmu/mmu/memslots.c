@@ -129,6 +129,7 @@ void vmmu_slots_commit(struct vmmu_table *table, struct vmmu_memslot *old,
 	WRITE_ONCE(table->generation, table->generation + 1);
 	vmmu_space_update_begin(table->space);
 	rcu_assign_pointer(table->slots, other);
+	vmmu_space_hull_update(table->space);
 	vmmu_space_update_end(table->space);
 	synchronize_srcu_expedited(&table->srcu);
 	WRITE_ONCE(table->generation, table->generation + 1);

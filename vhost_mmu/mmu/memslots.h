@@ -3,6 +3,7 @@
 #ifndef VHOST_MMU_MEMSLOTS_H
 #define VHOST_MMU_MEMSLOTS_H
 
+#include "space.h"
 #include "table.h"
 
 /* table.c: a table is built before the notifier knows it */

@@ -23,77 +23,72 @@
 #include "space.h"
 #include "../trace.h"
 
-/**
- * vmmu_space_inval_start() - open an invalidation, and give its range back
- * @space: the space
- * @range: what is going to change
- * @may_sleep: the CPU may be given up on the way
- *
- * Context: notifier callback.
+/*
+ * The range lies among addresses that are cached.  Memslots and tables stay as
+ * they are until the end.  A client linked after the look at who is hit finds
+ * the range open and installs nothing in it.
  */
-void vmmu_space_inval_start(struct vmmu_space *space, struct vmmu_range range,
-			    bool may_sleep)
+static noinline int inval_start_near(struct vmmu_space *space,
+				     const struct mmu_notifier_range *mnr)
+	__releases(&space->inval_lock)
 {
+	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
 	bool clients, tables;
 
-	spin_lock(&space->inval_lock);
-	vmmu_inval_begin(&space->inval, range);
 	clients = vmmu_clients_hit(space, range);
-	tables = vmmu_tables_hit(space, range.start, range.last);
 	spin_unlock(&space->inval_lock);
 
-	/* Memslots and tables stay as they are until the end. */
-	if (tables)
-		vmmu_tables_invalidate(space, range.start, range.last,
-				       may_sleep);
-	/*
-	 * A client linked after the look above finds the range open and
-	 * installs nothing in it.
-	 */
+	tables = vmmu_tables_invalidate(space, range.start, range.last,
+					mmu_notifier_range_blockable(mnr));
 	if (clients)
 		vmmu_clients_invalidate(space, range);
 	if (clients || tables)
 		trace_vmmu_invalidate(range.start, range.last);
+	return 0;
 }
 
-/**
- * vmmu_space_inval_end() - close an invalidation
- * @space: the space
- * @range: as at its start
- *
- * Context: notifier callback.
+/*
+ * Every change of a mapping in the process comes this way, and next to none of
+ * them concerns us.
  */
-void vmmu_space_inval_end(struct vmmu_space *space, struct vmmu_range range)
-{
-	bool known;
-
-	spin_lock(&space->inval_lock);
-	known = vmmu_inval_end(&space->inval, range);
-	if (!vmmu_inval_active(&space->inval))
-		vmmu_space_update_wake(space);
-	spin_unlock(&space->inval_lock);
-
-	/*
-	 * mm_take_all_locks() keeps registration out of every start..end pair,
-	 * so an end without a start is a bug of the mm or of this file.
-	 */
-	WARN_ON_ONCE(!known);
-}
-
 static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
 				       const struct mmu_notifier_range *mnr)
 {
-	vmmu_space_inval_start(vmmu_space_of(mn),
-			       vmmu_range_from_end(mnr->start, mnr->end),
-			       mmu_notifier_range_blockable(mnr));
+	struct vmmu_space *space = vmmu_space_of(mn);
+	struct vmmu_range range;
+
+	spin_lock(&space->inval_lock);
+	range = vmmu_range_from_end(mnr->start, mnr->end);
+	vmmu_inval_begin(&space->inval, range);
+	if (unlikely(vmmu_range_overlaps(space->hull, range)))
+		return inval_start_near(space, mnr);
+	spin_unlock(&space->inval_lock);
 	return 0;
+}
+
+/*
+ * mm_take_all_locks() keeps registration out of every start..end pair, so an
+ * end without a start is a bug of the mm or of this file.
+ */
+static noinline void inval_end_check(struct vmmu_space *space, bool known)
+{
+	WARN_ON_ONCE(!known);
+	if (space->updater_waits && !vmmu_inval_active(&space->inval))
+		vmmu_space_update_wake(space);
 }
 
 static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
 				      const struct mmu_notifier_range *mnr)
 {
-	vmmu_space_inval_end(vmmu_space_of(mn),
-			     vmmu_range_from_end(mnr->start, mnr->end));
+	struct vmmu_space *space = vmmu_space_of(mn);
+	bool known;
+
+	spin_lock(&space->inval_lock);
+	known = vmmu_inval_end(&space->inval,
+			       vmmu_range_from_end(mnr->start, mnr->end));
+	if (unlikely(!known || space->updater_waits))
+		inval_end_check(space, known);
+	spin_unlock(&space->inval_lock);
 }
 
 /*
@@ -109,7 +104,8 @@ static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	spin_lock(&space->inval_lock);
 	WRITE_ONCE(space->inval.dead, true);
 	/* The ends of what is open may not be reported any more. */
-	vmmu_space_update_wake(space);
+	if (space->updater_waits)
+		vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
 	vmmu_tables_release(space);

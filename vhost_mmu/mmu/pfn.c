@@ -81,16 +81,13 @@ enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,
 }
 
 /**
- * vmmu_page_bits() - what an entry for a page may allow
+ * vmmu_page_bits_slow() - vmmu_page_bits() for what is not plain memory
  * @page: the page
  * @writable: it was looked up for writing
  *
- * File-backed memory is read through the entry but written by user access,
- * which tells its file system.
- *
  * Return: of VMMU_PTE_DIRECT and VMMU_PTE_HOST_WRITE.
  */
-u64 vmmu_page_bits(struct page *page, bool writable)
+u64 vmmu_page_bits_slow(struct page *page, bool writable)
 {
 	switch (vmmu_page_eligible(page, true)) {
 	case VMMU_PAGE_OK:

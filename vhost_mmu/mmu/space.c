@@ -26,6 +26,7 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 	spin_lock_init(&space->inval_lock);
 	rwlock_init(&space->clients_lock);
 	space->clients = RB_ROOT_CACHED;
+	space->hull.start = ULONG_MAX;
 	mutex_init(&space->update_mutex);
 	rcuwait_init(&space->updater);
 	mutex_init(&space->tables_mutex);

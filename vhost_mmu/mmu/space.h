@@ -15,6 +15,7 @@
  * @mn: the notifier, shared by all devices of the process
  * @inval_lock: leaf lock of @inval; also held over every change of @clients
  * @inval: open invalidations
+ * @hull: covers everything that clients and tables cache; under @inval_lock
  * @clients_lock: read-held while clients are called, write-held over every
  *	change of @clients, so a deleted client is not being called any more
  * @clients: HVA interval tree; looked at under either lock
@@ -30,6 +31,7 @@ struct vmmu_space {
 	/* leaf; protects inval and, with clients_lock, changes of clients */
 	spinlock_t inval_lock;
 	struct vmmu_inval inval;
+	struct vmmu_range hull;
 	/* keeps clients linked while they are called */
 	rwlock_t clients_lock;
 	struct rb_root_cached clients;
@@ -43,13 +45,9 @@ struct vmmu_space {
 };
 
 /* notifier.c */
-void vmmu_space_inval_start(struct vmmu_space *space, struct vmmu_range range,
-			    bool may_sleep);
-void vmmu_space_inval_end(struct vmmu_space *space, struct vmmu_range range);
 extern const struct mmu_notifier_ops vmmu_notifier_ops;
 
 /* client.c */
-bool vmmu_clients_hit(struct vmmu_space *space, struct vmmu_range range);
 void vmmu_clients_invalidate(struct vmmu_space *space,
 			     struct vmmu_range range);
 bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
@@ -67,6 +65,10 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 			unsigned long *seq);
 bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
 			  unsigned long seq);
+void vmmu_install_end(struct vmmu_space *space);
+
+/* hull.c */
+void vmmu_space_hull_update(struct vmmu_space *space);
 
 /* space.c */
 struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm);
@@ -75,6 +77,24 @@ void vmmu_space_free_notifier(struct mmu_notifier *mn);
 static inline struct vmmu_space *vmmu_space_of(struct mmu_notifier *mn)
 {
 	return container_of(mn, struct vmmu_space, mn);
+}
+
+/**
+ * vmmu_clients_hit() - does any client cache translations of a range?
+ * @space: the space
+ * @range: the range
+ *
+ * Context: inval_lock held.
+ * Return: true if a client overlaps @range.
+ */
+static inline bool vmmu_clients_hit(struct vmmu_space *space,
+				    struct vmmu_range range)
+{
+	lockdep_assert_held(&space->inval_lock);
+
+	return !RB_EMPTY_ROOT(&space->clients.rb_root) &&
+	       interval_tree_iter_first(&space->clients, range.start,
+					range.last);
 }
 
 #endif /* VHOST_MMU_SPACE_H */

@@ -78,6 +78,7 @@ void vmmu_table_publish(struct vmmu_table *table)
 	/* An invalidation sees it from its start on, or not before its end. */
 	vmmu_space_update_begin(space);
 	list_add_rcu(&table->node, &space->tables);
+	vmmu_space_hull_update(space);
 	vmmu_space_update_end(space);
 }
 
@@ -119,6 +120,7 @@ static void table_unpublish(struct vmmu_table *table)
 
 	spin_lock(&space->inval_lock);
 	list_del_rcu(&table->node);
+	vmmu_space_hull_update(space);
 	spin_unlock(&space->inval_lock);
 	/* A callback may have found it in the list. */
 	mmu_notifier_synchronize();

@@ -178,6 +178,22 @@ struct vmmu_table {
 };
 
 #define VMMU_PT_CACHE 4
+/* Pages that are looked up and mapped in one go. */
+#define VMMU_FAULT_BATCH 64
+
+/**
+ * struct vmmu_pages - pages of memory found behind consecutive host addresses
+ * @n: how many; 0 for memory without struct page
+ * @page: with a reference each
+ * @pfn: the one page, if @n is 0
+ * @writable: they were looked up for writing
+ */
+struct vmmu_pages {
+	unsigned int n;
+	unsigned long pfn;
+	bool writable;
+	struct page *page[VMMU_FAULT_BATCH];
+};
 
 /**
  * struct vmmu_context - one thread's use of a table
@@ -185,12 +201,14 @@ struct vmmu_table {
  * @ring: where it reports pages that it writes, may be NULL
  * @cache: table pages allocated ahead, for use under mmu_lock
  * @nr_cached: how many
+ * @pages: what the fault under way has found
  */
 struct vmmu_context {
 	struct vmmu_table *table;
 	struct vmmu_ring *ring;
 	u64 *cache[VMMU_PT_CACHE];
 	unsigned int nr_cached;
+	struct vmmu_pages pages;
 };
 
 /* table.c: life time */

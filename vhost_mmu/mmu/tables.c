@@ -19,30 +19,6 @@
 #define for_each_table(table, space) \
 	list_for_each_entry_rcu(table, &(space)->tables, node, true)
 
-/**
- * vmmu_tables_hit() - is any page of a range in a memslot?
- * @space: the space
- * @start: first address
- * @last: last address, inclusive
- *
- * Context: inval_lock held.
- * Return: true if so.
- */
-bool vmmu_tables_hit(struct vmmu_space *space, unsigned long start,
-		     unsigned long last)
-{
-	struct vmmu_table *table;
-
-	lockdep_assert_held(&space->inval_lock);
-
-	list_for_each_entry(table, &space->tables, node) {
-		if (interval_tree_iter_first(&vmmu_slots(table)->hva_tree,
-					     start, last))
-			return true;
-	}
-	return false;
-}
-
 /* Waits for whoever uses a translation; that is the drain. */
 static void notifier_lock(struct vmmu_table *table)
 	__acquires(&table->mmu_lock)
@@ -64,7 +40,7 @@ static void notifier_lock(struct vmmu_table *table)
 		atomic64_set(&stats->drain_max_ns, wait);
 }
 
-static void table_invalidate(struct vmmu_table *table, unsigned long start,
+static bool table_invalidate(struct vmmu_table *table, unsigned long start,
 			     unsigned long last, bool may_sleep)
 {
 	struct vmmu_memslots *slots = vmmu_slots(table);
@@ -84,6 +60,7 @@ static void table_invalidate(struct vmmu_table *table, unsigned long start,
 		write_unlock(&table->mmu_lock);
 		atomic64_inc(&table->stats.invalidations);
 	}
+	return locked;
 }
 
 /**
@@ -97,14 +74,17 @@ static void table_invalidate(struct vmmu_table *table, unsigned long start,
  * table only if the range hits one of its memslots, and once for all of them.
  *
  * Context: notifier callback, the invalidation is open.
+ * Return: true if a memslot was hit.
  */
-void vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
+bool vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
 			    unsigned long last, bool may_sleep)
 {
 	struct vmmu_table *table;
+	bool hit = false;
 
 	for_each_table(table, space)
-		table_invalidate(table, start, last, may_sleep);
+		hit |= table_invalidate(table, start, last, may_sleep);
+	return hit;
 }
 
 /**

@@ -56,7 +56,7 @@ void vmmu_space_update_end(struct vmmu_space *space)
 
 /**
  * vmmu_space_update_wake() - the last open invalidation has ended
- * @space: the space
+ * @space: space with somebody who waits for that
  *
  * Context: notifier callback, inval_lock held.
  */
@@ -64,6 +64,5 @@ void vmmu_space_update_wake(struct vmmu_space *space)
 {
 	lockdep_assert_held(&space->inval_lock);
 
-	if (space->updater_waits)
-		rcuwait_wake_up(&space->updater);
+	rcuwait_wake_up(&space->updater);
 }

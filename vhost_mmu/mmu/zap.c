@@ -29,8 +29,11 @@ void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
 	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, may_sleep))
 			continue;
-		if (vmmu_pte_leaf(iter.old))
-			vmmu_iter_set(&iter, 0);
+		if (!vmmu_pte_leaf(iter.old))
+			continue;
+		vmmu_iter_set(&iter, 0);
+		if (vmmu_level_next(iter.gfn, iter.level) > last)
+			break;
 	}
 	rcu_read_unlock();
 }
