@@ -24,6 +24,16 @@
 #include "../trace.h"
 
 /*
+ * An empty range may come out as one whose last address is before its start:
+ * nothing in it changes, and its end is recognised all the same.
+ */
+static __always_inline struct vmmu_range
+range_of(const struct mmu_notifier_range *mnr)
+{
+	return (struct vmmu_range){ .start = mnr->start, .last = mnr->end - 1 };
+}
+
+/*
  * The range lies among addresses that are cached.  Memslots and tables stay as
  * they are until the end.  A client linked after the look at who is hit finds
  * the range open and installs nothing in it.
@@ -32,7 +42,7 @@ static noinline int inval_start_near(struct vmmu_space *space,
 				     const struct mmu_notifier_range *mnr)
 	__releases(&space->inval_lock)
 {
-	struct vmmu_range range = vmmu_range_from_end(mnr->start, mnr->end);
+	struct vmmu_range range = range_of(mnr);
 	bool clients, tables;
 
 	clients = vmmu_clients_hit(space, range);
@@ -49,7 +59,8 @@ static noinline int inval_start_near(struct vmmu_space *space,
 
 /*
  * Every change of a mapping in the process comes this way, and next to none of
- * them concerns us.
+ * them concerns us.  The less there is to remember across the lock the better:
+ * its address is found anew.
  */
 static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
 				       const struct mmu_notifier_range *mnr)
@@ -58,7 +69,8 @@ static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
 	struct vmmu_range range;
 
 	spin_lock(&space->inval_lock);
-	range = vmmu_range_from_end(mnr->start, mnr->end);
+	OPTIMIZER_HIDE_VAR(space);
+	range = range_of(mnr);
 	vmmu_inval_begin(&space->inval, range);
 	if (unlikely(vmmu_range_overlaps(space->hull, range)))
 		return inval_start_near(space, mnr);
@@ -84,8 +96,8 @@ static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
 	bool known;
 
 	spin_lock(&space->inval_lock);
-	known = vmmu_inval_end(&space->inval,
-			       vmmu_range_from_end(mnr->start, mnr->end));
+	OPTIMIZER_HIDE_VAR(space);
+	known = vmmu_inval_end(&space->inval, range_of(mnr));
 	if (unlikely(!known || space->updater_waits))
 		inval_end_check(space, known);
 	spin_unlock(&space->inval_lock);
