@@ -227,13 +227,13 @@ TEST_F_TIMEOUT(attach, memslot_moves, 300)
 	struct vt_rig *rig = &self->rig;
 	struct vhost_memory_region *reg = &rig->dev.regions[0];
 	uint64_t first = reg->guest_phys_addr;
-	unsigned int i;
+	unsigned int i, n = mt_scale(4);
 
 	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, transmit_fails(rig));
 	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < n; i++) {
 		uint64_t old = reg->guest_phys_addr;
 
 		reg->guest_phys_addr = i % 2 ? first : OTHER_GPA;
@@ -372,10 +372,10 @@ TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 {
 	struct iv *iv = &self->iv;
 	uint64_t from_table = iv_sum(iv, "maps_from_table");
-	unsigned int i;
+	unsigned int i, n = mt_scale(4);
 
 	EXPECT_GT(from_table, 0);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_RINGS));
 		from_table = iv_sum(iv, "maps_from_table");
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));

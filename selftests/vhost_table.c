@@ -308,15 +308,16 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 
 	/* the kernel itself leaves pages alone that are mapped twice */
 	if (iv->cfg.alias) {
-		EXPECT_EQ(0, iv_invalidate(iv, discard, 8, 0));
-		EXPECT_EQ(0, iv_invalidate(iv, map_again, 8, 0));
+		EXPECT_EQ(0, iv_invalidate(iv, discard, mt_scale(8), 0));
+		EXPECT_EQ(0, iv_invalidate(iv, map_again, mt_scale(8), 0));
 	} else {
-		EXPECT_EQ(0, iv_invalidate(iv, protect, 8, IV_QUIESCE));
+		EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(8),
+					   IV_QUIESCE));
 		if (!access("/sys/devices/system/node/node1", F_OK))
-			EXPECT_EQ(0, iv_invalidate(iv, move_pages, 8,
+			EXPECT_EQ(0, iv_invalidate(iv, move_pages, mt_scale(8),
 						   IV_MAY_MISS));
 		if (!iv_swap_on())
-			EXPECT_EQ(0, iv_invalidate(iv, page_out, 6,
+			EXPECT_EQ(0, iv_invalidate(iv, page_out, mt_scale(8),
 						   IV_QUIESCE | IV_ONE_RING |
 						   IV_MAY_MISS));
 	}
@@ -329,9 +330,9 @@ TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
 {
 	struct iv *iv = &self->iv;
 	uint64_t from_table = 0;
-	unsigned int i;
+	unsigned int i, n = mt_scale(6);
 
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
 		ASSERT_EQ(0, iv_hot(iv));
 		EXPECT_GT(iv_sum(iv, "maps_from_table"), from_table);
@@ -370,7 +371,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	from_table = iv_sum(iv, "maps_from_table");
-	EXPECT_EQ(0, iv_invalidate(iv, protect, 4, IV_QUIESCE));
+	EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(4), IV_QUIESCE));
 	EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
 	EXPECT_EQ(0, iv_stop(iv));
 }
