@@ -24,6 +24,7 @@ COUNTED = {
     "populate-2m": ("populate, 2M pages", "an entry", "--work populate --huge"),
     "zap-empty": ("MADV_DONTNEED, no memslot", "a call", "--work zap-empty"),
     "zap-unrelated": ("MADV_DONTNEED, page in no memslot", "a call", "--work zap-unrelated"),
+    "zap-between": ("MADV_DONTNEED, page between memslots", "a call", "--work zap-between"),
     "zap-mapped": ("MADV_DONTNEED, page mapped", "a call", "--work zap-mapped"),
 }
 # The system call without an MMU: what the other zaps add to it is their cost.

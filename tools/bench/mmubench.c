@@ -48,10 +48,13 @@ struct kvm_pre_fault_memory {
 #define GPA		(16UL << 30)
 #define CHUNK		(16 * PAGE)
 
-enum work { POPULATE, ZAP_EMPTY, ZAP_UNRELATED, ZAP_MAPPED, FAULTS, TABLES, STORM };
+enum work {
+	POPULATE, ZAP_EMPTY, ZAP_UNRELATED, ZAP_BETWEEN, ZAP_MAPPED, FAULTS, TABLES, STORM,
+};
 
 static const char *const work_names[] = {
-	"populate", "zap-empty", "zap-unrelated", "zap-mapped", "faults", "tables", "storm", NULL,
+	"populate", "zap-empty", "zap-unrelated", "zap-between", "zap-mapped", "faults", "tables",
+	"storm", NULL,
 };
 
 enum device { NONE, KVM, VMMU };
@@ -226,9 +229,8 @@ static void mmu_populate(int fd, uint64_t gpa, uint64_t length)
 /* Memory. */
 
 /*
- * Anonymous memory that is written to, at one of two fixed addresses: where an
- * area stands in the tree of all areas costs a system call 150 instructions
- * more or less.
+ * Anonymous memory that is written to, at fixed addresses: where an area stands
+ * in the tree of all areas costs a system call 150 instructions more or less.
  */
 static uint8_t *get_memory(size_t size, bool huge)
 {
@@ -336,17 +338,22 @@ static void become_fifo(void)
 static void zap(void)
 {
 	size_t size = opt.count * PAGE;
+	uint8_t *low = get_memory(size, false);
 	uint8_t *mem = get_memory(size, false);
-	uint8_t *other = get_memory(size, false);
-	uint8_t *slot_mem = opt.work == ZAP_UNRELATED ? other : mem;
+	uint8_t *high = get_memory(size, false);
+	unsigned int slots = 0;
 	long long zapped;
 
 	mmu_open();
-	if (opt.work != ZAP_EMPTY) {
-		mmu_slot(0, GPA, slot_mem, size);
-		mmu_populate(thread_fds[0], GPA, size);
-		if (opt.device != NONE)
-			expect_pages(opt.count, 0);
+	if (opt.work == ZAP_MAPPED)
+		mmu_slot(slots++, GPA, mem, size);
+	if (opt.work == ZAP_UNRELATED || opt.work == ZAP_BETWEEN)
+		mmu_slot(slots++, GPA, high, size);
+	if (opt.work == ZAP_BETWEEN)
+		mmu_slot(slots++, GPA + size, low, size);
+	if (slots) {
+		mmu_populate(thread_fds[0], GPA, slots * size);
+		expect_pages(slots * opt.count, 0);
 	}
 	become_fifo();
 	/* The allocator's lists for this CPU come to rest: no batch is freed later. */
@@ -367,7 +374,7 @@ static void zap(void)
 	}
 	mark(MARK_END);
 	if (opt.device != NONE && opt.work != ZAP_EMPTY)
-		expect_pages(opt.work == ZAP_MAPPED ? 0 : opt.count, 0);
+		expect_pages(opt.work == ZAP_MAPPED ? 0 : slots * opt.count, 0);
 	if (opt.device == VMMU)
 		expect("pages_zapped", stat_get("pages_zapped") - zapped,
 		       opt.work == ZAP_MAPPED ? opt.count : 0);
@@ -526,6 +533,7 @@ static void (*const works[])(void) = {
 	[POPULATE] = populate,
 	[ZAP_EMPTY] = zap,
 	[ZAP_UNRELATED] = zap,
+	[ZAP_BETWEEN] = zap,
 	[ZAP_MAPPED] = zap,
 	[FAULTS] = faults,
 	[TABLES] = tables,
@@ -542,6 +550,7 @@ static void usage(FILE *f)
 "  --work WORK      populate       map all memory in one call\n"
 "                   zap-mapped     MADV_DONTNEED of one page that is mapped\n"
 "                   zap-unrelated  the same of one in no memslot\n"
+"                   zap-between    the same of one between two memslots\n"
 "                   zap-empty      the same while there is no memslot at all\n"
 "                   faults         threads map one page a call\n"
 "                   tables         page tables for 1 GiB, units are pages\n"
