@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A table of the MMU without an address space, and what watches over it: memory
+ * is freed as soon as RCU allows it, so that the sanitizer sees who is late, and
+ * a table that RCU frees must be frozen all over.
+ */
+#ifndef MMU_RIG_H
+#define MMU_RIG_H
+
+#include "mmu/cursor.h"
+#include "mmu/iter.h"
+#include "mmu/memslots.h"
+#include "mmu/space.h"
+
+#define LEAF_BITS	(VMMU_PTE_PRESENT | VMMU_PTE_LEAF | VMMU_PTE_DIRECT)
+
+/**
+ * struct unit_kernel - what the code under test has asked of the kernel
+ * @rng: state of unit_random(), not 0
+ * @yield_percent: how often others want to run
+ * @yields: how often they did
+ * @yields_max: more of them in a row make no progress
+ * @resched: called while they run, no lock being held; may be NULL
+ * @synchronize: called where an SRCU grace period is waited for; may be NULL
+ * @rcu_depth: nested read sections
+ * @objects: memory that kfree() is still to get
+ * @pages: tables that are allocated
+ * @pages_max: no more are given out
+ * @host_level: answer of vmmu_host_level()
+ * @dirty: pages reported as dirty
+ * @dirty_pfns: sum of their numbers
+ * @accessed: pages reported as accessed
+ * @accessed_pfns: sum of their numbers
+ */
+struct unit_kernel {
+	u64 rng;
+	unsigned int yield_percent;
+	unsigned long yields;
+	unsigned long yields_max;
+	void (*resched)(void);
+	void (*synchronize)(void);
+	int rcu_depth;
+	unsigned long objects;
+	unsigned long pages;
+	unsigned long pages_max;
+	unsigned int host_level;
+	u64 dirty;
+	u64 dirty_pfns;
+	u64 accessed;
+	u64 accessed_pfns;
+};
+
+extern struct unit_kernel unit_kernel;
+
+u64 unit_random(u64 below);
+struct vmmu_table *unit_table_new(void);
+void unit_table_free(struct vmmu_table *table);
+enum vmmu_mapped unit_map(struct vmmu_table *table, u64 gfn, unsigned int level,
+			  unsigned long pfn, u64 bits, unsigned int nr_cached);
+
+#endif
