@@ -26,6 +26,7 @@ static inline int vmmu_follow_pfn(struct vm_area_struct *vma,
 	*writable = args.writable;
 	follow_pfnmap_end(&args);
 #else
+	/* that of the page table */
 	spinlock_t *ptl;
 	pte_t *ptep;
 	int ret = follow_pte(vma->vm_mm, addr, &ptep, &ptl);

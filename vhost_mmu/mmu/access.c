@@ -212,7 +212,9 @@ static void translate_leaf(struct vmmu_table *table,
 	struct vmmu_leaf leaf;
 	bool mapped;
 
-	args->perms = args->page_shift = args->state = 0;
+	args->perms = 0;
+	args->page_shift = 0;
+	args->state = 0;
 
 	read_lock(&table->mmu_lock);
 	rcu_read_lock();

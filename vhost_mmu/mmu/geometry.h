@@ -9,11 +9,12 @@
 #ifndef VHOST_MMU_GEOMETRY_H
 #define VHOST_MMU_GEOMETRY_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 #define VMMU_PAGE_SHIFT		12
 #define VMMU_LEVEL_BITS		9
-#define VMMU_PTES		(1U << VMMU_LEVEL_BITS)
+#define VMMU_PTES		BIT(VMMU_LEVEL_BITS)
 
 #define VMMU_LEVEL_4K		1
 #define VMMU_LEVEL_2M		2
@@ -23,7 +24,7 @@
 
 #define VMMU_GPA_BITS \
 	(VMMU_PAGE_SHIFT + VMMU_LEVEL_ROOT * VMMU_LEVEL_BITS)
-#define VMMU_MAX_GFN		((1ULL << (VMMU_GPA_BITS - VMMU_PAGE_SHIFT)) - 1)
+#define VMMU_MAX_GFN		(BIT_ULL(VMMU_GPA_BITS - VMMU_PAGE_SHIFT) - 1)
 
 /* Binary logarithm of the pages that an entry of a level covers. */
 static inline unsigned int vmmu_level_order(unsigned int level)
@@ -34,7 +35,7 @@ static inline unsigned int vmmu_level_order(unsigned int level)
 /* How many pages an entry of a level covers. */
 static inline __u64 vmmu_level_pages(unsigned int level)
 {
-	return 1ULL << vmmu_level_order(level);
+	return BIT_ULL(vmmu_level_order(level));
 }
 
 static inline unsigned int vmmu_level_shift(unsigned int level)
@@ -87,7 +88,7 @@ struct vmmu_extent {
 static inline struct vmmu_extent vmmu_extent_of(__u64 gpa, __u64 size,
 						unsigned long hva)
 {
-	const __u64 mask = (1ULL << VMMU_PAGE_SHIFT) - 1;
+	const __u64 mask = BIT_ULL(VMMU_PAGE_SHIFT) - 1;
 	__u64 head = -gpa & mask;
 	struct vmmu_extent extent = { 0 };
 	__u64 npages;
@@ -140,7 +141,7 @@ static inline unsigned int vmmu_extent_level(const struct vmmu_extent *extent,
 }
 
 /* Do two ranges that do not wrap share a byte?  Sizes are not 0. */
-static inline _Bool vmmu_bytes_overlap(__u64 a, __u64 a_size, __u64 b,
+static inline bool vmmu_bytes_overlap(__u64 a, __u64 a_size, __u64 b,
 				       __u64 b_size)
 {
 	return a <= b + (b_size - 1) && b <= a + (a_size - 1);

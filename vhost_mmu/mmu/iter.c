@@ -71,7 +71,8 @@ static bool iter_side(struct vmmu_iter *iter)
 	if (vmmu_pte_index(iter->gfn, iter->level) == VMMU_PTES - 1)
 		return false;
 
-	iter->next = iter->gfn = vmmu_level_next(iter->gfn, iter->level);
+	iter->gfn = vmmu_level_next(iter->gfn, iter->level);
+	iter->next = iter->gfn;
 	iter->old = READ_ONCE(*++iter->ptep);
 	return true;
 }

@@ -14,38 +14,39 @@
 #ifndef VHOST_MMU_PTE_H
 #define VHOST_MMU_PTE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 #include "geometry.h"
 
-#define VMMU_PTE_PRESENT	(1ULL << 0)
-#define VMMU_PTE_LEAF		(1ULL << 1)
+#define VMMU_PTE_PRESENT	BIT_ULL(0)
+#define VMMU_PTE_LEAF		BIT_ULL(1)
 /* The page may be written through the entry. */
-#define VMMU_PTE_WRITE		(1ULL << 2)
+#define VMMU_PTE_WRITE		BIT_ULL(2)
 /* The page was looked up for writing: WRITE may come back without a look-up. */
-#define VMMU_PTE_HOST_WRITE	(1ULL << 3)
-#define VMMU_PTE_ACCESSED	(1ULL << 4)
-#define VMMU_PTE_DIRTY		(1ULL << 5)
+#define VMMU_PTE_HOST_WRITE	BIT_ULL(3)
+#define VMMU_PTE_ACCESSED	BIT_ULL(4)
+#define VMMU_PTE_DIRTY		BIT_ULL(5)
 /* There is a struct page, and a kernel address. */
-#define VMMU_PTE_DIRECT		(1ULL << 6)
-#define VMMU_PTE_FROZEN		(1ULL << 63)
+#define VMMU_PTE_DIRECT		BIT_ULL(6)
+#define VMMU_PTE_FROZEN		BIT_ULL(63)
 
 #define VMMU_PTE_PFN_MASK \
-	(((1ULL << 52) - 1) & ~((1ULL << VMMU_PAGE_SHIFT) - 1))
+	((BIT_ULL(52) - 1) & ~(BIT_ULL(VMMU_PAGE_SHIFT) - 1))
 
-static inline _Bool vmmu_pte_present(__u64 pte)
+static inline bool vmmu_pte_present(__u64 pte)
 {
 	return pte & VMMU_PTE_PRESENT;
 }
 
-static inline _Bool vmmu_pte_leaf(__u64 pte)
+static inline bool vmmu_pte_leaf(__u64 pte)
 {
 	const __u64 leaf = VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
 
 	return (pte & leaf) == leaf;
 }
 
-static inline _Bool vmmu_pte_table(__u64 pte)
+static inline bool vmmu_pte_table(__u64 pte)
 {
 	return vmmu_pte_present(pte) && !vmmu_pte_leaf(pte);
 }

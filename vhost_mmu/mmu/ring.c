@@ -223,11 +223,13 @@ int vmmu_reset_rings(struct vmmu_table *table, u32 *count)
 {
 	struct batch batch = { 0 };
 	struct vmmu_ring *ring;
+	u32 n = 0;
 
-	*count = 0;
 	mutex_lock(&table->slots_lock);
 	list_for_each_entry(ring, &table->rings, node)
-		*count += ring_reset(ring, &batch);
+		n += ring_reset(ring, &batch);
 	mutex_unlock(&table->slots_lock);
+
+	*count = n;
 	return table->ring_entries ? 0 : -ENXIO;
 }

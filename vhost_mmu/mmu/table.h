@@ -231,9 +231,10 @@ struct vmmu_memslot *vmmu_slot_by_hva(struct vmmu_memslots *slots,
 				      unsigned long hva);
 
 /* implicit.c: tables of devices */
-struct vmmu_table *vmmu_table_of_regions(struct mm_struct *mm,
-				const struct vhost_memory_region *regions,
-				unsigned int nregions);
+struct vmmu_table *
+vmmu_table_of_regions(struct mm_struct *mm,
+		      const struct vhost_memory_region *regions,
+		      unsigned int nregions);
 
 /* fault.c */
 long vmmu_populate(struct vmmu_context *ctx, u64 gpa, u64 length, bool write);
