@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* A file that every machine has, long enough, and on no memory file system. */
@@ -299,29 +298,35 @@ static void bad(struct mo_live *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The process's own access; where memory may be gone, one that can fail. */
-static int own_access(struct mo_live *l, void *addr, uint64_t *val, bool write)
+/*
+ * The process's own access; where memory may be gone, one that can fail: the
+ * kernel copies between a pipe and the memory.
+ */
+static int own_access(struct mo_live *l, const int *pipe, void *addr,
+		      uint64_t *val, bool write_it)
 {
-	struct iovec here = { val, 8 }, there = { addr, 8 };
-	ssize_t n;
+	uint64_t rest;
 
 	if (!l->breaks) {
 		volatile uint64_t *p = addr;
 
-		if (write)
+		if (write_it)
 			*p = *val;
 		else
 			*val = *p;
 		return 0;
 	}
-	n = write ? process_vm_writev(getpid(), &here, 1, &there, 1, 0) :
-		    process_vm_readv(getpid(), &here, 1, &there, 1, 0);
-	return n == 8 ? 0 : -EFAULT;
+	if (write(pipe[1], write_it ? val : addr, 8) != 8)
+		return -errno;
+	if (read(pipe[0], write_it ? addr : val, 8) == 8)
+		return 0;
+	/* it still is in the pipe */
+	return read(pipe[0], &rest, 8) == 8 ? -EFAULT : -EIO;
 }
 
 /* Write one way, read the other: nobody else writes this word. */
-static void check_own(struct mo_live *l, int fd, size_t n, unsigned int lane,
-		      bool mmu)
+static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
+		      unsigned int lane, bool mmu)
 {
 	size_t off = n * l->stride * MO_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
@@ -334,16 +339,16 @@ static void check_own(struct mo_live *l, int fd, size_t n, unsigned int lane,
 	atomic_store(&l->begun[n][lane], v);
 	if (mmu) {
 		w = mt_write64(fd, gpa, v);
-		r = w ? w : own_access(l, hva, &got, false);
+		r = w ? w : own_access(l, pipe, hva, &got, false);
 	} else {
-		w = own_access(l, hva, &v, true);
+		w = own_access(l, pipe, hva, &v, true);
 		r = w ? w : mt_read64(fd, gpa, &got);
 	}
 	stable = !(epoch & 1) && atomic_load(&l->epoch) == epoch;
 	if (r && (stable || !l->breaks || r != -EFAULT))
-		bad(l, "page %zu: writing by the %s and reading by the %s: %s",
-		    n * l->stride, mmu ? "MMU" : "process",
-		    mmu ? "process" : "MMU", strerror(-r));
+		bad(l, "page %zu: %s by the %s: %s", n * l->stride,
+		    w ? "writing" : "reading", mmu == !!w ? "MMU" : "process",
+		    strerror(-r));
 	if (!r && got != v && (stable || !l->loses))
 		bad(l, "page %zu: the %s wrote %llu, the %s read %llu",
 		    n * l->stride, mmu ? "MMU" : "process",
@@ -389,9 +394,11 @@ static void *live_thread(void *data)
 	struct live_arg arg = *(struct live_arg *)data;
 	struct mo_live *l = arg.l;
 	unsigned int seed = arg.lane + 1;
-	int fd = l->a->mmu;
+	int fd = l->a->mmu, pipe[2];
 
 	free(data);
+	if (pipe2(pipe, O_CLOEXEC))
+		bad(l, "no pipe: %m");
 	/* some go by a reader, as vCPUs would */
 	if (arg.lane) {
 		fd = mt_reader(l->a->mmu);
@@ -403,13 +410,15 @@ static void *live_thread(void *data)
 		unsigned int what = rand_r(&seed) % 4;
 
 		if (what < 3)
-			check_own(l, fd, n, arg.lane, what & 1);
+			check_own(l, fd, pipe, n, arg.lane, what & 1);
 		else
 			check_other(l, fd, n, (arg.lane + 1) % MO_THREADS);
 		atomic_fetch_add(&l->checks, 1);
 	}
 	if (arg.lane)
 		close(fd);
+	close(pipe[0]);
+	close(pipe[1]);
 	return NULL;
 }
 
