@@ -232,6 +232,10 @@ struct rcuwait {
 	int unused;
 };
 
+struct work_struct {
+	int unused;
+};
+
 struct mm_struct;
 struct page_frag;
 struct vm_area_struct;
