@@ -18,6 +18,7 @@
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "mmu_load.h"
 
 #define GPA		0x40000000ULL
@@ -76,12 +77,8 @@ static uint64_t page_gpa(uint64_t page)
 	return GPA + page * MT_PAGE;
 }
 
-static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
-		    bool rings, uint64_t pages)
+static int log_init(struct log *l, uint64_t options, bool rings, uint64_t pages)
 {
-	unsigned int i;
-	int r;
-
 	memset(l, 0, sizeof(*l));
 	l->options = options;
 	l->rings = rings;
@@ -92,14 +89,21 @@ static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
 	l->late = calloc(ml_bitmap_words(pages), 8);
 	l->kept = calloc(ml_bitmap_words(pages), 8);
 	ml_quiet();
-	r = mt_mem(&l->mem, backing, (pages + 511) / 512 * MT_HUGE);
-	if (r)
-		return r;
+	return l->written && l->bitmap && l->late && l->kept ? 0 : -ENOMEM;
+}
+
+/* The MMU, and the writers, of which none runs yet. */
+static int log_attach(struct log *l)
+{
+	bool rings = l->rings;
+	unsigned int i;
+	int r;
+
 	l->fd = mt_open();
 	if (l->fd < 0)
 		return l->fd;
 	l->stats = mt_stats_open(l->fd);
-	r = mt_options(l->fd, options, rings ? ENTRIES : 0);
+	r = mt_options(l->fd, l->options, rings ? ENTRIES : 0);
 	for (i = 0; !r && i < WRITERS; i++) {
 		struct writer *w = &l->w[i];
 
@@ -115,6 +119,35 @@ static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
 			r = -EFAULT;
 	}
 	return r;
+}
+
+static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
+		    bool rings, uint64_t pages)
+{
+	return log_init(l, options, rings, pages) ?:
+	       mt_mem(&l->mem, backing, (pages + 511) / 512 * MT_HUGE) ?:
+	       log_attach(l);
+}
+
+/* Memory that the kernel has no address for: all goes by user access. */
+static int log_open_secret(struct log *l, uint64_t options, bool rings,
+			   uint64_t pages)
+{
+	struct vt_mem *m = &l->mem;
+	int r = log_init(l, options, rings, pages);
+
+	if (r)
+		return r;
+	m->len = m->map_len = pages * MT_PAGE;
+	m->fd = syscall(SYS_memfd_secret, 0);
+	if (m->fd < 0 || ftruncate(m->fd, m->len))
+		return -errno;
+	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd,
+		       0);
+	if (m->base == MAP_FAILED)
+		return -errno;
+	m->map = m->base;
+	return log_attach(l);
 }
 
 static int log_slot(struct log *l, uint32_t flags)
@@ -401,23 +434,17 @@ static int map_over(void *arg)
 	return p == MAP_FAILED ? -errno : 0;
 }
 
-TEST_F_TIMEOUT(log, oracle, 300)
+/* @over: map other mappings of the same pages over it all the time. */
+static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 {
 	unsigned int n, rounds = ml_scaled(20, 8);
-	uint64_t kept[ml_bitmap_words(self->log.pages)];
-	struct log *l = &self->log;
+	uint64_t kept[ml_bitmap_words(l->pages)];
 	struct ml_thread storm;
 	bool first, all;
 
-	l->round = 1;
-	/* huge entries, if they can be, for the log to split */
-	ASSERT_EQ(0, log_slot(l, 0));
-	if (!l->rings)
-		ASSERT_EQ(0, mt_populate_all(l->fd, VMMU_POPULATE_WRITE, GPA,
-					     l->pages * MT_PAGE));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, start_writers(l));
-	if (variant->storm)
+	if (over)
 		ASSERT_EQ(0, ml_start(&storm, map_over, l));
 	for (n = 0; n < rounds; n++) {
 		ml_sleep_ms(ml_scaled(20, 60));
@@ -431,7 +458,7 @@ TEST_F_TIMEOUT(log, oracle, 300)
 		l->round++;
 		go_on(l);
 	}
-	if (variant->storm)
+	if (over)
 		EXPECT_EQ(0, ml_stop(&storm));
 	EXPECT_EQ(0, stop_writers(l));
 	memcpy(kept, l->kept, sizeof(kept));
@@ -447,6 +474,62 @@ TEST_F_TIMEOUT(log, oracle, 300)
 	TH_LOG("%lu writes, %lu pages reported, %lu ring full",
 	       (uint64_t)(l->w[0].thread.steps + l->w[1].thread.steps),
 	       l->reported, mt_stat(l->stats, "ring_full"));
+}
+
+TEST_F_TIMEOUT(log, oracle, 300)
+{
+	struct log *l = &self->log;
+
+	l->round = 1;
+	/* huge entries, if they can be, for the log to split */
+	ASSERT_EQ(0, log_slot(l, 0));
+	if (!l->rings)
+		ASSERT_EQ(0, mt_populate_all(l->fd, VMMU_POPULATE_WRITE, GPA,
+					     l->pages * MT_PAGE));
+	oracle(_metadata, l, variant->storm);
+}
+
+FIXTURE(secret)
+{
+	struct log log;
+};
+
+FIXTURE_VARIANT(secret)
+{
+	uint64_t options;
+	bool rings;
+};
+
+FIXTURE_VARIANT_ADD(secret, bitmap) { };
+FIXTURE_VARIANT_ADD(secret, initially_set) { .options = MANUAL | INITIALLY };
+FIXTURE_VARIANT_ADD(secret, ring) { .rings = true };
+
+FIXTURE_SETUP(secret)
+{
+	int r;
+
+	if (!mt_available())
+		SKIP(return, MT_NO_DEV);
+	r = log_open_secret(&self->log, variant->options, variant->rings,
+			    ml_scaled(1024, 512) + 3);
+	if (r && self->log.mem.fd < 0)
+		SKIP(return, "memfd_secret() is off (secretmem.enable=1)");
+	ASSERT_EQ(0, r);
+}
+
+FIXTURE_TEARDOWN(secret)
+{
+	log_close(&self->log);
+}
+
+TEST_F_TIMEOUT(secret, oracle, 300)
+{
+	struct log *l = &self->log;
+
+	l->round = 1;
+	oracle(_metadata, l, false);
+	EXPECT_EQ(0, mt_stat(l->stats, "bytes_direct"));
+	EXPECT_LT(0, mt_stat(l->stats, "bytes_user"));
 }
 
 /* Bits of @want that are not in @got and the reverse. */
