@@ -9,6 +9,7 @@
 #include "dev/internal.h"
 #include "mmu/mmu.h"
 #include "mmu/selftest.h"
+#include "mmu/table.h"
 #include "mmufd/mmufd.h"
 
 static int __init vhost_mmu_init(void)
@@ -18,10 +19,19 @@ static int __init vhost_mmu_init(void)
 	if (ret)
 		return ret;
 
+	ret = vmmu_table_init();
+	if (ret)
+		return ret;
+
 	vmdev_debugfs_init();
 	ret = vmmu_mmufd_init();
 	if (ret)
-		vmdev_debugfs_exit();
+		goto err_mmufd;
+	return 0;
+
+err_mmufd:
+	vmdev_debugfs_exit();
+	vmmu_table_exit();
 	return ret;
 }
 module_init(vhost_mmu_init);
@@ -30,6 +40,7 @@ static void __exit vhost_mmu_exit(void)
 {
 	vmmu_mmufd_exit();
 	vmdev_debugfs_exit();
+	vmmu_table_exit();
 	/* Spaces and whatever else RCU still frees use code of this module. */
 	vmmu_space_exit();
 	rcu_barrier();

@@ -33,6 +33,8 @@ static inline int vmmu_follow_pfn(struct vm_area_struct *vma,
 
 	if (ret)
 		return ret;
+	/* For sparse, which is not told of it. */
+	__acquire(ptl);
 	*pfn = pte_pfn(*ptep);
 	*writable = pte_write(*ptep);
 	pte_unmap_unlock(ptep, ptl);

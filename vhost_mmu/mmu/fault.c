@@ -89,6 +89,7 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 
 /* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
 static bool fault_lock(struct vmmu_table *table)
+	__acquires(&table->mmu_lock) __acquires(RCU)
 {
 	bool exclusive = vmmu_hook_exclusive();
 
@@ -103,6 +104,7 @@ static bool fault_lock(struct vmmu_table *table)
 }
 
 static void fault_unlock(struct vmmu_table *table, bool exclusive)
+	__releases(&table->mmu_lock) __releases(RCU)
 {
 	rcu_read_unlock();
 	if (exclusive)
@@ -403,8 +405,9 @@ static long fault_handle(struct fault *f)
  * @user: set if a kernel address does not allow what is wanted; may be set with
  *	any result
  *
- * Context: process context with the owner's mm, no lock and no SRCU section
- *	held; may sleep.
+ * Context: process context with the owner's mm, no spinlock held; may sleep.
+ *	Whoever calls again after VMMU_FAULT_RETRY is in no SRCU section of the
+ *	table meanwhile.
  * Return: how many pages are mapped from @gfn on, at least 1; VMMU_FAULT_RETRY;
  *	or -ENOENT, -EAGAIN, -EROFS, -EFAULT, -EHWPOISON, -ENOSPC, -ENXIO,
  *	-ENOMEM, -EINTR.

@@ -142,7 +142,7 @@ static inline unsigned int vmmu_extent_level(const struct vmmu_extent *extent,
 
 /* Do two ranges that do not wrap share a byte?  Sizes are not 0. */
 static inline bool vmmu_bytes_overlap(__u64 a, __u64 a_size, __u64 b,
-				       __u64 b_size)
+				      __u64 b_size)
 {
 	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }

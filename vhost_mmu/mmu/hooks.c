@@ -58,6 +58,21 @@ bool vmmu_hook_exclusive(void)
 	return READ_ONCE(exclusive_mmu_lock);
 }
 
+static bool no_lock_elision;
+module_param(no_lock_elision, bool, 0600);
+MODULE_PARM_DESC(no_lock_elision,
+		 "debug builds only: take mmu_lock for each invalidation, hit or not");
+
+/**
+ * vmmu_hook_no_elision() - is the notifier to take mmu_lock in any case?
+ *
+ * Return: true if so.
+ */
+bool vmmu_hook_no_elision(void)
+{
+	return READ_ONCE(no_lock_elision);
+}
+
 /* Keep an invalidation of all of the writer's memory open for a while. */
 static int hold_inval(const char *val, const struct kernel_param *kp)
 {

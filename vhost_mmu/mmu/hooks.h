@@ -13,6 +13,7 @@
 void vmmu_hook_install(void);
 bool vmmu_hook_yield(void);
 bool vmmu_hook_exclusive(void);
+bool vmmu_hook_no_elision(void);
 #else
 static inline void vmmu_hook_install(void)
 {
@@ -24,6 +25,11 @@ static inline bool vmmu_hook_yield(void)
 }
 
 static inline bool vmmu_hook_exclusive(void)
+{
+	return false;
+}
+
+static inline bool vmmu_hook_no_elision(void)
 {
 	return false;
 }

@@ -125,6 +125,7 @@ void vmmu_iter_next(struct vmmu_iter *iter)
  */
 bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 			  bool may_sleep)
+	__must_hold(&iter->table->mmu_lock) __must_hold(RCU)
 {
 	struct vmmu_table *table = iter->table;
 

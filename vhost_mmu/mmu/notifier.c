@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 
 #include "cursor.h"
+#include "hooks.h"
 #include "space.h"
 #include "../trace.h"
 
@@ -72,7 +73,8 @@ static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
 	OPTIMIZER_HIDE_VAR(space);
 	range = range_of(mnr);
 	vmmu_inval_begin(&space->inval, range);
-	if (unlikely(vmmu_range_overlaps(space->hull, range)))
+	if (unlikely(vmmu_range_overlaps(space->hull, range) ||
+		     vmmu_hook_no_elision()))
 		return inval_start_near(space, mnr);
 	spin_unlock(&space->inval_lock);
 	return 0;

@@ -15,6 +15,47 @@
 #include "space.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);
+static struct workqueue_struct *free_queue;
+
+/**
+ * vmmu_table_init() - prepare for tables, as the module is loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmmu_table_init(void)
+{
+	free_queue = alloc_workqueue("vhost_mmu_free", WQ_UNBOUND, 0);
+	return free_queue ? 0 : -ENOMEM;
+}
+
+/**
+ * vmmu_table_exit() - wait until every table has been freed
+ *
+ * Context: process context, may sleep; nobody uses a table any more.
+ */
+void vmmu_table_exit(void)
+{
+	destroy_workqueue(free_queue);
+}
+
+/*
+ * Waits for the notifier callbacks that may have found the table in the list.
+ * Not for whoever gives it up, which may be an ioctl that a guest waits for.
+ */
+static void table_free(struct work_struct *work)
+{
+	struct vmmu_table *table = container_of(work, struct vmmu_table,
+						free_work);
+
+	mmu_notifier_synchronize();
+
+	vmmu_slots_destroy(table);
+	cleanup_srcu_struct(&table->srcu);
+	WARN_ON_ONCE(atomic64_read(&table->stats.table_pages) != 1);
+	vmmu_pt_free_rcu(table, table->root);
+	vmmu_space_put(table->space);
+	kfree(table);
+}
 
 /**
  * vmmu_table_alloc() - make a table that the notifier does not know yet
@@ -48,6 +89,7 @@ struct vmmu_table *vmmu_table_alloc(struct mm_struct *mm)
 	table->id = atomic_fetch_inc(&next_id);
 	INIT_LIST_HEAD(&table->node);
 	INIT_LIST_HEAD(&table->rings);
+	INIT_WORK(&table->free_work, table_free);
 	rwlock_init(&table->mmu_lock);
 	mutex_init(&table->slots_lock);
 	vmmu_slots_init(table);
@@ -122,8 +164,6 @@ static void table_unpublish(struct vmmu_table *table)
 	list_del_rcu(&table->node);
 	vmmu_space_hull_update(space);
 	spin_unlock(&space->inval_lock);
-	/* A callback may have found it in the list. */
-	mmu_notifier_synchronize();
 }
 
 static void table_release(struct kref *ref)
@@ -132,18 +172,14 @@ static void table_release(struct kref *ref)
 
 	if (!list_empty(&table->node))
 		table_unpublish(table);
-	vmmu_slots_destroy(table);
-	cleanup_srcu_struct(&table->srcu);
-
-	WARN_ON_ONCE(atomic64_read(&table->stats.table_pages) != 1);
-	vmmu_pt_free_rcu(table, table->root);
-	vmmu_space_put(table->space);
-	kfree(table);
+	queue_work(free_queue, &table->free_work);
 }
 
 /**
  * vmmu_table_put() - have one user less, and free the table with the last one
  * @table: the table, or NULL
+ *
+ * Nothing is mapped by it then; its memory is given back a little later.
  *
  * Context: process context, may sleep; no lock held that a change of memslots
  *	takes.

@@ -20,6 +20,7 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/vhost.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "geometry.h"
@@ -153,6 +154,7 @@ struct vmmu_memslots {
  * @rings: dirty rings of all readers, under @slots_lock
  * @implicit: made from a device's memory table, to be shared by devices whose
  *	tables are equal; never changed
+ * @free_work: frees it when no notifier callback can be using it
  * @stats: counters
  */
 struct vmmu_table {
@@ -174,6 +176,7 @@ struct vmmu_table {
 	u32 ring_entries;
 	struct list_head rings;
 	bool implicit;
+	struct work_struct free_work;
 	struct vmmu_stats stats;
 };
 
@@ -212,6 +215,8 @@ struct vmmu_context {
 };
 
 /* table.c: life time */
+int vmmu_table_init(void);
+void vmmu_table_exit(void);
 struct vmmu_table *vmmu_table_create(struct mm_struct *mm);
 struct vmmu_table *vmmu_table_get(struct vmmu_table *table);
 void vmmu_table_put(struct vmmu_table *table);

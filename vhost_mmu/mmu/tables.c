@@ -12,6 +12,7 @@
 
 #include "age.h"
 #include "cursor.h"
+#include "hooks.h"
 #include "memslots.h"
 #include "space.h"
 
@@ -45,22 +46,20 @@ static bool table_invalidate(struct vmmu_table *table, unsigned long start,
 {
 	struct vmmu_memslots *slots = vmmu_slots(table);
 	struct vmmu_memslot *slot;
-	bool locked = false;
 	u64 first_gfn, last_gfn;
 
+	if (!interval_tree_iter_first(&slots->hva_tree, start, last) &&
+	    !vmmu_hook_no_elision())
+		return false;
+
+	notifier_lock(table);
 	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
-		if (!locked) {
-			notifier_lock(table);
-			locked = true;
-		}
 		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
 		vmmu_zap_locked(table, first_gfn, last_gfn, may_sleep);
 	}
-	if (locked) {
-		write_unlock(&table->mmu_lock);
-		atomic64_inc(&table->stats.invalidations);
-	}
-	return locked;
+	write_unlock(&table->mmu_lock);
+	atomic64_inc(&table->stats.invalidations);
+	return true;
 }
 
 /**
