@@ -532,6 +532,49 @@ TEST_F_TIMEOUT(secret, oracle, 300)
 	EXPECT_LT(0, mt_stat(l->stats, "bytes_user"));
 }
 
+static int write_page_step(void *arg)
+{
+	struct log *l = arg;
+	uint64_t page[MT_PAGE / 8], i, round = l->round;
+
+	if (*l->written == round)
+		return 0;
+	for (i = 0; i < MT_PAGE / 8; i++)
+		page[i] = round;
+	i = mt_write(l->fd, GPA, page, sizeof(page));
+	*l->written = round;
+	return i;
+}
+
+/* A page is reported when it has been written, not when it is going to be. */
+TEST_F_TIMEOUT(secret, not_too_early, 120)
+{
+	unsigned int rounds = ml_scaled(2000, 300), lost = 0;
+	struct log *l = &self->log;
+	volatile uint64_t *last = host_word(l, 1) - 1;
+	struct ml_thread writer;
+	uint64_t told;
+	bool done;
+
+	if (l->options || l->rings)
+		SKIP(return, "for bitmaps that GET cleans");
+	ASSERT_EQ(0, log_slot(l, LOG));
+	ASSERT_EQ(0, ml_start(&writer, write_page_step, l));
+	while (l->round < rounds && !writer.error) {
+		told = 0;
+		l->round++;
+		do {
+			done = *l->written == l->round;
+			ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+			if (mt_test_bit(l->bitmap, 0))
+				told = *last;
+		} while (!done && !writer.error);
+		lost += told != l->round;
+	}
+	EXPECT_EQ(0, ml_stop(&writer));
+	EXPECT_EQ(0, lost);
+}
+
 /* Bits of @want that are not in @got and the reverse. */
 static unsigned int differ(struct log *l, const uint64_t *want)
 {
