@@ -195,7 +195,7 @@ static const struct command {
 	  true, false, NULL },
 };
 
-#define NUM_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+#define NUM_COMMANDS	ARRAY_SIZE(commands)
 
 static void good_args(const struct command *c, union args *a)
 {
@@ -766,7 +766,7 @@ TEST_F(abi, memslot_arguments)
 	/* none is there: nothing to delete */
 	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 0));
 	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 32763));
-	for (i = 0; i < sizeof(bad_slots) / sizeof(bad_slots[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad_slots); i++) {
 		EXPECT_EQ(-EINVAL, mt_slot(fd, bad_slots[i], 0, 0, mem, MT_PAGE));
 		EXPECT_EQ(-EINVAL, mt_slot_delete(fd, bad_slots[i]));
 	}
@@ -873,7 +873,7 @@ TEST_F(abi, memslot_none)
 	uint64_t val;
 
 	ASSERT_LE(0, stats);
-	for (i = 0; i < sizeof(gpas) / sizeof(gpas[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(gpas); i++) {
 		EXPECT_EQ(-ENOENT, mt_read64(fd, gpas[i], &val));
 		EXPECT_EQ(-ENOENT, mt_write64(fd, gpas[i], 1));
 		EXPECT_EQ(-ENOENT, mt_translate(fd, VMMU_TRANSLATE_FAULT,

@@ -624,7 +624,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 	EXPECT_EQ(0, differ(l, want));
 
 	dirtied = mt_stat(l->stats, "dirty_pages");
-	for (p = 0; p < sizeof(some) / sizeof(some[0]); p++) {
+	for (p = 0; p < ARRAY_SIZE(some); p++) {
 		EXPECT_EQ(0, perms(l, some[p]) & VMMU_PERM_WRITE);
 		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 1));
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, some[p]));
@@ -657,13 +657,13 @@ TEST_F_TIMEOUT(log, exact, 120)
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
 	fast = mt_stat(l->stats, "pf_fast");
-	for (p = 0; p < sizeof(some) / sizeof(some[0]); p++) {
+	for (p = 0; p < ARRAY_SIZE(some); p++) {
 		EXPECT_EQ(VMMU_PERM_READ, perms(l, some[p]));
 		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 3));
 		EXPECT_EQ(3, *host_word(l, some[p]));
 		mt_set_bit(want, some[p]);
 	}
-	EXPECT_LE(sizeof(some) / sizeof(some[0]),
+	EXPECT_LE(ARRAY_SIZE(some),
 		  ml_delta(l->stats, "pf_fast", fast));
 	/* unmapped after it was written: written all the same */
 	ASSERT_EQ(0, mt_write64(io, page_gpa(222), 4));
@@ -1045,7 +1045,7 @@ TEST_F_TIMEOUT(ring, garbage, 120)
 		{ .slot = SLOT, .offset = ~0ULL >> 12 },
 		{ .slot = SLOT, .offset = 1ULL << 63 },
 	};
-	const unsigned int n = sizeof(bad) / sizeof(bad[0]);
+	const unsigned int n = ARRAY_SIZE(bad);
 
 	for (i = 0; i < n; i++)
 		ASSERT_EQ(0, mt_write64(w->io, page_gpa(i), 1));

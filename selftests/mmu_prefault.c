@@ -364,7 +364,7 @@ TEST_F(prefault, tables)
 	static const uint64_t borders[] = {
 		0, MT_HUGE, GIB, 512 * GIB, 100 * TIB,
 	};
-	const unsigned int n = sizeof(borders) / sizeof(borders[0]);
+	const unsigned int n = ARRAY_SIZE(borders);
 	struct map map[8] = {};
 	unsigned int i;
 

@@ -53,7 +53,7 @@ static const struct {
 	{ "table_pages_peak", PEAK },
 };
 
-#define NUM_NAMES	(sizeof(names) / sizeof(names[0]))
+#define NUM_NAMES	ARRAY_SIZE(names)
 
 FIXTURE(stats)
 {

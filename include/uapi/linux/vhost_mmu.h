@@ -92,6 +92,7 @@ struct vmmu_get_info {
 	__u32 max_ring_entries;
 	__u32 exclusive_lock;
 };
+
 #define VMMU_GET_INFO _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_INFO)
 
 /*
@@ -126,6 +127,7 @@ struct vmmu_set_options {
 	__u32 ring_entries;
 	__u32 __reserved;
 };
+
 #define VMMU_SET_OPTIONS _IO(VMMU_IOCTL_TYPE, VMMU_CMD_SET_OPTIONS)
 
 /* Record which pages of the memslot are written. */
@@ -158,6 +160,7 @@ struct vmmu_set_memslot {
 	__aligned_u64 memory_size;
 	__aligned_u64 userspace_addr;
 };
+
 #define VMMU_SET_MEMSLOT _IO(VMMU_IOCTL_TYPE, VMMU_CMD_SET_MEMSLOT)
 
 /* The pages are going to be written; counts as a write for the dirty log. */
@@ -180,6 +183,7 @@ struct vmmu_populate {
 	__aligned_u64 gpa;
 	__aligned_u64 length;
 };
+
 #define VMMU_POPULATE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_POPULATE)
 
 /* Fault the page in first, for writing with VMMU_TRANSLATE_WRITE. */
@@ -220,6 +224,7 @@ struct vmmu_translate {
 	__u32 page_shift;
 	__u32 state;
 };
+
 #define VMMU_TRANSLATE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_TRANSLATE)
 
 /**
@@ -242,6 +247,7 @@ struct vmmu_access {
 	__aligned_u64 length;
 	__aligned_u64 data;
 };
+
 #define VMMU_READ _IO(VMMU_IOCTL_TYPE, VMMU_CMD_READ)
 #define VMMU_WRITE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_WRITE)
 
@@ -267,6 +273,7 @@ struct vmmu_dirty_log {
 	__aligned_u64 num_pages;
 	__aligned_u64 bitmap;
 };
+
 #define VMMU_GET_DIRTY_LOG _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_DIRTY_LOG)
 #define VMMU_CLEAR_DIRTY_LOG _IO(VMMU_IOCTL_TYPE, VMMU_CMD_CLEAR_DIRTY_LOG)
 
@@ -288,6 +295,7 @@ struct vmmu_create_reader {
 	__s32 out_fd;
 	__u32 __reserved;
 };
+
 #define VMMU_CREATE_READER _IO(VMMU_IOCTL_TYPE, VMMU_CMD_CREATE_READER)
 
 /* Written by the kernel last, when the entry is complete. */
@@ -323,6 +331,7 @@ struct vmmu_reset_dirty_rings {
 	__u32 count;
 	__u32 __reserved;
 };
+
 #define VMMU_RESET_DIRTY_RINGS _IO(VMMU_IOCTL_TYPE, VMMU_CMD_RESET_DIRTY_RINGS)
 
 /* Forget that the pages were used. */
@@ -350,6 +359,7 @@ struct vmmu_age {
 	__aligned_u64 bitmap;
 	__aligned_u64 young;
 };
+
 #define VMMU_AGE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_AGE)
 
 /**
@@ -367,6 +377,7 @@ struct vmmu_get_stats_fd {
 	__s32 out_fd;
 	__u32 __reserved;
 };
+
 #define VMMU_GET_STATS_FD _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_STATS_FD)
 
 /**
@@ -384,6 +395,7 @@ struct vhost_mmu_attach {
 	__u32 size;
 	__s32 fd;
 };
+
 /* 0xAF is VHOST_VIRTIO of <linux/vhost.h>. */
 #define VHOST_MMU_ATTACH _IOW(0xAF, 0xE0, struct vhost_mmu_attach)
 
