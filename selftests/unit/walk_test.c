@@ -111,6 +111,34 @@ TEST_F(walk, pre_order)
 	EXPECT_EQ(plain.n, 1);
 }
 
+/* An entry that somebody else changes while the walk is at it is followed anew. */
+TEST_F(walk, changed_by_another)
+{
+	struct vmmu_iter iter;
+	unsigned int leafs = 0;
+	u64 kept = 0;
+
+	ASSERT_EQ(map(self->table, 1, 1), VMMU_MAP_FIXED);
+	read_lock(&self->table->mmu_lock);
+	rcu_read_lock();
+	vmmu_for_each_pte(iter, self->table, VMMU_LEVEL_4K, 0, 3) {
+		if (iter.level == VMMU_LEVEL_2M) {
+			kept = *iter.ptep;
+			*iter.ptep = 0;
+		}
+		leafs += vmmu_pte_leaf(iter.old);
+	}
+	rcu_read_unlock();
+	read_unlock(&self->table->mmu_lock);
+	EXPECT_EQ(leafs, 0);
+
+	ASSERT_TRUE(vmmu_pte_table(kept));
+	vmmu_iter_start(&iter, self->table, VMMU_LEVEL_2M, 0);
+	while (iter.level != VMMU_LEVEL_2M)
+		vmmu_iter_next(&iter);
+	*iter.ptep = kept;
+}
+
 /* Ends of tables are ends of nothing else. */
 TEST_F(walk, edges)
 {

@@ -38,6 +38,7 @@ do {									\
 #define __initdata
 #define __initconst
 #define __acquires(x)
+#define __must_hold(x)
 #define __releases(x)
 #define EXPORT_SYMBOL(x)
 #define EXPORT_SYMBOL_GPL(x)
