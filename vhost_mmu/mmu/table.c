@@ -111,17 +111,20 @@ err_root:
  *
  * From here on pages may be mapped.
  *
- * Context: process context, may sleep.
+ * Context: process context.
  */
 void vmmu_table_publish(struct vmmu_table *table)
 {
 	struct vmmu_space *space = table->space;
 
-	/* An invalidation sees it from its start on, or not before its end. */
-	vmmu_space_update_begin(space);
+	/*
+	 * An invalidation that is open may see it or not: what it changes is
+	 * not mapped before its end.
+	 */
+	spin_lock(&space->inval_lock);
 	list_add_rcu(&table->node, &space->tables);
 	vmmu_space_hull_update(space);
-	vmmu_space_update_end(space);
+	spin_unlock(&space->inval_lock);
 }
 
 /**
