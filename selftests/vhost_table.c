@@ -273,6 +273,9 @@ static int page_out(struct iv *iv)
 	return madvise(iv->dev, iv->len, MADV_PAGEOUT) ? -errno : 0;
 }
 
+/* How often the kernel is asked for what it may not do, on any kernel. */
+#define HINTS	8
+
 /* To the other node and back, in turns. */
 static int move_pages(struct iv *iv)
 {
@@ -281,6 +284,7 @@ static int move_pages(struct iv *iv)
 	int nodes[n], status[n];
 	void *pages[n];
 
+	iv_drain_lru();
 	round++;
 	for (i = 0; i < n; i++) {
 		pages[i] = iv->dev + i * IV_PAGE;
@@ -314,10 +318,10 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 		EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(8),
 					   IV_QUIESCE));
 		if (!access("/sys/devices/system/node/node1", F_OK))
-			EXPECT_EQ(0, iv_invalidate(iv, move_pages, mt_scale(8),
+			EXPECT_EQ(0, iv_invalidate(iv, move_pages, HINTS,
 						   IV_MAY_MISS));
 		if (!iv_swap_on())
-			EXPECT_EQ(0, iv_invalidate(iv, page_out, mt_scale(8),
+			EXPECT_EQ(0, iv_invalidate(iv, page_out, HINTS,
 						   IV_QUIESCE | IV_ONE_RING |
 						   IV_MAY_MISS));
 	}
