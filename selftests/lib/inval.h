@@ -34,6 +34,9 @@ struct iv_cfg {
 	enum vt_backing backing;
 	/* of the packets */
 	enum vt_backing mem_backing;
+	/* the packets are here, instead */
+	void *mem_at;
+	size_t mem_len;
 	/* two mappings and two copies; the backing is shmem then */
 	bool alias;
 	/* place the rings here, instead of in an own mapping */

@@ -239,6 +239,8 @@ int iv_open(struct iv *iv, const struct iv_cfg *cfg)
 	rig.features = iv->cfg.features;
 	rig.num = iv->cfg.num;
 	rig.backing = iv->cfg.mem_backing;
+	rig.mem_at = iv->cfg.mem_at;
+	rig.mem_len = iv->cfg.mem_len;
 	r = vt_rig_open(&iv->rig, &rig);
 	if (r)
 		return r;

@@ -113,7 +113,7 @@ static void touch(struct mo_area *a)
 	}
 }
 
-const char *mo_open(struct mo_area *a, enum mo_backing backing)
+const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
 {
 	const char *why;
 	int r;
@@ -121,11 +121,9 @@ const char *mo_open(struct mo_area *a, enum mo_backing backing)
 	memset(a, 0, sizeof(*a));
 	a->backing = backing;
 	a->fd = a->mmu = a->stats = -1;
-	if (!mt_available())
-		return MT_NO_DEV;
 	/* it takes mappings away at times of its own */
 	iv_write_file("/proc/sys/kernel/numa_balancing", "0\n");
-	a->len = mo_len(backing);
+	a->len = len;
 	a->pages = a->len / MO_PAGE;
 	a->base = reserve(a->len);
 	a->scratch = reserve(a->len);
@@ -141,6 +139,20 @@ const char *mo_open(struct mo_area *a, enum mo_backing backing)
 	touch(a);
 	if (backing == MO_THP && !mt_is_thp(a->base, a->len) && mo_collapse(a))
 		return "cannot get transparent huge pages";
+	return NULL;
+}
+
+const char *mo_open(struct mo_area *a, enum mo_backing backing)
+{
+	const char *why;
+	int r;
+
+	memset(a, 0, sizeof(*a));
+	if (!mt_available())
+		return MT_NO_DEV;
+	why = mo_alloc(a, backing, mo_len(backing));
+	if (why)
+		return why;
 	a->mmu = mt_open();
 	a->stats = a->mmu < 0 ? -1 : mt_stats_open(a->mmu);
 	r = a->mmu < 0 ? a->mmu :

@@ -76,6 +76,8 @@ const char *mo_name(enum mo_backing backing);
  */
 const char *mo_open(struct mo_area *a, enum mo_backing backing);
 void mo_close(struct mo_area *a);
+/* The memory alone, of @len bytes, which no MMU has. */
+const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len);
 /* The length of an area of @backing. */
 size_t mo_len(enum mo_backing backing);
 /* Map the memory (again) at a->base: what was there is gone. */

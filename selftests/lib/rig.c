@@ -82,10 +82,14 @@ int vt_rig_open(struct vt_rig *rig, const struct vt_rig_cfg *cfg)
 		r = vt_tap_open(&rig->tap,
 				c->features & VT_F(VHOST_NET_F_VIRTIO_NET_HDR) ?
 				0 : rig->dev.hdr_len);
-	if (!r)
+	if (!r && !c->mem_at)
 		r = vt_mem_alloc(&rig->mem, c->backing, c->mem_len, 0, 0);
 	if (r)
 		goto err;
+	if (c->mem_at)
+		rig->mem = (struct vt_mem){
+			.base = c->mem_at, .len = c->mem_len, .fd = -1,
+		};
 
 	/* same offset in a huge page, so that huge mappings are possible */
 	gpa = GPA_BASE + ((uintptr_t)rig->mem.base & (VT_HUGE_SIZE - 1)) +

@@ -314,6 +314,8 @@ struct vt_rig_cfg {
 	/* guest memory, default 16M */
 	enum vt_backing backing;
 	size_t mem_len;
+	/* guest memory is here already, and stays the caller's */
+	void *mem_at;
 	/* page offset of guest addresses against host addresses, default 0 */
 	size_t gpa_skew;
 	/* where the rings are: a mapping of their own, or guest memory */

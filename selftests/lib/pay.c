@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A rig whose packet memory can be changed under traffic. */
+#include "pay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Packets that show that traffic flows. */
+#define FLOW		100
+/* Packets that must go by kernel address alone. */
+#define HOT		64
+/* Of small pages; half of it is room for a ring full of default packets. */
+#define LEN		(1UL << 20)
+
+static bool is_huge(enum mo_backing backing)
+{
+	return backing == MO_THP || backing == MO_HUGETLB ||
+	       backing == MO_HUGEFD;
+}
+
+/* ------------------------------------------------------------- counters */
+
+bool pay_direct(const struct vt_rig *rig)
+{
+	char word[16];
+
+	return !vt_stats_read_str(&rig->dev, VT_VQ_TX, "payload", word,
+				  sizeof(word)) && !strcmp(word, "kernel");
+}
+
+uint64_t pay_count(const struct vt_rig *rig, unsigned int vq, const char *name)
+{
+	uint64_t n = 0;
+
+	if (iv_is_ours() && vt_stats_read(&rig->dev, vq, name, &n)) {
+		vt_msg("pay: no counter %s", name);
+		abort();
+	}
+	return n;
+}
+
+uint64_t pay_sum(const struct pay *p, const char *name)
+{
+	return pay_count(&p->iv.rig, 0, name) + pay_count(&p->iv.rig, 1, name);
+}
+
+/* ---------------------------------------------------------------- set up */
+
+/* Where the driver finds what the device has at @p. */
+static void *driver_side(struct pay *p, void *at)
+{
+	return p->copies + p->copy * p->a.len + ((char *)at - p->a.base);
+}
+
+void pay_drive(struct pay *p, unsigned int copy)
+{
+	struct vt_rig *rig = &p->iv.rig;
+	ptrdiff_t by = ((ptrdiff_t)copy - (ptrdiff_t)p->copy) * (ptrdiff_t)p->a.len;
+	unsigned int i;
+
+	p->copy = copy;
+	/* from here guest addresses are made of the driver's addresses */
+	rig->dev.regions[0].userspace_addr += by;
+	for (i = 0; i < 2; i++) {
+		struct vt_vq *vq = &rig->vq[i];
+
+		rig->buf[i] = (char *)rig->buf[i] + by;
+		if (vq->indirect)
+			vq->indirect = (void *)((char *)vq->indirect + by);
+		if (p->iv.running[i])
+			p->iv.t[i].slots = rig->buf[i];
+	}
+}
+
+int pay_map(struct pay *p, unsigned int copy)
+{
+	return mmap(p->a.base, p->a.len, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, p->a.fd, copy * p->a.len) ==
+	       MAP_FAILED ? -errno : 0;
+}
+
+static int make_alias(struct pay *p)
+{
+	struct vt_rig *rig = &p->iv.rig;
+	unsigned int i;
+
+	if (ftruncate(p->a.fd, 2 * p->a.len))
+		return -errno;
+	p->copies = mmap(NULL, 2 * p->a.len, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 p->a.fd, 0);
+	if (p->copies == MAP_FAILED)
+		return -errno;
+	rig->dev.regions[0].userspace_addr =
+		(uintptr_t)driver_side(p, p->a.base);
+	for (i = 0; i < 2; i++) {
+		struct vt_vq *vq = &rig->vq[i];
+
+		rig->buf[i] = driver_side(p, rig->buf[i]);
+		if (vq->indirect)
+			vq->indirect = driver_side(p, vq->indirect);
+	}
+	return 0;
+}
+
+const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
+{
+	struct iv_cfg c = { .features = cfg->features };
+	const char *why;
+
+	memset(p, 0, sizeof(*p));
+	p->cfg = *cfg;
+	p->iv.rig.dev.fd = p->iv.rig.tap.fd = p->iv.rig.tap.sock = p->iv.fd = -1;
+	*err = 0;
+	why = mo_alloc(&p->a, cfg->backing,
+		       is_huge(cfg->backing) ? VT_HUGE_SIZE : LEN);
+	if (why)
+		return why;
+	c.mem_at = p->a.base;
+	c.mem_len = p->a.len;
+	*err = iv_open(&p->iv, &c);
+	if (!*err && cfg->alias)
+		*err = make_alias(p);
+	p->counters = iv_is_ours();
+	if (!*err && p->counters && !pay_direct(&p->iv.rig)) {
+		vt_msg("pay: the rings do not carry payload by kernel address");
+		*err = -EINVAL;
+	}
+	return NULL;
+}
+
+void pay_close(struct pay *p)
+{
+	iv_close(&p->iv);
+	if (p->copies)
+		munmap(p->copies, 2 * p->a.len);
+	mo_close(&p->a);
+}
+
+/* --------------------------------------------------------------- traffic */
+
+int pay_start(struct pay *p)
+{
+	struct iv *iv = &p->iv;
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < 2; i++) {
+		struct vt_traffic_cfg c = vt_traffic_cfg_rig(&iv->rig, i);
+
+		c.len_min = p->cfg.len_min;
+		c.len_max = p->cfg.len_max;
+		c.rx_buf = p->cfg.rx_buf;
+		c.window = p->cfg.window;
+		r = vt_traffic_start(&iv->t[i], &c);
+		if (r)
+			return r;
+		iv->running[i] = true;
+	}
+	return iv_flow(iv, FLOW);
+}
+
+int pay_stop(struct pay *p)
+{
+	return iv_stop(&p->iv);
+}
+
+static int hot_one(struct pay *p, unsigned int vq)
+{
+	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	struct vt_rig *rig = &p->iv.rig;
+	uint64_t kernel, user;
+	int r;
+
+	do {
+		kernel = pay_count(rig, vq, "payload_kernel");
+		user = pay_count(rig, vq, "payload_user");
+		r = vt_traffic_wait(&p->iv.t[vq], HOT, VT_TIMEOUT);
+		if (r || !p->counters)
+			return r;
+		if (pay_count(rig, vq, "payload_user") == user &&
+		    pay_count(rig, vq, "payload_kernel") > kernel)
+			return 0;
+	} while (vt_now_ns() < end);
+	vt_msg("pay: vq%u: packets do not go by kernel address again", vq);
+	return -ETIME;
+}
+
+int pay_hot(struct pay *p)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < 2 && !r; i++)
+		if (p->iv.running[i])
+			r = hot_one(p, i);
+	return r;
+}
+
+/* Was the device told since? Not always: others may have come first. */
+static bool was_hit(struct pay *p, const uint64_t *before, unsigned int flags)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 2; i++)
+		n += pay_count(&p->iv.rig, i, "tlb_flushes") > before[i];
+	return n == 2 || (n && flags & IV_ONE_RING);
+}
+
+int pay_change(struct pay *p, pay_op op, unsigned int rounds,
+	       unsigned int flags)
+{
+	unsigned int i, n, hits = 0;
+	uint64_t before[2];
+	int r;
+
+	r = iv_flow(&p->iv, FLOW);
+	if (!r)
+		r = pay_hot(p);
+	for (n = 0; n < rounds && !r; n++) {
+		if (flags & IV_QUIESCE)
+			r = iv_quiesce(&p->iv);
+		if (r)
+			return r;
+		for (i = 0; i < 2; i++)
+			before[i] = pay_count(&p->iv.rig, i, "tlb_flushes");
+		r = op(p);
+		if (r) {
+			vt_msg("pay: operation, round %u: %s", n, strerror(-r));
+			return r;
+		}
+		if (flags & IV_QUIESCE)
+			iv_resume(&p->iv);
+		r = iv_flow(&p->iv, FLOW);
+		if (!r)
+			r = pay_hot(p);
+		hits += was_hit(p, before, flags);
+	}
+	if (!r && p->counters &&
+	    hits <= (flags & IV_MAY_MISS ? 0 : rounds / 2)) {
+		vt_msg("pay: only %u of %u rounds reached the device", hits,
+		       rounds);
+		r = -ENOMSG;
+	}
+	return r;
+}
+
+/* ------------------------------------------------------------ one packet */
+
+struct vt_sg pay_sg(const struct vt_rig *rig, const void *p, uint32_t len)
+{
+	return (struct vt_sg){ vt_dev_gpa(&rig->dev, p), len };
+}
+
+/* Wait until @n buffers are used; the sum of their lengths. */
+static int wait_used(struct vt_vq *vq, unsigned int n)
+{
+	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint32_t len, sum = 0;
+
+	while (n) {
+		if (vt_vq_get(vq, &len)) {
+			sum += len;
+			n--;
+			continue;
+		}
+		if (vt_event_read(vq->err))
+			return -EPROTO;
+		if (vt_now_ns() > end)
+			return -ETIMEDOUT;
+		if (vt_vq_enable_call(vq))
+			vt_event_wait(vq->call, 5);
+		vt_vq_disable_call(vq);
+	}
+	return sum;
+}
+
+int pay_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+	   struct virtio_net_hdr *hdr, void *frame)
+{
+	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
+	struct virtio_net_hdr none;
+	int r = vt_vq_add(vq, sg, n, 0, vq);
+
+	if (r)
+		return r;
+	vt_vq_kick(vq);
+	r = wait_used(vq, 1);
+	if (r < 0)
+		return r;
+	return vt_packet_recv(rig->tap.sock, rig->tap.vnet_hdr ?
+			      (hdr ? hdr : &none) : NULL, frame, VT_MAX_FRAME,
+			      vt_timeout_ms(2000));
+}
+
+int pay_rx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+	   unsigned int per, const struct virtio_net_hdr *hdr,
+	   const void *frame, size_t len)
+{
+	static const struct virtio_net_hdr none;
+	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
+	unsigned int i, chains = 0;
+	int r;
+
+	for (i = 0; i < n; i += per, chains++) {
+		r = vt_vq_add(vq, sg + i, 0, n - i < per ? n - i : per, vq);
+		if (r)
+			return r;
+	}
+	vt_vq_kick(vq);
+	r = vt_packet_send(rig->tap.sock,
+			   rig->tap.vnet_hdr ? (hdr ? hdr : &none) : NULL,
+			   frame, len);
+	return r ? r : wait_used(vq, chains);
+}

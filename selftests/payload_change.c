@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the host can do to the memory of packets, under traffic both ways.
+ * Timeout: 150 s
+ *
+ * Every byte of every packet is checked: a packet from a page that is gone is
+ * an old one, a packet into such a page is lost.
+ */
+#include <kselftest_harness.h>
+#include <fcntl.h>
+#include "pay.h"
+
+/* How often, on a kernel that is not slow. */
+#define ROUNDS	6
+
+struct change {
+	pay_op op;
+	/* of pay_change() */
+	unsigned int flags;
+	/* for what the kernel may refuse, and then must do at least once */
+	bool hint;
+};
+
+static char *snapshot;
+
+/* ------------------------------------------------- shared memory, any time */
+
+static int discard(struct pay *p)
+{
+	return madvise(p->a.base, p->a.len, MADV_DONTNEED) ? -errno : 0;
+}
+
+static int map_again(struct pay *p)
+{
+	return pay_map(p, p->copy);
+}
+
+static int toggle_protection(struct pay *p)
+{
+	int r = mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE | PROT_EXEC);
+
+	if (!r)
+		r = mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE);
+	return r ? -errno : 0;
+}
+
+static const struct change discard_shared = { .op = discard };
+static const struct change map_over = { .op = map_again };
+static const struct change protect_live = { .op = toggle_protection };
+
+/* ------------------------------------------------------ all memory, at rest */
+
+static const struct change discard_all = { .op = discard, .flags = IV_QUIESCE };
+
+static int protect(struct pay *p)
+{
+	if (mprotect(p->a.base, p->a.len, PROT_NONE))
+		return -errno;
+	iv_sleep_ms(2);
+	return mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
+static const struct change protect_all = { .op = protect, .flags = IV_QUIESCE };
+
+static int away_and_back(struct pay *p)
+{
+	char *away = mremap(p->a.base, p->a.len, p->a.len,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, p->a.scratch);
+
+	if (away == MAP_FAILED)
+		return -errno;
+	iv_sleep_ms(2);
+	return mremap(away, p->a.len, p->a.len, MREMAP_MAYMOVE | MREMAP_FIXED,
+		      p->a.base) == MAP_FAILED ? -errno : 0;
+}
+
+static const struct change move_away = {
+	.op = away_and_back, .flags = IV_QUIESCE,
+};
+
+/* Other pages, never seen before. */
+static int map_new(struct pay *p)
+{
+	return mo_remap(&p->a);
+}
+
+static const struct change new_pages = { .op = map_new, .flags = IV_QUIESCE };
+
+/* What a copy of the memory was when it went out of use. */
+static int other_copy(struct pay *p)
+{
+	char *old = p->copies + p->copy * p->a.len;
+	char *new = p->copies + !p->copy * p->a.len;
+	long at;
+
+	if (snapshot) {
+		at = iv_differ(new, snapshot, p->a.len);
+		if (at >= 0) {
+			vt_msg("change: byte %#lx of the pages not mapped was written",
+			       at);
+			return -EBADMSG;
+		}
+	} else {
+		snapshot = malloc(p->a.len);
+	}
+	memcpy(new, old, p->a.len);
+	memcpy(snapshot, old, p->a.len);
+	pay_drive(p, !p->copy);
+	return pay_map(p, p->copy);
+}
+
+static const struct change replace = { .op = other_copy, .flags = IV_QUIESCE };
+
+static int punch_hole(struct pay *p)
+{
+	return fallocate(p->a.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 p->copy * p->a.len, p->a.len) ? -errno : 0;
+}
+
+static const struct change punch = { .op = punch_hole, .flags = IV_QUIESCE };
+
+/* ------------------------------------------- pages that move, any time */
+
+static int page_out(struct pay *p)
+{
+	if (iv_swap_on())
+		return -ENOTSUP;
+	iv_drain_lru();
+	return madvise(p->a.base, p->a.len, MADV_PAGEOUT) ? -errno : 0;
+}
+
+static const struct change swap_live = { .op = page_out, .hint = true };
+
+/* Everything goes out: then what was written last is read from swap. */
+static int page_out_all(struct pay *p)
+{
+	long n;
+
+	if (iv_swap_on())
+		return -ENOTSUP;
+	n = mo_page_out(&p->a);
+	if (n >= 0 && (size_t)n < p->a.pages / 2) {
+		vt_msg("change: only %ld of %zu pages were paged out", n,
+		       p->a.pages);
+		return -EBUSY;
+	}
+	return n < 0 ? n : 0;
+}
+
+static const struct change swap_all = {
+	.op = page_out_all, .flags = IV_QUIESCE,
+};
+
+static int move_pages(struct pay *p)
+{
+	long n;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		return -ENOTSUP;
+	n = mo_migrate(&p->a);
+	return n < 0 ? n : 0;
+}
+
+static const struct change migrate = { .op = move_pages, .hint = true };
+
+/* ----------------------------------------------------------------- merging */
+
+static char *twin_was;
+
+/*
+ * Every page is merged with one of the twin, whose content may not change
+ * when the device writes.
+ */
+static int merge(struct pay *p)
+{
+	int r;
+
+	if (twin_was && memcmp(mo_twin(), twin_was, p->a.len)) {
+		vt_msg("change: the device wrote to a page merged with another");
+		return -EBADMSG;
+	}
+	r = mo_merge(&p->a);
+	if (r)
+		return r;
+	if (!twin_was)
+		twin_was = malloc(p->a.len);
+	memcpy(twin_was, mo_twin(), p->a.len);
+	return 0;
+}
+
+static const struct change ksm_merge = { .op = merge, .flags = IV_QUIESCE };
+
+static int merge_then_unmerge(struct pay *p)
+{
+	int r = merge(p);
+
+	return r ? r : mo_unmerge(&p->a);
+}
+
+static const struct change ksm_unmerge = {
+	.op = merge_then_unmerge, .flags = IV_QUIESCE,
+};
+
+/* -------------------------------------------------------------- huge pages */
+
+/* To small pages and to a huge one again. */
+static int split_and_collapse(struct pay *p)
+{
+	int r = mo_split(&p->a);
+
+	if (r)
+		return r == -ENOENT ? -ENOTSUP : r;
+	iv_sleep_ms(2);
+	r = mo_collapse(&p->a);
+	/* it is given up when the device or the driver is at a page just then */
+	return r == -EBUSY ? 0 : r;
+}
+
+static const struct change split_collapse = {
+	.op = split_and_collapse, .hint = true,
+};
+
+static int split_mapping(struct pay *p)
+{
+	int r = mo_split_mapping(&p->a);
+
+	if (!r)
+		r = mo_collapse(&p->a);
+	return r == -EBUSY ? 0 : r;
+}
+
+static const struct change split_map = { .op = split_mapping };
+
+/* -------------------------------------------------------------- the matrix */
+
+FIXTURE(payload)
+{
+	struct pay p;
+};
+
+FIXTURE_VARIANT(payload)
+{
+	const struct change *change;
+	struct pay_cfg cfg;
+};
+
+FIXTURE_SETUP(payload)
+{
+	const char *why;
+	int err;
+
+	why = pay_open(&self->p, &variant->cfg, &err);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, pay_start(&self->p));
+}
+
+FIXTURE_TEARDOWN(payload)
+{
+	pay_close(&self->p);
+}
+
+TEST_F_TIMEOUT(payload, content, 300)
+{
+	const struct change *c = variant->change;
+	struct pay *p = &self->p;
+	unsigned int flags = c->flags | (c->hint ? IV_MAY_MISS : 0);
+	int r;
+
+	r = pay_change(p, c->op, c->hint ? 8 : mt_scale(ROUNDS), flags);
+	if (r == -ENOTSUP)
+		SKIP(return, "this kernel cannot do it to %s",
+		     mo_name(p->a.backing));
+	EXPECT_EQ(0, r);
+	EXPECT_EQ(0, pay_stop(p));
+	/* and the pages last taken out of use are as they were */
+	if (snapshot)
+		EXPECT_EQ(-1, iv_differ(p->copies + !p->copy * p->a.len,
+					snapshot, p->a.len));
+	if (twin_was)
+		EXPECT_EQ(0, memcmp(mo_twin(), twin_was, p->a.len));
+}
+
+#define ON(change_, backing_, ...)					\
+	FIXTURE_VARIANT_ADD(payload, change_##_##backing_)		\
+	{								\
+		.change = &change_,					\
+		.cfg = { .backing = MO_##backing_, __VA_ARGS__ },	\
+	}
+
+/* Packets of many pages, into buffers smaller than a page. */
+#define LARGE	.len_max = 20000, .rx_buf = 1900, .window = 12
+
+ON(discard_shared, MEMFD, .alias = true);
+ON(discard_shared, HUGEFD, .alias = true, LARGE);
+ON(map_over, MEMFD, .alias = true, LARGE);
+ON(map_over, HUGEFD, .alias = true);
+ON(protect_live, ANON);
+ON(protect_live, THP, LARGE);
+ON(discard_all, ANON);
+ON(discard_all, THP);
+ON(discard_all, HUGETLB);
+ON(discard_all, PRIVATE);
+ON(protect_all, ANON, LARGE);
+ON(protect_all, HUGETLB);
+ON(move_away, ANON);
+ON(move_away, THP);
+ON(move_away, MEMFD);
+ON(new_pages, ANON);
+ON(new_pages, HUGETLB);
+ON(new_pages, PRIVATE);
+ON(replace, MEMFD, .alias = true);
+ON(replace, HUGEFD, .alias = true);
+ON(punch, MEMFD, .alias = true);
+ON(punch, HUGEFD, .alias = true);
+ON(swap_live, ANON);
+ON(swap_live, THP);
+ON(swap_live, MEMFD);
+ON(swap_all, ANON);
+ON(swap_all, MEMFD);
+ON(swap_all, PRIVATE);
+ON(migrate, ANON);
+ON(migrate, THP);
+ON(migrate, MEMFD);
+ON(migrate, HUGETLB);
+ON(ksm_merge, ANON);
+ON(ksm_unmerge, ANON);
+ON(split_collapse, THP);
+ON(split_map, THP);
+
+TEST_HARNESS_MAIN
