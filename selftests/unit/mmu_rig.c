@@ -5,6 +5,7 @@
 
 #include "mmu/hooks.h"
 #include "mmu_rig.h"
+#include "mmu/cursor.h"
 
 struct unit_kernel unit_kernel = {
 	.rng = 1,
@@ -36,6 +37,15 @@ u64 unit_random(u64 below)
 	x ^= x << 17;
 	unit_kernel.rng = x;
 	return (x * 0x2545f4914f6cdd1dULL >> 16) % below;
+}
+
+/* Soft TLBs, of which there are none here: what they would be told. */
+void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last)
+{
+	unit_check(first <= last);
+	unit_kernel.flushes++;
+	unit_kernel.flush_first = first;
+	unit_kernel.flush_last = last;
 }
 
 bool unit_need_resched(void)

@@ -31,6 +31,9 @@
  * @dirty_pfns: sum of their numbers
  * @accessed: pages reported as accessed
  * @accessed_pfns: sum of their numbers
+ * @flushes: how often readers were told to forget something
+ * @flush_first: what, the last time
+ * @flush_last: to where
  */
 struct unit_kernel {
 	u64 rng;
@@ -48,6 +51,9 @@ struct unit_kernel {
 	u64 dirty_pfns;
 	u64 accessed;
 	u64 accessed_pfns;
+	u64 flushes;
+	u64 flush_first;
+	u64 flush_last;
 };
 
 extern struct unit_kernel unit_kernel;

@@ -43,6 +43,15 @@ static const struct counter counters[] = {
 	STAT(fallback_fault),
 	STAT(fallback_refused),
 	STAT(fallback_backoff),
+	STAT(tlb_fills),
+	STAT(tlb_faults),
+	STAT(tlb_flushes),
+	STAT(payload_kernel),
+	STAT(payload_user),
+	STAT(payload_off),
+	STAT(payload_nomap),
+	STAT(payload_refused),
+	STAT(payload_shape),
 	{ "drains", offsetof(struct vmq, reader.drains) },
 	{ "drain_wait_max_ns", offsetof(struct vmq, reader.wait_max_ns) },
 	{ "drain_wait_total_ns", offsetof(struct vmq, reader.wait_total_ns) },
@@ -61,6 +70,8 @@ static int vq_show(struct seq_file *m, void *unused)
 	int i;
 
 	seq_printf(m, "access %s\n", kernel ? "kernel" : "user");
+	seq_printf(m, "payload %s\n",
+		   READ_ONCE(vmq->direct) ? "kernel" : "user");
 	for (i = 0; i < ARRAY_SIZE(counters); i++) {
 		const u64 *value = (const void *)vmq + counters[i].offset;
 

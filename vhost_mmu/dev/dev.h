@@ -161,5 +161,6 @@ __poll_t vmdev_chr_poll(struct file *file, struct vmdev *dev,
 
 /* params.c */
 bool vmdev_metadata_access_kernel(void);
+bool vmdev_payload_access_kernel(void);
 
 #endif /* VHOST_MMU_DEV_H */

@@ -20,7 +20,7 @@ static const char * const access_names[] = {
 
 static int metadata_access = ACCESS_KERNEL;
 
-static int metadata_access_set(const char *val, const struct kernel_param *kp)
+static int access_set(const char *val, const struct kernel_param *kp)
 {
 	int access = val ? sysfs_match_string(access_names, val) : -EINVAL;
 
@@ -31,21 +31,26 @@ static int metadata_access_set(const char *val, const struct kernel_param *kp)
 	return 0;
 }
 
-static int metadata_access_get(char *buffer, const struct kernel_param *kp)
+static int access_get(char *buffer, const struct kernel_param *kp)
 {
 	int access = READ_ONCE(*(int *)kp->arg);
 
 	return sysfs_emit(buffer, "%s\n", access_names[access]);
 }
 
-static const struct kernel_param_ops metadata_access_ops = {
-	.set = metadata_access_set,
-	.get = metadata_access_get,
+static const struct kernel_param_ops access_ops = {
+	.set = access_set,
+	.get = access_get,
 };
 
-module_param_cb(metadata_access, &metadata_access_ops, &metadata_access, 0644);
+module_param_cb(metadata_access, &access_ops, &metadata_access, 0644);
 MODULE_PARM_DESC(metadata_access,
 		 "How rings started from now on are reached: kernel (default) or user addresses");
+
+static int payload_access = ACCESS_KERNEL;
+module_param_cb(payload_access, &access_ops, &payload_access, 0644);
+MODULE_PARM_DESC(payload_access,
+		 "How packets of rings started from now on are reached: kernel (default; if the ring is as well) or user addresses");
 
 static ushort max_mem_regions = 509;
 module_param(max_mem_regions, ushort, 0444);
@@ -62,6 +67,18 @@ bool vmdev_metadata_access_kernel(void)
 	return READ_ONCE(metadata_access) == ACCESS_KERNEL;
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_metadata_access_kernel, VHOST_MMU);
+
+/**
+ * vmdev_payload_access_kernel() - how packets of a ring that starts now are to
+ *	be reached
+ *
+ * Return: true for kernel addresses, false for user access.
+ */
+bool vmdev_payload_access_kernel(void)
+{
+	return READ_ONCE(payload_access) == ACCESS_KERNEL;
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_payload_access_kernel, VHOST_MMU);
 
 /**
  * vmdev_max_mem_regions() - limit for VHOST_SET_MEM_TABLE

@@ -43,6 +43,9 @@ static u64 age_gfns(struct vmmu_table *table, u64 first, u64 last, bool more,
 			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
 	}
 	rcu_read_unlock();
+	/* A page that is used again is to be marked again. */
+	if (clear && young)
+		vmmu_readers_flush(table, first, last);
 	read_unlock(&table->mmu_lock);
 	return young;
 }

@@ -60,6 +60,9 @@ static inline void *vmmu_leaf_page(const struct vmmu_leaf *leaf, u64 gfn)
 	return __va(PFN_PHYS(vmmu_pte_pfn_of(leaf->pte, leaf->level, gfn)));
 }
 
+/* reader.c */
+void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last);
+
 /* map.c */
 enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,
 				struct vmmu_iter *iter,

@@ -64,8 +64,12 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 
 	if (!vmmu_iter_cmpxchg(iter, new))
 		return VMMU_MAP_RETRY;
-	if (vmmu_pte_table(old))
+	if (vmmu_pte_table(old)) {
 		atomic64_inc(&iter->table->stats.collapses);
+		/* What is done to the huge one is done to all of it. */
+		vmmu_readers_flush(iter->table, iter->gfn,
+				   vmmu_level_next(iter->gfn, iter->level) - 1);
+	}
 	return VMMU_MAP_FIXED;
 }
 

@@ -12,6 +12,7 @@
 #define VHOST_MMU_MMU_H
 
 #include <linux/interval_tree.h>
+#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -24,7 +25,9 @@
 #endif
 
 struct vmmu_client;
+struct vmmu_reader;
 struct vmmu_space;
+struct vmmu_table;
 
 /**
  * struct vmmu_client_ops - what a client does when the mm changes under it
@@ -57,6 +60,11 @@ struct vmmu_client {
 /**
  * struct vmmu_reader - a user of translations that the notifier can wait out
  * @lock: held over each reader section, and taken by the notifier to drain it
+ * @node: in the readers of the table whose translations it uses in sections,
+ *	under the mmu_lock of that table
+ * @flush: forget what the table said of the guest pages from @first to @last,
+ *	NULL if it is no reader of a table.  Called with @lock held, perhaps by
+ *	a notifier: must not sleep, allocate or fail.
  * @drains: how often the notifier took @lock
  * @wait_max_ns: its longest wait for @lock
  * @wait_total_ns: the sum of its waits
@@ -66,6 +74,8 @@ struct vmmu_client {
 struct vmmu_reader {
 	/* held by a section; taken by the notifier to wait it out */
 	spinlock_t lock;
+	struct list_head node;
+	void (*flush)(struct vmmu_reader *reader, u64 first, u64 last);
 	u64 drains;
 	u64 wait_max_ns;
 	u64 wait_total_ns;
@@ -107,6 +117,11 @@ void vmmu_reader_drain_begin(struct vmmu_reader *reader)
 	__acquires(&reader->lock);
 void vmmu_reader_drain_end(struct vmmu_reader *reader)
 	__releases(&reader->lock);
+
+void vmmu_table_add_reader(struct vmmu_table *table,
+			   struct vmmu_reader *reader);
+void vmmu_table_del_reader(struct vmmu_table *table,
+			   struct vmmu_reader *reader);
 
 /* pfn.c: from a host virtual address to a page */
 enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,

@@ -27,6 +27,7 @@ void vmmu_protect(struct vmmu_table *table, u64 first, u64 last)
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
+	vmmu_readers_flush(table, first, last);
 	write_unlock(&table->mmu_lock);
 }
 
@@ -55,4 +56,5 @@ void vmmu_protect_mask(struct vmmu_table *table, u64 gfn, u64 mask)
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
+	vmmu_readers_flush(table, first, last);
 }

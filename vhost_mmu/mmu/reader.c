@@ -9,6 +9,7 @@
  */
 #include <linux/ktime.h>
 
+#include "cursor.h"
 #include "mmu.h"
 
 /**
@@ -18,6 +19,7 @@
 void vmmu_reader_init(struct vmmu_reader *reader)
 {
 	spin_lock_init(&reader->lock);
+	INIT_LIST_HEAD(&reader->node);
 	reader->drains = 0;
 	reader->wait_max_ns = 0;
 	reader->wait_total_ns = 0;
@@ -55,4 +57,66 @@ void vmmu_reader_drain_end(struct vmmu_reader *reader)
 	__releases(&reader->lock)
 {
 	spin_unlock(&reader->lock);
+}
+
+/**
+ * vmmu_table_add_reader() - let a reader use translations of a table
+ * @table: the table
+ * @reader: reader with its flush set, of no table so far
+ *
+ * It may keep them from one section to the next, until it is told otherwise.
+ *
+ * Context: process context, reader lock not held.
+ */
+void vmmu_table_add_reader(struct vmmu_table *table,
+			   struct vmmu_reader *reader)
+{
+	write_lock(&table->mmu_lock);
+	list_add(&reader->node, &table->readers);
+	write_unlock(&table->mmu_lock);
+}
+
+/**
+ * vmmu_table_del_reader() - undo vmmu_table_add_reader()
+ * @table: the table
+ * @reader: the reader; it uses nothing of what it kept any more
+ *
+ * Context: process context, reader lock not held.
+ */
+void vmmu_table_del_reader(struct vmmu_table *table,
+			   struct vmmu_reader *reader)
+{
+	write_lock(&table->mmu_lock);
+	list_del_init(&reader->node);
+	write_unlock(&table->mmu_lock);
+}
+
+/**
+ * vmmu_readers_flush() - make the readers of a table look guest pages up again
+ * @table: the table
+ * @first: first page
+ * @last: last page, inclusive
+ *
+ * For whoever has taken something from the entries of these pages: when it
+ * returns no reader uses what was there.  A reader that looks an entry up now
+ * holds its lock, so that it either has found the new entry or is waited for.
+ *
+ * What went through an entry was handed over to its page before.  A reader may
+ * have written since, but nobody can have cleaned the page meanwhile: he has to
+ * take it back first, and so waits for mmu_lock.
+ *
+ * Context: mmu_lock held, in the same hold as the change, or a later one of the
+ *	same invalidation; may be a notifier callback.
+ */
+void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last)
+{
+	struct vmmu_reader *reader;
+
+	lockdep_assert_held(&table->mmu_lock);
+
+	list_for_each_entry(reader, &table->readers, node) {
+		vmmu_reader_drain_begin(reader);
+		reader->flush(reader, first, last);
+		vmmu_reader_drain_end(reader);
+	}
 }

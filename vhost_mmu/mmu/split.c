@@ -125,5 +125,7 @@ void vmmu_collapse(struct vmmu_table *table, const struct vmmu_memslot *slot)
 		}
 	}
 	rcu_read_unlock();
+	vmmu_readers_flush(table, slot->map.gfn,
+			   slot->map.gfn + slot->map.npages - 1);
 	write_unlock(&table->mmu_lock);
 }

@@ -49,6 +49,7 @@ static void table_free(struct work_struct *work)
 
 	mmu_notifier_synchronize();
 
+	WARN_ON_ONCE(!list_empty(&table->readers));
 	vmmu_slots_destroy(table);
 	cleanup_srcu_struct(&table->srcu);
 	WARN_ON_ONCE(atomic64_read(&table->stats.table_pages) != 1);
@@ -89,6 +90,7 @@ struct vmmu_table *vmmu_table_alloc(struct mm_struct *mm)
 	table->id = atomic_fetch_inc(&next_id);
 	INIT_LIST_HEAD(&table->node);
 	INIT_LIST_HEAD(&table->rings);
+	INIT_LIST_HEAD(&table->readers);
 	INIT_WORK(&table->free_work, table_free);
 	rwlock_init(&table->mmu_lock);
 	mutex_init(&table->slots_lock);

@@ -142,6 +142,8 @@ struct vmmu_memslots {
  * @node: in the space's list of tables
  * @mmu_lock: see Documentation/locking.rst; held for reading by faults, ageing
  *	and users of translations, for writing by whoever takes them back
+ * @readers: who keeps translations beyond a hold of @mmu_lock, and has to be told
+ *	when they change; under @mmu_lock
  * @root: top-level table
  * @slots_lock: held over every change of memslots
  * @srcu: keeps a set of memslots while it is used without @slots_lock
@@ -164,6 +166,7 @@ struct vmmu_table {
 	struct list_head node;
 	/* protects the entries, together with atomic operations on them */
 	rwlock_t mmu_lock;
+	struct list_head readers;
 	u64 *root;
 	/* serialises changes of memslots */
 	struct mutex slots_lock;

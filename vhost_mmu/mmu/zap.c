@@ -16,7 +16,8 @@
  * @last: last page, inclusive
  * @may_sleep: the CPU may be given up where the lock is let go
  *
- * A huge leaf goes as a whole.  Tables stay.
+ * A huge leaf goes as a whole.  Tables stay.  Nobody uses the pages when it
+ * returns, even if it was another thread that unmapped them a moment ago.
  *
  * Context: mmu_lock held for writing; let go and taken again in long walks.
  */
@@ -36,6 +37,7 @@ void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
 			break;
 	}
 	rcu_read_unlock();
+	vmmu_readers_flush(table, first, last);
 }
 
 /**

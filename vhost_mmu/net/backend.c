@@ -112,7 +112,8 @@ static struct ptr_ring *get_ptr_ring(struct socket *sock)
 static int start_or_stop(struct vmq *vq, bool start)
 {
 	if (start)
-		return vmq_start(vq, vmdev_metadata_access_kernel());
+		return vmq_start(vq, vmdev_metadata_access_kernel(),
+				 vmdev_payload_access_kernel());
 	vmq_stop(vq);
 	return 0;
 }

@@ -127,7 +127,7 @@ static __always_inline int vmq_user_write(void *ctx, enum vmq_part part,
 		-EFAULT : 0;
 }
 
-static const struct vmq_access vmq_user_access = {
+static const struct vmq_access __maybe_unused vmq_user_access = {
 	.read16 = vmq_user_read16,
 	.write16 = vmq_user_write16,
 	.read = vmq_user_read,

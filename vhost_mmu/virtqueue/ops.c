@@ -22,18 +22,13 @@ static void vmq_broken(struct vmq *vq, int err)
 	vq->ring.why = NULL;
 }
 
-/*
- * Fetch the next burst.  How far ahead follows how much of the last one was
- * used, so that a queue with many buffers and few packets reads few of them.
- */
+/* Fetch the next burst. */
 static int vmq_refill(struct vmq *vq)
 {
 	struct vmq_burst *b = vq->burst;
 	int ret;
 
-	if (b->nr == b->ahead)
-		b->ahead = min_t(unsigned int, 2 * b->ahead, VMQ_BURST_CHAINS);
-
+	vmq_burst_widen(b);
 	do {
 		ret = vmq_with_access(vq, vmq_split_gather, &vq->ring, b);
 	} while (ret == VMQ_AGAIN);

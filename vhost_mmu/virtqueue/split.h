@@ -343,6 +343,16 @@ static inline void vmq_burst_reset(struct vmq_burst *b)
 	b->walking = false;
 }
 
+/*
+ * Read further ahead if all of the last burst was used, so that a queue with
+ * many buffers and few packets reads few of them.
+ */
+static inline void vmq_burst_widen(struct vmq_burst *b)
+{
+	if (b->nr == b->ahead)
+		b->ahead = min_t(unsigned int, 2 * b->ahead, VMQ_BURST_CHAINS);
+}
+
 /**
  * vmq_split_gather() - fetch chains ahead
  * @s: ring

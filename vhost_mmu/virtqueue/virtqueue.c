@@ -7,6 +7,7 @@
 
 #include "access.h"
 #include "chain.h"
+#include "tlb.h"
 #include "../compat/eventfd.h"
 
 /**
@@ -51,12 +52,18 @@ int vmq_alloc_buffers(struct vmq *vq)
 	vq->burst->ahead = 1;
 
 	vq->table = kvzalloc(sizeof(*vq->table), GFP_KERNEL_ACCOUNT);
-	if (!vq->table) {
-		vmq_free_buffers(vq);
-		return -ENOMEM;
-	}
+	if (!vq->table)
+		goto err;
 	vq->table->vq = vq;
+
+	vq->tlb = kvzalloc(sizeof(*vq->tlb), GFP_KERNEL_ACCOUNT);
+	if (!vq->tlb)
+		goto err;
+	vmq_tlb_init(vq->tlb, vq);
 	return 0;
+err:
+	vmq_free_buffers(vq);
+	return -ENOMEM;
 }
 
 /**
@@ -65,20 +72,42 @@ int vmq_alloc_buffers(struct vmq *vq)
  */
 void vmq_free_buffers(struct vmq *vq)
 {
+	WARN_ON_ONCE(vq->mmu);
+
+	kvfree(vq->tlb);
+	vq->tlb = NULL;
 	kvfree(vq->table);
 	vq->table = NULL;
 	kvfree(vq->burst);
 	vq->burst = NULL;
 }
 
-/* Read with the reader lock held by who must not wait for the mutex. */
+static void vmq_set_direct(struct vmq *vq)
+{
+	vq->direct = vq->mmu && vq->running && vq->kernel_access &&
+		     vq->want_direct;
+}
+
+/*
+ * Read with the reader lock held by who must not wait for the mutex.  There are
+ * no sections, so the old MMU can be left before what it said is forgotten.
+ */
 static void vmq_set_mmu(struct vmq *vq, struct vmmu_table *mmu)
 {
 	WARN_ON_ONCE(vq->slots_held);
 
+	if (vq->mmu)
+		vmmu_table_del_reader(vq->mmu, &vq->reader);
+
 	spin_lock(&vq->reader.lock);
 	vq->mmu = mmu;
+	if (vq->tlb)
+		vmq_tlb_clear(vq->tlb);
 	spin_unlock(&vq->reader.lock);
+
+	if (mmu)
+		vmmu_table_add_reader(mmu, &vq->reader);
+	vmq_set_direct(vq);
 }
 
 /**
@@ -103,6 +132,8 @@ void vmq_reset(struct vmq *vq)
 	vmq_set_mmu(vq, NULL);
 	vq->running = false;
 	vq->kernel_access = false;
+	vq->want_direct = false;
+	vq->direct = false;
 }
 
 /**
@@ -215,6 +246,7 @@ void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
  * vmq_start() - begin to use the ring
  * @vq: configured queue, vmq_access_ok() for its addresses
  * @kernel_access: reach the ring through ring maps where possible
+ * @direct: reach payload by kernel addresses as well where possible
  *
  * Takes up the used index where the driver has it and writes the used flags.
  * A queue that runs already starts anew.
@@ -223,7 +255,7 @@ void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
  * Return: 0, or -EFAULT if the used ring cannot be reached; the queue goes on
  *	as before then, running or not.
  */
-int vmq_start(struct vmq *vq, bool kernel_access)
+int vmq_start(struct vmq *vq, bool kernel_access, bool direct)
 {
 	bool was_kernel = vq->running && vq->kernel_access;
 	bool is_le = vq->ring.is_le;
@@ -250,7 +282,9 @@ int vmq_start(struct vmq *vq, bool kernel_access)
 	}
 
 	vq->kernel_access = kernel_access;
+	vq->want_direct = direct;
 	vq->running = true;
+	vmq_set_direct(vq);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_start, VHOST_MMU);
@@ -266,6 +300,7 @@ void vmq_stop(struct vmq *vq)
 	lockdep_assert_held(&vq->mutex);
 
 	vq->running = false;
+	vmq_set_direct(vq);
 	vmq_rings_drop(vq);
 	if (vq->burst)
 		vmq_burst_reset(vq->burst);

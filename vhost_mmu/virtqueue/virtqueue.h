@@ -20,6 +20,7 @@
 struct vmmu_table;
 struct vmq_rings;
 struct vmq_table;
+struct vmq_tlb;
 
 /**
  * struct vmq_stats - what one virtqueue did since its device was opened
@@ -36,14 +37,25 @@ struct vmq_table;
  * @fallback_fault: ... because a ring page could not be faulted in
  * @fallback_refused: ... because invalidations kept overlapping the install
  * @fallback_backoff: ... while waiting before the next install attempt
+ * @tlb_fills: entries made in the soft TLB
+ * @tlb_faults: faults taken because a page of a buffer was not mapped
+ * @tlb_flushes: entries of the soft TLB that changes of the tables took back
+ * @payload_kernel: packets whose bytes went by kernel addresses (kept by the
+ *	backend)
+ * @payload_user: packets whose bytes went by user access (kept by the backend)
+ * @payload_off: times the backend did not try: payload_access=user, a ring by
+ *	user access, no MMU, or a socket for which there is no other way
+ * @payload_nomap: times a page of a buffer had no kernel address
+ * @payload_refused: times invalidations kept taking a page of a buffer away
+ * @payload_shape: times a chain or a packet was not made for it
  * @packets: packets carried (kept by the backend)
  * @bytes: their bytes, virtio header excluded (kept by the backend)
  * @kicks: notifications received from the driver
  * @calls: notifications sent to the driver
  * @retries: buffers put back because the backend was busy
  *
- * Written under vmq::mutex, but for @maps_invalidated (under the reader lock)
- * and @kicks; read without a lock.
+ * Written under vmq::mutex, but for @maps_invalidated and @tlb_flushes (under the
+ * reader lock) and @kicks; read without a lock.
  */
 struct vmq_stats {
 	u64 maps_installed;
@@ -59,6 +71,15 @@ struct vmq_stats {
 	u64 fallback_fault;
 	u64 fallback_refused;
 	u64 fallback_backoff;
+	u64 tlb_fills;
+	u64 tlb_faults;
+	u64 tlb_flushes;
+	u64 payload_kernel;
+	u64 payload_user;
+	u64 payload_off;
+	u64 payload_nomap;
+	u64 payload_refused;
+	u64 payload_shape;
 	u64 packets;
 	u64 bytes;
 	u64 kicks;
@@ -88,8 +109,12 @@ struct vmq_stats {
  *	and the reader lock held, so either of them suffices to look at it
  * @running: between vmq_start() and vmq_stop()
  * @kernel_access: how the queue was started (metadata_access=kernel)
+ * @direct: payload is reached by kernel addresses where possible; @kernel_access,
+ *	@mmu and payload_access=kernel together
+ * @want_direct: how the queue was started (payload_access=kernel)
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
  * @table: the indirect table that is being read
+ * @tlb: soft TLB, entries under the reader lock
  * @stats: counters
  * @trace_id: device and queue number for tracepoints
  */
@@ -115,9 +140,12 @@ struct vmq {
 	struct vmq_rings *rings;
 	bool running;
 	bool kernel_access;
+	bool direct;
+	bool want_direct;
 
 	struct vmq_burst *burst;
 	struct vmq_table *table;
+	struct vmq_tlb *tlb;
 
 	struct vmq_stats stats;
 	u32 trace_id;
@@ -140,7 +168,7 @@ bool vmq_access_ok(const struct vmq *vq, unsigned int num,
 void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
 		  vring_avail_t __user *avail, vring_used_t __user *used);
 void vmq_set_features(struct vmq *vq, u64 features);
-int vmq_start(struct vmq *vq, bool kernel_access);
+int vmq_start(struct vmq *vq, bool kernel_access, bool direct);
 void vmq_stop(struct vmq *vq);
 void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
 		  struct vmmu_table *mmu);

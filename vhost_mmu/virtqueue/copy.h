@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Copying out of guest memory through its kernel address.  A memory error there
+ * is an error of the copy and not the end of the host.
+ */
+#ifndef VHOST_MMU_COPY_H
+#define VHOST_MMU_COPY_H
+
+#include <asm/asm.h>
+#include <linux/types.h>
+#include <linux/uaccess.h>
+
+/* From here on the start of a string instruction does not matter. */
+#define VMQ_COPY_SHORT	256
+
+/*
+ * One load that may meet a memory error, and the store that goes with it.  The
+ * empty asm keeps compilers from losing the word, see GCC's bug 113921.
+ */
+#define vmq_copy_one(type, insn, dst, src, failed)			\
+do {									\
+	type __word;							\
+									\
+	asm volatile goto("1: " insn " %[from], %[word]\n\t"		\
+			  _ASM_EXTABLE_TYPE(1b, %l[failed],		\
+					    EX_TYPE_DEFAULT_MCE_SAFE)	\
+			  : [word] "=r" (__word)			\
+			  : [from] "m" (*(const type *)(src))		\
+			  : : failed);					\
+	asm("");							\
+	*(type *)(dst) = __word;					\
+} while (0)
+
+/**
+ * vmq_copy_mc() - copy out of guest memory
+ * @to: private memory
+ * @from: kernel address of guest memory
+ * @len: bytes, within the page of @from
+ *
+ * Short copies are done word by word: copy_mc_to_kernel() takes a string
+ * instruction on most machines, which costs more to start than a small packet.
+ *
+ * Context: in a reader section.
+ * Return: 0, or another value if the memory is broken.
+ */
+static __always_inline unsigned long vmq_copy_mc(void *to, const void *from,
+						 size_t len)
+{
+	if (len >= VMQ_COPY_SHORT)
+		return copy_mc_to_kernel(to, from, len);
+
+	for (; len >= 32; to += 32, from += 32, len -= 32) {
+		vmq_copy_one(u64, "movq", to, from, failed);
+		vmq_copy_one(u64, "movq", to + 8, from + 8, failed);
+		vmq_copy_one(u64, "movq", to + 16, from + 16, failed);
+		vmq_copy_one(u64, "movq", to + 24, from + 24, failed);
+	}
+	for (; len >= 8; to += 8, from += 8, len -= 8)
+		vmq_copy_one(u64, "movq", to, from, failed);
+	if (len & 4) {
+		vmq_copy_one(u32, "movl", to, from, failed);
+		to += 4;
+		from += 4;
+	}
+	if (len & 2) {
+		vmq_copy_one(u16, "movw", to, from, failed);
+		to += 2;
+		from += 2;
+	}
+	if (len & 1)
+		vmq_copy_one(u8, "movb", to, from, failed);
+	return 0;
+failed:
+	return len;
+}
+
+#endif /* VHOST_MMU_COPY_H */

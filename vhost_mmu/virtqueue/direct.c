@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Buffers by kernel address: the second kind of guest memory that the parser of
+ * the split ring knows, and what to do when it does not lead to a chain.
+ *
+ * Nothing here decides that a ring is broken: such a chain is left to
+ * vmq_next(), so that there is one answer to what the driver did.
+ */
+#include "access.h"
+#include "chain.h"
+#include "direct.h"
+#include "../mmu/fault.h"
+#include "../trace.h"
+
+/* For one chain: faults that brought a page, and those that were refused. */
+#define DIRECT_FAULTS	VMQ_SECTION_LOOKUPS
+#define DIRECT_REFUSALS	3
+
+/*
+ * Spend one of the section's look-ups.  A chain that finds too few left is taken
+ * in the next section, where they are all its own; then it is too long.
+ */
+static __always_inline bool spend(struct vmq_tlb *tlb)
+{
+	if (likely(tlb->budget)) {
+		tlb->budget--;
+		return true;
+	}
+	tlb->miss = tlb->fresh ? VMQ_MISS_SHAPE : VMQ_MISS_NONE;
+	return false;
+}
+
+/* vmq_memory::translate, into kernel addresses; one iovec a page. */
+static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
+					    struct iovec *iov,
+					    unsigned int iov_size, int access)
+{
+	const bool write = access == VHOST_ACCESS_WO;
+	struct vmq_tlb *tlb = ctx;
+	u64 left = len, room;
+	unsigned int n = 0;
+	void *kaddr;
+
+	while (left) {
+		if (unlikely(n >= iov_size)) {
+			tlb->miss = VMQ_MISS_SHAPE;
+			return -ENOBUFS;
+		}
+		if (unlikely(!spend(tlb)))
+			return -EAGAIN;
+
+		kaddr = vmq_tlb_find(tlb, addr, write, &room);
+		if (unlikely(!kaddr))
+			return -EAGAIN;
+
+		room = min(room, left);
+		iov[n].iov_base = (__force void __user *)kaddr;
+		iov[n].iov_len = room;
+		n++;
+		addr += room;
+		left -= room;
+	}
+	return n;
+}
+
+/* vmq_memory::table_begin.  The table is where the iovecs of its kind say. */
+static int direct_table_begin(void *ctx, u64 addr, u32 len)
+{
+	struct vmq_tlb *tlb = ctx;
+
+	tlb->table_gpa = addr;
+	tlb->table_left = len;
+	return 0;
+}
+
+/* vmq_memory::table_read.  An entry may lie in two pages. */
+static bool direct_table_read(void *ctx, struct vring_desc *desc)
+{
+	struct vmq_tlb *tlb = ctx;
+	size_t done, n;
+	u64 room;
+	void *kaddr;
+
+	if (unlikely(tlb->table_left < sizeof(*desc))) {
+		tlb->miss = VMQ_MISS_SHAPE;
+		return false;
+	}
+	for (done = 0; done < sizeof(*desc); done += n) {
+		if (unlikely(!spend(tlb)))
+			return false;
+		kaddr = vmq_tlb_find(tlb, tlb->table_gpa + done, false, &room);
+		if (unlikely(!kaddr))
+			return false;
+		n = min_t(u64, room, sizeof(*desc) - done);
+		if (unlikely(vmq_copy_mc((void *)desc + done, kaddr, n))) {
+			tlb->miss = VMQ_MISS_SHAPE;
+			return false;
+		}
+	}
+	/* What is checked next is @desc: never read the table again. */
+	barrier();
+	tlb->table_gpa += sizeof(*desc);
+	tlb->table_left -= sizeof(*desc);
+	return true;
+}
+
+static const struct vmq_memory direct_memory = {
+	.translate = direct_translate,
+	.table_begin = direct_table_begin,
+	.table_read = direct_table_read,
+};
+
+/* Read the ring, once a section. */
+static noinline int direct_gather(struct vmq *vq)
+{
+	struct vmq_burst *b = vq->burst;
+	struct vmq_tlb *tlb = vq->tlb;
+	int ret;
+
+	tlb->miss = VMQ_MISS_NONE;
+	if (tlb->gathered)
+		return -EAGAIN;
+	tlb->gathered = true;
+
+	vmq_burst_widen(b);
+	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->rings);
+	if (unlikely(ret == VMQ_AGAIN))
+		return -EAGAIN;
+	if (unlikely(ret < 0)) {
+		vq->ring.why = NULL;
+		tlb->miss = VMQ_MISS_SHAPE;
+		return -EAGAIN;
+	}
+	if (b->nr)
+		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
+	return b->nr;
+}
+
+/**
+ * vmq_next_direct() - take the next available buffer chain by kernel addresses
+ * @vq: the queue
+ * @iov: filled with the chain's readable buffers, then its writable ones, as
+ *	kernel addresses: see vmq_direct_addr()
+ * @iov_size: room in @iov
+ * @out_num: number of readable iovecs
+ * @in_num: number of writable iovecs
+ *
+ * Context: in a section of vmq_direct_begin(), and the addresses belong to it.
+ * Return: the chain's head for the used ring, vmq_split::num if there is none;
+ *	-EAGAIN if it is not to be had now: leave the section and ask
+ *	vmq_direct_resolve().
+ */
+int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+		    unsigned int *out_num, unsigned int *in_num)
+{
+	struct vmq_burst *b = vq->burst;
+	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_chain *chain;
+	int ret;
+
+	lockdep_assert_held(&vq->reader.lock);
+
+	if (b->next == b->nr) {
+		ret = direct_gather(vq);
+		if (ret <= 0)
+			return ret ?: vq->ring.num;
+	}
+
+	chain = &b->chain[b->next];
+	ret = vmq_split_expand(&vq->ring, &direct_memory, tlb,
+			       &b->desc[chain->first], chain->count, iov,
+			       iov_size, out_num, in_num);
+	if (unlikely(ret)) {
+		/* The parser's own findings are for vmq_next() to report. */
+		if (ret != -EAGAIN && tlb->miss == VMQ_MISS_NONE)
+			tlb->miss = VMQ_MISS_SHAPE;
+		vq->ring.why = NULL;
+		return -EAGAIN;
+	}
+
+	tlb->fresh = false;
+	b->next++;
+	vq->ring.last_avail_idx++;
+	return chain->head;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_next_direct, VHOST_MMU);
+
+/* One more fault for the same chain?  Forgets those of the chain before. */
+static bool direct_may_fault(struct vmq *vq)
+{
+	struct vmq_tlb *tlb = vq->tlb;
+
+	if (tlb->tried_at != vq->ring.last_avail_idx) {
+		tlb->tried_at = vq->ring.last_avail_idx;
+		tlb->faults = 0;
+		tlb->refusals = 0;
+	}
+	return tlb->faults < DIRECT_FAULTS && tlb->refusals < DIRECT_REFUSALS;
+}
+
+/*
+ * Who waited here for the end of an invalidation would keep a change of memslots
+ * waiting, if the queue holds on to them.
+ */
+static bool direct_fault(struct vmq *vq)
+{
+	struct vmq_tlb *tlb = vq->tlb;
+	u64 flushes = READ_ONCE(tlb->flushes);
+	struct vmmu_context ctx;
+	bool user;
+	long ret;
+
+	if (!direct_may_fault(vq)) {
+		/* The next time, from the start. */
+		tlb->tried_at = vq->ring.last_avail_idx - 1;
+		vq->stats.payload_refused++;
+		return false;
+	}
+
+	vq->stats.tlb_faults++;
+	vmmu_context_init(&ctx, vq->mmu, NULL);
+	ret = vmmu_fault(&ctx, tlb->miss_gpa >> PAGE_SHIFT, 1, tlb->miss_write,
+			 &user);
+	vmmu_context_destroy(&ctx);
+
+	if (ret == VMMU_FAULT_RETRY) {
+		tlb->refusals++;
+		return true;
+	}
+	if (ret > 0 && !user) {
+		tlb->faults++;
+		return true;
+	}
+	if (user)
+		vmq_tlb_refuse(tlb, tlb->miss_gpa, tlb->miss_write, flushes);
+	vq->stats.payload_nomap++;
+	return false;
+}
+
+/**
+ * vmq_direct_resolve() - see to it that a chain can be taken
+ * @vq: queue for which vmq_next_direct() said -EAGAIN
+ *
+ * Context: vmq::mutex held, outside of sections, with the owner's mm; may sleep.
+ * Return: true if it may be tried again in a new section; false, with the reason
+ *	counted, if the chain has to be taken by vmq_next().
+ */
+bool vmq_direct_resolve(struct vmq *vq)
+{
+	lockdep_assert_held(&vq->mutex);
+
+	switch (vq->tlb->miss) {
+	case VMQ_MISS_NONE:
+		return true;
+	case VMQ_MISS_FAULT:
+		return direct_fault(vq);
+	case VMQ_MISS_NOMAP:
+		vq->stats.payload_nomap++;
+		return false;
+	case VMQ_MISS_SHAPE:
+		vq->stats.payload_shape++;
+		return false;
+	}
+	return false;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_direct_resolve, VHOST_MMU);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Buffers by kernel address: what a backend calls to reach payload inside a
+ * reader section.
+ *
+ *	while (vmq_direct_begin(vq)) {
+ *		while ((head = vmq_next_direct(vq, iov, ...)) is a chain)
+ *			copy
+ *		vmq_direct_end(vq);
+ *		if (head != -EAGAIN || !vmq_direct_resolve(vq))
+ *			break;
+ *	}
+ *
+ * Every chain that is not had this way is still there for vmq_next(), which
+ * reaches it by user access, finds what is wrong with it and says so.
+ */
+#ifndef VHOST_MMU_DIRECT_H
+#define VHOST_MMU_DIRECT_H
+
+#include "copy.h"
+#include "map.h"
+#include "tlb.h"
+
+/* Bytes copied in a section; the last packet may exceed it. */
+#define VMQ_SECTION_BYTES	SZ_64K
+/* Pages looked up and indirect descriptors read in a section. */
+#define VMQ_SECTION_LOOKUPS	128
+
+int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+		    unsigned int *out_num, unsigned int *in_num);
+bool vmq_direct_resolve(struct vmq *vq);
+
+/**
+ * vmq_direct_begin() - try to enter a reader section for payload
+ * @vq: the queue, running
+ *
+ * A section as of vmq_section_begin(), in which vmq_next_direct() may be called.
+ * It copies at most VMQ_SECTION_BYTES and one packet.
+ *
+ * Context: vmq::mutex held, may sleep; on success the reader lock is held.
+ * Return: false, counted, if payload has to be reached by user access.
+ */
+#define vmq_direct_begin(vq) \
+	__cond_lock(&(vq)->reader.lock, vmq_direct_try_begin(vq))
+
+static inline bool vmq_direct_try_begin(struct vmq *vq)
+{
+	struct vmq_tlb *tlb = vq->tlb;
+
+	if (!vq->direct || !vmq_section_begin(vq)) {
+		vq->stats.payload_off++;
+		return false;
+	}
+	tlb->budget = VMQ_SECTION_LOOKUPS;
+	tlb->fresh = true;
+	tlb->gathered = false;
+	/* As in vmq_section_try_begin(). */
+	__release(&vq->reader.lock);
+	return true;
+}
+
+/**
+ * vmq_direct_end() - leave the section
+ * @vq: the queue
+ *
+ * Context: reader lock held; releases it.
+ */
+static inline void vmq_direct_end(struct vmq *vq)
+	__releases(&vq->reader.lock)
+{
+	vmq_section_end(vq);
+}
+
+/**
+ * vmq_direct_addr() - the kernel address in an iovec of vmq_next_direct()
+ * @iov: the iovec
+ *
+ * Context: the section that it was filled in.
+ * Return: the address.
+ */
+static inline void *vmq_direct_addr(const struct iovec *iov)
+{
+	return (__force void *)iov->iov_base;
+}
+
+/**
+ * vmq_put_back() - give the chain taken last back, to be taken again
+ * @vq: the queue
+ *
+ * Context: vmq::mutex held, nothing else having been done since it was taken.
+ */
+static inline void vmq_put_back(struct vmq *vq)
+{
+	vq->burst->next--;
+	vq->ring.last_avail_idx--;
+}
+
+#endif /* VHOST_MMU_DIRECT_H */

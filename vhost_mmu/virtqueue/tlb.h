@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The soft TLB of a queue: kernel addresses of the guest pages that its buffers
+ * lie in, as its MMU has them.
+ *
+ * It is filled in reader sections, by the read-only cursor, and its entries may
+ * be used in any later section: whoever takes something from the tables makes
+ * the readers forget it, see vmmu_readers_flush().  Guest pages that have no
+ * kernel address are remembered as well, so that not each packet finds out.
+ */
+#ifndef VHOST_MMU_TLB_H
+#define VHOST_MMU_TLB_H
+
+#include <linux/mm.h>
+#include <linux/nospec.h>
+
+#include "virtqueue.h"
+#include "../mmu/geometry.h"
+
+#define VMQ_TLB_SMALL	256
+#define VMQ_TLB_HUGE	8
+
+/* What an entry allows. */
+#define VMQ_TLB_READ		BIT(0)
+#define VMQ_TLB_WRITE		BIT(1)
+/* What cannot be had: there is no such kernel address. */
+#define VMQ_TLB_NO_READ		BIT(2)
+#define VMQ_TLB_NO_WRITE	BIT(3)
+
+/**
+ * struct vmq_tlb_entry - a guest page, small or huge
+ * @gpa: its guest address
+ * @size: its bytes, 0 for no entry
+ * @addr: its kernel address
+ * @flags: VMQ_TLB_*
+ */
+struct vmq_tlb_entry {
+	u64 gpa;
+	u64 size;
+	char *addr;
+	u32 flags;
+};
+
+/**
+ * enum vmq_miss - why a chain was not had
+ * @VMQ_MISS_NONE: no reason: the section was used up
+ * @VMQ_MISS_FAULT: a page is not mapped
+ * @VMQ_MISS_NOMAP: a page has no kernel address
+ * @VMQ_MISS_SHAPE: the chain is broken, or longer than a section may be
+ */
+enum vmq_miss {
+	VMQ_MISS_NONE,
+	VMQ_MISS_FAULT,
+	VMQ_MISS_NOMAP,
+	VMQ_MISS_SHAPE,
+};
+
+/**
+ * struct vmq_tlb - a queue's soft TLB, and the section that uses it
+ * @vq: the queue; its reader lock protects the entries
+ * @small: of 4 KiB pages, by their number
+ * @huge: of larger ones, by the number of 2 MiB
+ * @flushes: how often the tables changed
+ * @budget: look-ups and table entries left to the section
+ * @fresh: the section has taken no chain yet
+ * @gathered: it has read the ring
+ * @miss: why the last chain was not had
+ * @miss_gpa: where
+ * @miss_write: how
+ * @table_gpa: where the rest of an indirect table lies
+ * @table_left: its bytes
+ * @tried_at: ring index of the chain that @faults and @refusals are about
+ * @faults: faults taken for it
+ * @refusals: ... and refused by an invalidation
+ *
+ * All from @budget on belongs to the holder of vmq::mutex.
+ */
+struct vmq_tlb {
+	struct vmq *vq;
+	struct vmq_tlb_entry small[VMQ_TLB_SMALL];
+	struct vmq_tlb_entry huge[VMQ_TLB_HUGE];
+	u64 flushes;
+
+	unsigned int budget;
+	bool fresh;
+	bool gathered;
+
+	enum vmq_miss miss;
+	u64 miss_gpa;
+	bool miss_write;
+	u64 table_gpa;
+	u32 table_left;
+	u16 tried_at;
+	unsigned int faults;
+	unsigned int refusals;
+};
+
+void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vq);
+void vmq_tlb_clear(struct vmq_tlb *tlb);
+void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room);
+void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes);
+
+static inline struct vmq_tlb_entry *vmq_tlb_small(struct vmq_tlb *tlb, u64 gpa)
+{
+	return &tlb->small[(gpa >> PAGE_SHIFT) % VMQ_TLB_SMALL];
+}
+
+static inline struct vmq_tlb_entry *vmq_tlb_huge(struct vmq_tlb *tlb, u64 gpa)
+{
+	return &tlb->huge[(gpa >> vmmu_level_shift(VMMU_LEVEL_2M)) %
+			  VMQ_TLB_HUGE];
+}
+
+/**
+ * vmq_tlb_find() - the kernel address of a guest address
+ * @tlb: the soft TLB
+ * @gpa: guest address, any
+ * @write: it is going to be written
+ * @room: set to how many bytes lie behind it in the same page
+ *
+ * The driver chose the address: it is bounded under speculation as well.
+ *
+ * Context: in a reader section, to which the address belongs.
+ * Return: the address; NULL, with the reason in vmq_tlb::miss, if there is none.
+ */
+static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
+					  bool write, u64 *room)
+{
+	const u32 need = write ? VMQ_TLB_WRITE : VMQ_TLB_READ;
+	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
+	u64 off = gpa - e->gpa;
+
+	if (off >= e->size) {
+		e = vmq_tlb_huge(tlb, gpa);
+		off = gpa - e->gpa;
+	}
+	if (unlikely(off >= e->size || !(e->flags & need)))
+		return vmq_tlb_miss(tlb, gpa, write, room);
+
+	off = array_index_nospec(off, e->size);
+	*room = e->size - off;
+	return e->addr + off;
+}
+
+#endif /* VHOST_MMU_TLB_H */
