@@ -15,6 +15,7 @@
 #include "../dev/dev.h"
 
 struct ptr_ring;
+struct rtnl_link_ops;
 struct socket;
 
 #define VMNET_RX 0
@@ -53,14 +54,35 @@ struct vmnet_vq {
 };
 
 /**
+ * struct vmnet_tap - what was seen of a tap, so that packets can go without it
+ * @known: its device is, see @ifindex
+ * @left: packets to go before it is looked at again
+ * @hlen: header bytes that it writes, VMNET_HLEN_UNKNOWN if none was seen to
+ * @ifindex: device whose counters the reader of a packet keeps, 0 for a tap
+ *	that keeps none
+ * @ops: what tells that device from others
+ */
+struct vmnet_tap {
+	bool known;
+	unsigned int left;
+	size_t hlen;
+	int ifindex;
+	const struct rtnl_link_ops *ops;
+};
+
+#define VMNET_HLEN_UNKNOWN SIZE_MAX
+
+/**
  * struct vmnet_rxbuf - packets taken from the tap and not yet delivered
  * @ring: pointer ring of the tap, NULL for a socket that has none
+ * @tap: what was seen of the tap
  * @head: next packet of @queue
  * @tail: end of the packets in @queue
  * @queue: what ptr_ring holds, see tun_is_xdp_frame()
  */
 struct vmnet_rxbuf {
 	struct ptr_ring *ring;
+	struct vmnet_tap tap;
 	unsigned int head;
 	unsigned int tail;
 	void *queue[VMNET_BATCH];
@@ -171,9 +193,20 @@ void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx);
 void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx);
 size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx);
 
+/* rxdirect.c: by kernel address, past the socket */
+unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
+			    unsigned int max_packets, size_t max_bytes,
+			    size_t *total_len);
+void vmnet_tap_look(struct vmnet *net, struct socket *sock, void *packet);
+void vmnet_tap_seen(struct vmnet *net, bool frame, bool expected);
+void vmnet_tap_forget(struct vmnet_tap *tap);
+
 /* txbuf.c: batches of XDP frames to the tap */
 int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
 		      unsigned int nr_iov, size_t len);
+int vmnet_txbuf_build_direct(struct vmnet *net, struct socket *sock,
+			     unsigned int nr_iov, size_t len);
+bool vmnet_txbuf_refill(struct vmnet_txbuf *tx);
 int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
 

@@ -27,6 +27,7 @@
 #include <net/sock.h>
 
 #include "net.h"
+#include "../virtqueue/direct.h"
 
 #define BLOCK_ORDER get_order(SZ_32K)
 
@@ -102,9 +103,9 @@ static bool block_rewind(struct vmnet_block *block)
 /*
  * Choose a block to cut frames from: the lowest that is idle, so that a light
  * load stays in few cache lines; else one not allocated yet; else replace one
- * whose frames somebody holds on to.
+ * whose frames somebody holds on to.  Without @alloc, only the first will do.
  */
-static bool next_block(struct vmnet_txbuf *tx)
+static bool next_block(struct vmnet_txbuf *tx, bool alloc)
 {
 	struct vmnet_block *block;
 	unsigned int i;
@@ -119,6 +120,8 @@ static bool next_block(struct vmnet_txbuf *tx)
 			break;
 		}
 	}
+	if (!alloc)
+		return false;
 	if (i == VMNET_BLOCKS) {
 		i = tx->victim++ % VMNET_BLOCKS;
 		block = &tx->block[i];
@@ -134,13 +137,14 @@ found:
 }
 
 /* @size is a multiple of SMP_CACHE_BYTES and at most a page. */
-static void *frame_alloc(struct vmnet_txbuf *tx, size_t size)
+static __always_inline void *frame_alloc(struct vmnet_txbuf *tx, size_t size,
+					 bool alloc)
 {
 	struct vmnet_block *block = &tx->block[tx->cur];
 	void *va;
 
 	if (unlikely(tx->offset + size > block->size)) {
-		if (!next_block(tx))
+		if (!next_block(tx, alloc))
 			return NULL;
 		block = &tx->block[tx->cur];
 	}
@@ -179,8 +183,8 @@ static int copy_segment(void *to, const void __user *from, size_t len)
 }
 
 /* Copy what the iovec holds from byte @skip on. */
-static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
-		  size_t skip)
+static __always_inline int gather(void *to, const struct iovec *iov,
+				  unsigned int nr_iov, size_t skip, bool direct)
 {
 	for (; nr_iov; iov++, nr_iov--) {
 		size_t drop = min(skip, iov->iov_len);
@@ -189,7 +193,8 @@ static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
 		skip -= drop;
 		if (!len)
 			continue;
-		if (copy_segment(to, iov->iov_base + drop, len))
+		if (direct ? vmq_copy_mc(to, vmq_direct_addr(iov) + drop, len) :
+			     copy_segment(to, iov->iov_base + drop, len))
 			return -EFAULT;
 		to += len;
 	}
@@ -224,15 +229,16 @@ static int fix_hdr_len(const struct vmnet_vq *nvq, struct virtio_net_hdr *gso,
  * header right before the frame, as user access is dear; moving a few bytes
  * from there is not.
  */
-static int fill_frame(const struct vmnet_vq *nvq, void *buf, size_t pad,
-		      unsigned int nr_iov, size_t len)
+static __always_inline int fill_frame(const struct vmnet_vq *nvq, void *buf,
+				      size_t pad, unsigned int nr_iov,
+				      size_t len, bool direct)
 {
 	size_t hlen = nvq->sock_hlen;
 	void *data = buf + pad - hlen;
 	struct tun_xdp_hdr *hdr = buf;
 	int ret;
 
-	ret = gather(data, nvq->iov, nr_iov, nvq->vhost_hlen);
+	ret = gather(data, nvq->iov, nr_iov, nvq->vhost_hlen, direct);
 	if (unlikely(ret))
 		return ret;
 
@@ -245,18 +251,8 @@ static int fill_frame(const struct vmnet_vq *nvq, void *buf, size_t pad,
 	return fix_hdr_len(nvq, &hdr->gso, len);
 }
 
-/**
- * vmnet_txbuf_build() - add a packet to the batch
- * @net: device
- * @sock: where the batch will go
- * @nr_iov: entries of the transmit queue's iov that hold the packet
- * @len: its bytes, without the header that the socket does not know about
- *
- * Return: 0; -ENOSPC if the packet is too large for a frame and has to be sent
- * by itself; -EINVAL if it is malformed; -ENOMEM or -EFAULT.
- */
-int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
-		      unsigned int nr_iov, size_t len)
+static __always_inline int build(struct vmnet *net, struct socket *sock,
+				 unsigned int nr_iov, size_t len, bool direct)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmnet_txbuf *tx = &net->tx;
@@ -281,11 +277,11 @@ int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
 	if (size > PAGE_SIZE)
 		return -ENOSPC;
 
-	buf = frame_alloc(tx, size);
+	buf = frame_alloc(tx, size, !direct);
 	if (unlikely(!buf))
 		return -ENOMEM;
 
-	ret = fill_frame(nvq, buf, pad, nr_iov, len);
+	ret = fill_frame(nvq, buf, pad, nr_iov, len, direct);
 	if (unlikely(ret)) {
 		frame_unalloc(tx, size);
 		return ret;
@@ -297,6 +293,51 @@ int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
 	xdp_prepare_buff(xdp, buf, pad, len - nvq->sock_hlen, true);
 	tx->batched++;
 	return 0;
+}
+
+/**
+ * vmnet_txbuf_build() - add a packet to the batch
+ * @net: device
+ * @sock: where the batch will go
+ * @nr_iov: entries of the transmit queue's iov that hold the packet
+ * @len: its bytes, without the header that the socket does not know about
+ *
+ * Return: 0; -ENOSPC if the packet is too large for a frame and has to be sent
+ * by itself; -EINVAL if it is malformed; -ENOMEM or -EFAULT.
+ */
+int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
+		      unsigned int nr_iov, size_t len)
+{
+	return build(net, sock, nr_iov, len, false);
+}
+
+/**
+ * vmnet_txbuf_build_direct() - the same by kernel addresses
+ * @net: device
+ * @sock: where the batch will go
+ * @nr_iov: entries of the transmit queue's iov, as of vmq_next_direct()
+ * @len: its bytes, without the header that the socket does not know about
+ *
+ * Context: in the section that the addresses belong to.
+ * Return: as for vmnet_txbuf_build(); -ENOMEM if a page would have to be
+ * allocated: see vmnet_txbuf_refill(); -EFAULT for a memory error.
+ */
+int vmnet_txbuf_build_direct(struct vmnet *net, struct socket *sock,
+			     unsigned int nr_iov, size_t len)
+{
+	return build(net, sock, nr_iov, len, true);
+}
+
+/**
+ * vmnet_txbuf_refill() - have room for the largest frame
+ * @tx: transmit batch
+ *
+ * Context: process context, may sleep.
+ * Return: false without memory.
+ */
+bool vmnet_txbuf_refill(struct vmnet_txbuf *tx)
+{
+	return next_block(tx, true);
 }
 
 /**

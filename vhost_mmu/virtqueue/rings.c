@@ -219,3 +219,4 @@ bool vmq_section_begin_slow(struct vmq *vq)
 	vmq_fallback(vq, status);
 	return false;
 }
+EXPORT_SYMBOL_NS_GPL(vmq_section_begin_slow, VHOST_MMU);
