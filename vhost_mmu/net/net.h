@@ -110,6 +110,7 @@ struct vmnet_block {
  * @cur: block in use
  * @victim: block to give up next when all are busy
  * @offset: where the next frame of block @cur starts
+ * @pad: where the packet starts in a frame
  * @batched: frames in @xdp
  * @xdp: frames built and not yet sent
  */
@@ -118,6 +119,7 @@ struct vmnet_txbuf {
 	unsigned int cur;
 	unsigned int victim;
 	size_t offset;
+	size_t pad;
 	unsigned int batched;
 	struct xdp_buff xdp[VMNET_BATCH];
 };
@@ -173,6 +175,15 @@ static inline __virtio16 vmnet_virtio16(const struct vmnet_vq *nvq, u16 val)
 	return vmq_word(&nvq->vq.vmq.ring, val);
 }
 
+/* A transmit buffer has been carried. */
+static inline void vmnet_packet_used(struct vmnet_vq *nvq, int head)
+{
+	struct vring_used_elem *elem = &nvq->heads[nvq->done++];
+
+	elem->id = vmnet_virtio32(nvq, head);
+	elem->len = 0;
+}
+
 /* Give the buffers carried so far back to the driver. */
 static inline void vmnet_signal_used(struct vmnet_vq *nvq)
 {
@@ -202,13 +213,15 @@ void vmnet_tap_seen(struct vmnet *net, bool frame, bool expected);
 void vmnet_tap_forget(struct vmnet_tap *tap);
 
 /* txbuf.c: batches of XDP frames to the tap */
-int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
-		      unsigned int nr_iov, size_t len);
-int vmnet_txbuf_build_direct(struct vmnet *net, struct socket *sock,
-			     unsigned int nr_iov, size_t len);
-bool vmnet_txbuf_refill(struct vmnet_txbuf *tx);
+void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
+bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
+int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
 int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
+
+/* txdirect.c: the same by kernel addresses */
+unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
+			    size_t *total_len);
 
 /* rx.c, tx.c: worker context */
 void vmnet_handle_rx(struct vmnet *net);

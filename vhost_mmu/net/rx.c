@@ -3,6 +3,7 @@
  * Receive: from the socket to the driver's buffers.  Runs in the worker, under
  * the mutex of the receive queue.
  */
+#include <linux/if_tun.h>
 #include <linux/if_vlan.h>
 #include <linux/net.h>
 #include <linux/skbuff.h>
@@ -255,7 +256,11 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 		return 0;
 	}
 
+	if (packet)
+		vmnet_tap_look(net, sock, packet);
 	ret = receive_packet(nvq, sock, packet, nr_iov, len + nvq->sock_hlen);
+	if (packet)
+		vmnet_tap_seen(net, tun_is_xdp_frame(packet), ret != -EAGAIN);
 	if (!ret && has_num_buffers(nvq))
 		ret = put_num_buffers(nvq, count, nr_iov,
 				      len + nvq->sock_hlen + nvq->vhost_hlen);
@@ -272,6 +277,7 @@ static void packet_done(struct vmnet_vq *nvq, unsigned int count, size_t len)
 
 	stats->packets++;
 	stats->bytes += len;
+	stats->payload_user++;
 
 	nvq->done += count;
 	if (nvq->done > VMNET_BATCH)
@@ -287,11 +293,20 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 	size_t len;
 
 	do {
+		unsigned int n;
 		int ret;
 
 		len = next_packet(net, sock->sk, &interrupted);
 		if (!len)
 			break;
+
+		n = vmnet_rxdirect(net, sock, VMNET_PACKET_WEIGHT - packets,
+				   VMNET_BYTE_WEIGHT - total_len, &total_len);
+		if (likely(n)) {
+			interrupted = false;
+			packets += n - 1;
+			continue;
+		}
 
 		ret = deliver_packet(net, sock, len);
 		if (ret == -ENOBUFS) {

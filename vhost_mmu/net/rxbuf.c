@@ -34,6 +34,8 @@ void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx)
 /**
  * vmnet_rxbuf_unproduce() - give the packets not consumed back to the tap
  * @rx: receive batch
+ *
+ * Another tap may follow, so what was seen of this one is forgotten.
  */
 void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx)
 {
@@ -42,6 +44,7 @@ void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx)
 				   rx->tail - rx->head, tun_ptr_free);
 	rx->head = 0;
 	rx->tail = 0;
+	vmnet_tap_forget(&rx->tap);
 }
 
 /**
