@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes of the device into packets count like those of its owner: protected,
+ * tracked, read-only, logged and reclaimed pages.
+ * Timeout: 120 s
+ */
+#include <kselftest_harness.h>
+#include <linux/userfaultfd.h>
+#include "mmu_dev.h"
+#include "pay.h"
+
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
+#endif
+
+/* ------------------------------------------------------ faults of the owner's */
+
+FIXTURE(uffd)
+{
+	struct pay p;
+};
+
+FIXTURE_SETUP(uffd)
+{
+	memset(&self->p, 0, sizeof(self->p));
+	self->p.iv.rig.dev.fd = self->p.iv.rig.tap.fd = -1;
+	self->p.iv.rig.tap.sock = self->p.iv.fd = -1;
+}
+
+static struct mo_uffd watcher;
+static bool watching;
+
+FIXTURE_TEARDOWN(uffd)
+{
+	/* the handler must live until nobody faults any more */
+	pay_close(&self->p);
+	if (watching)
+		mo_uffd_close(&watcher);
+}
+
+static const char *begin(struct pay *p, struct pay_cfg cfg, uint64_t features,
+			 uint64_t mode, int *err)
+{
+	const char *why = pay_open(p, &cfg, err);
+
+	if (why || *err)
+		return why;
+	*err = pay_start(p);
+	if (*err)
+		return NULL;
+	why = mo_uffd_open(&watcher, &p->a, features, mode);
+	watching = !why;
+	if (!why)
+		*err = mo_uffd_serve(&watcher);
+	return why;
+}
+
+static int write_protect(struct pay *p)
+{
+	(void)p;
+	return mo_uffd_protect(&watcher);
+}
+
+#define WP	(UFFD_FEATURE_PAGEFAULT_FLAG_WP)
+
+TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
+{
+	struct pay *p = &self->p;
+	const char *why;
+	int err;
+
+	why = begin(p, (struct pay_cfg){ .backing = MO_ANON }, WP,
+		    UFFDIO_REGISTER_MODE_WP, &err);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(0, pay_change(p, write_protect, mt_scale(8), 0));
+	EXPECT_GT(watcher.writes, 0);
+	EXPECT_EQ(0, pay_stop(p));
+}
+
+/* The driver's mapping is another: every event is the device's. */
+TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
+{
+	struct pay *p = &self->p;
+	unsigned int i, n = mt_scale(8);
+	const char *why;
+	int err;
+
+	why = begin(p, (struct pay_cfg){ .backing = MO_MEMFD, .alias = true },
+		    WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+		    UFFDIO_REGISTER_MODE_WP, &err);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, err);
+	for (i = 0; i < n; i++) {
+		uint64_t faults = watcher.faults;
+
+		ASSERT_EQ(0, pay_hot(p));
+		/* at rest: nothing comes until the device writes */
+		ASSERT_EQ(0, iv_quiesce(&p->iv));
+		ASSERT_EQ(0, write_protect(p));
+		iv_sleep_ms(5);
+		EXPECT_EQ(faults, watcher.faults);
+		iv_resume(&p->iv);
+		ASSERT_EQ(0, iv_flow(&p->iv, 300));
+		/* what it transmits it only reads: these are pages received into */
+		EXPECT_GE(watcher.faults, faults + 50);
+		EXPECT_EQ(watcher.writes, watcher.faults);
+	}
+	EXPECT_EQ(0, pay_hot(p));
+	EXPECT_EQ(0, pay_change(p, write_protect, n, IV_ONE_RING));
+	EXPECT_EQ(0, pay_stop(p));
+}
+
+static int discard(struct pay *p)
+{
+	return madvise(p->a.base, p->a.len, MADV_DONTNEED) ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(uffd, missing, 300)
+{
+	struct pay *p = &self->p;
+	const char *why;
+	int err;
+
+	why = begin(p, (struct pay_cfg){ .backing = MO_ANON }, 0,
+		    UFFDIO_REGISTER_MODE_MISSING, &err);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(0, pay_change(p, discard, mt_scale(8), IV_QUIESCE));
+	EXPECT_GT(watcher.faults, 0);
+	EXPECT_EQ(0, pay_stop(p));
+}
+
+/* The page is there, only its mapping is not: at any moment. */
+TEST_F_TIMEOUT(uffd, minor, 300)
+{
+	struct pay *p = &self->p;
+	const char *why;
+	int err;
+
+	why = begin(p, (struct pay_cfg){ .backing = MO_MEMFD, .alias = true },
+		    UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR, &err);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(0, pay_change(p, discard, mt_scale(8), 0));
+	EXPECT_GT(watcher.faults, 0);
+	EXPECT_EQ(0, pay_stop(p));
+}
+
+/* ----------------------------------------------------------- a packet a time */
+
+#define PAGES	64
+#define RX_LEN	1500
+
+FIXTURE(one)
+{
+	struct vt_rig rig;
+	struct mo_area a;
+	int mmu;
+};
+
+FIXTURE_VARIANT(one)
+{
+	enum mo_backing backing;
+};
+
+FIXTURE_VARIANT_ADD(one, anon) { MO_ANON };
+FIXTURE_VARIANT_ADD(one, thp) { MO_THP };
+FIXTURE_VARIANT_ADD(one, memfd) { MO_MEMFD };
+FIXTURE_VARIANT_ADD(one, private) { MO_PRIVATE };
+
+FIXTURE_SETUP(one)
+{
+	struct vt_rig_cfg cfg = {};
+	const char *why;
+
+	memset(&self->rig, 0, sizeof(self->rig));
+	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
+	self->mmu = -1;
+	why = mo_alloc(&self->a, variant->backing,
+		       variant->backing == MO_THP ? VT_HUGE_SIZE : 1UL << 20);
+	if (why)
+		SKIP(return, "%s", why);
+	cfg.mem_at = self->a.base;
+	cfg.mem_len = self->a.len;
+	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
+	if (iv_is_ours())
+		ASSERT_TRUE(pay_direct(&self->rig));
+}
+
+FIXTURE_TEARDOWN(one)
+{
+	vt_rig_close(&self->rig);
+	mo_close(&self->a);
+	if (self->mmu >= 0)
+		close(self->mmu);
+}
+
+static char *rx_page(struct vt_rig *rig, unsigned int i)
+{
+	return (char *)rig->buf[VT_VQ_RX] + i * IV_PAGE;
+}
+
+static char frame[VT_MAX_FRAME], got[VT_MAX_FRAME];
+
+/* Receive a packet into the pages of a mask, one buffer each; 0 if it is right. */
+static int rx_pages(struct vt_rig *rig, uint64_t mask)
+{
+	unsigned int hdr = rig->dev.hdr_len, n = 0, i;
+	struct vt_sg sg[PAGES];
+	static uint64_t seq;
+	size_t len, done;
+	int r;
+
+	for (i = 0; i < PAGES; i++)
+		if (mask >> i & 1) {
+			sg[n] = pay_sg(rig, rx_page(rig, i) + 100,
+				       n ? 900 : RX_LEN);
+			n++;
+		}
+	len = RX_LEN + (n - 1) * 900 - hdr;
+	vt_frame_fill(frame, len, 21, ++seq);
+	r = pay_rx(rig, sg, n, 1, NULL, frame, len);
+	if (r < 0)
+		return r;
+	for (i = 0, done = 0; i < PAGES; i++) {
+		size_t size = done ? 900 : RX_LEN - hdr;
+
+		if (!(mask >> i & 1))
+			continue;
+		if (memcmp(rx_page(rig, i) + 100 + (done ? 0 : hdr),
+			   frame + done, size)) {
+			vt_msg("track: what was received in page %u is not there",
+			       i);
+			return -EBADMSG;
+		}
+		done += size;
+	}
+	return 0;
+}
+
+static int tx_page(struct vt_rig *rig, char *at, bool fill)
+{
+	struct vt_sg sg = pay_sg(rig, at, RX_LEN);
+	unsigned int hdr = rig->dev.hdr_len;
+	static uint64_t seq;
+	int r;
+
+	if (fill) {
+		memset(at, 0, hdr);
+		vt_frame_fill(at + hdr, RX_LEN - hdr, 22, ++seq);
+	}
+	r = pay_tx(rig, &sg, 1, NULL, got);
+	if (r < 0)
+		return r;
+	return (unsigned int)r == RX_LEN - hdr && !memcmp(got, at + hdr, r) ?
+	       0 : -EBADMSG;
+}
+
+/* Between two and four pages. */
+static uint64_t some_pages(unsigned int i)
+{
+	return 1ULL << i * 7 % PAGES | 1ULL << (i * 11 + 3) % PAGES |
+	       1ULL << (i * 29 + 5) % PAGES | 1ULL << i % 5;
+}
+
+static uint64_t soft_dirty(struct vt_rig *rig)
+{
+	uint64_t mask = 0;
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		if (iv_pagemap(rx_page(rig, i)) & VT_F(IV_PM_SOFT_DIRTY))
+			mask |= 1ULL << i;
+	return mask;
+}
+
+static struct vt_rig *counted;
+static uint64_t kernel_was;
+
+static void count_from(struct vt_rig *rig, unsigned int vq)
+{
+	counted = rig;
+	kernel_was = pay_count(rig, vq, "payload_kernel");
+}
+
+/* Did packets go by kernel address since? */
+static bool counted_direct(unsigned int vq)
+{
+	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+
+	if (!iv_is_ours())
+		return true;
+	while (vt_now_ns() < end) {
+		if (pay_count(counted, vq, "payload_kernel") > kernel_was)
+			return true;
+		iv_sleep_ms(1);
+	}
+	return false;
+}
+
+TEST_F_TIMEOUT(one, soft_dirty, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	unsigned int i, n = mt_scale(40);
+
+	if (iv_write_file("/proc/self/clear_refs", "4\n"))
+		SKIP(return, "the kernel has no soft-dirty bits");
+	ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
+	count_from(rig, VT_VQ_RX);
+	for (i = 0; i < n; i++) {
+		uint64_t mask = some_pages(i), dirty;
+
+		/* every other time they were written before */
+		if (i % 2)
+			ASSERT_EQ(0, rx_pages(rig, mask));
+		ASSERT_EQ(0, iv_write_file("/proc/self/clear_refs", "4\n"));
+		/* what is transmitted is only read */
+		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], false));
+		EXPECT_FALSE(iv_pagemap(rig->buf[VT_VQ_TX]) &
+			     VT_F(IV_PM_SOFT_DIRTY));
+		ASSERT_EQ(0, soft_dirty(rig));
+		ASSERT_EQ(0, rx_pages(rig, mask));
+		dirty = soft_dirty(rig);
+		/* a huge page is dirty as a whole */
+		if (variant->backing == MO_THP)
+			dirty &= mask;
+		EXPECT_EQ(mask, dirty);
+	}
+	EXPECT_TRUE(counted_direct(VT_VQ_RX));
+}
+
+/* Received into, swapped out, read back, received into again, swapped out. */
+TEST_F_TIMEOUT(one, swap_out, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	const char *why = iv_swap_on();
+	unsigned int i, hits = 0;
+
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < 12; i++) {
+		char *page = rx_page(rig, i);
+		struct vt_sg sg = pay_sg(rig, page, RX_LEN);
+		unsigned int hdr = rig->dev.hdr_len, round;
+
+		for (round = 0; round < 3; round++) {
+			vt_frame_fill(frame, RX_LEN - hdr, 23, i * 10 + round);
+			ASSERT_EQ(RX_LEN, pay_rx(rig, &sg, 1, 1, NULL, frame,
+						 RX_LEN - hdr));
+			ASSERT_GE(mo_page_out(&self->a), 0);
+			hits += !(iv_pagemap(page) & VT_F(IV_PM_PRESENT));
+			/* only read: what is in swap is as good as the page */
+			ASSERT_EQ(0, memcmp(page + hdr, frame, RX_LEN - hdr)) {
+				TH_LOG("page %u, round %u", i, round);
+			}
+		}
+	}
+	EXPECT_GT(hits, 0);
+}
+
+/* A mapping that may not be written: the packet is lost, as with stock. */
+TEST_F_TIMEOUT(one, mapped_readonly, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
+	static const struct virtio_net_hdr none;
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		struct vt_sg sg = pay_sg(rig, rx_page(rig, i), RX_LEN);
+		unsigned int hdr = rig->dev.hdr_len;
+		char *at = rx_page(rig, i);
+
+		/* known to be writable before */
+		ASSERT_EQ(0, rx_pages(rig, 1ULL << i));
+		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
+		memset(at, 0x33, IV_PAGE);
+		ASSERT_EQ(0, mprotect(self->a.base, self->a.len, PROT_READ));
+		ASSERT_EQ(0, vt_vq_add(vq, &sg, 0, 1, vq));
+		vt_vq_kick(vq);
+		vt_frame_fill(frame, 1000, 24, i);
+		ASSERT_EQ(0, vt_packet_send(rig->tap.sock, &none, frame, 1000));
+		iv_sleep_ms(vt_timeout_ms(30));
+		EXPECT_FALSE(vt_vq_more_used(vq));
+		EXPECT_EQ(0x33, at[hdr]);
+		EXPECT_EQ(0x33, at[hdr + 500]);
+		/* it may still be read */
+		EXPECT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], false));
+		ASSERT_EQ(0, mprotect(self->a.base, self->a.len,
+				      PROT_READ | PROT_WRITE));
+		/* the buffer is still there for the next one */
+		vt_frame_fill(frame, 1000, 25, i);
+		ASSERT_EQ(0, vt_packet_send(rig->tap.sock, &none, frame, 1000));
+		while (!vt_vq_get(vq, NULL))
+			ASSERT_EQ(0, vt_vq_wait(vq, VT_TIMEOUT));
+		EXPECT_EQ(0, memcmp(at + hdr, frame, 1000));
+	}
+}
+
+/* -------------------------------------------------------------- attached MMU */
+
+static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < 2 && !r; i++)
+		r = vt_vq_stop(&rig->vq[i]);
+	*mmu = mt_open();
+	if (r || *mmu < 0)
+		return r ? r : *mmu;
+	r = mt_slot(*mmu, 0, flags, rig->dev.regions[0].guest_phys_addr,
+		    rig->mem.base, rig->mem.len);
+	if (!r)
+		r = md_attach(rig->dev.fd, *mmu);
+	for (i = 0; i < 2 && !r; i++)
+		r = vt_rig_restart(rig, i, 0);
+	return r;
+}
+
+/* A memslot that is made read-only and writable again under the device. */
+TEST_F_TIMEOUT(one, slot_readonly, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
+	uint64_t gpa = rig->dev.regions[0].guest_phys_addr;
+	static const struct virtio_net_hdr none;
+	unsigned int i, hdr = rig->dev.hdr_len;
+
+	if (!md_available() || !mt_available())
+		SKIP(return, MD_NO_DEV);
+	ASSERT_EQ(0, attach(rig, &self->mmu, 0));
+	for (i = 0; i < 6; i++) {
+		struct vt_sg sg = pay_sg(rig, rx_page(rig, i), RX_LEN);
+		char *at = rx_page(rig, i);
+
+		count_from(rig, VT_VQ_RX);
+		ASSERT_EQ(0, rx_pages(rig, 1ULL << i));
+		ASSERT_EQ(0, rx_pages(rig, some_pages(i)));
+		ASSERT_TRUE(counted_direct(VT_VQ_RX));
+		memset(at, 0x33, IV_PAGE);
+		ASSERT_EQ(0, mt_slot_delete(self->mmu, 0));
+		ASSERT_EQ(0, mt_slot(self->mmu, 0, VMMU_MEM_READONLY, gpa,
+				     rig->mem.base, rig->mem.len));
+		/* read, which puts it into the tables and the soft TLB */
+		count_from(rig, VT_VQ_TX);
+		ASSERT_EQ(0, tx_page(rig, at, true));
+		ASSERT_EQ(0, tx_page(rig, at, true));
+		EXPECT_TRUE(counted_direct(VT_VQ_TX));
+		memset(at, 0x33, IV_PAGE);
+		vt_event_read(vq->err);
+		ASSERT_EQ(0, vt_vq_add(vq, &sg, 0, 1, vq));
+		vt_vq_kick(vq);
+		vt_frame_fill(frame, 1000, 26, i);
+		ASSERT_EQ(0, vt_packet_send(rig->tap.sock, &none, frame, 1000));
+		EXPECT_EQ(0, vt_event_wait(vq->err, VT_TIMEOUT));
+		EXPECT_FALSE(vt_vq_more_used(vq));
+		EXPECT_EQ(0x33, at[0]);
+		EXPECT_EQ(0x33, at[500]);
+		ASSERT_EQ(0, mt_slot_delete(self->mmu, 0));
+		ASSERT_EQ(0, mt_slot(self->mmu, 0, 0, gpa, rig->mem.base,
+				     rig->mem.len));
+		/* the same buffer, and the packet that waited */
+		vt_vq_notify(vq);
+		while (!vt_vq_get(vq, NULL))
+			ASSERT_EQ(0, vt_vq_wait(vq, VT_TIMEOUT));
+		EXPECT_EQ(0, memcmp(at + hdr, frame, 1000));
+	}
+}
+
+/* What is received is in the dirty log, after each clearing of it as well. */
+TEST_F_TIMEOUT(one, slot_logged, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	size_t first, pages = rig->mem.len / IV_PAGE, i;
+	unsigned int n = mt_scale(32), round;
+	uint64_t *log;
+
+	if (!md_available() || !mt_available())
+		SKIP(return, MD_NO_DEV);
+	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
+	log = calloc(pages / 64 + 1, sizeof(*log));
+	first = (rx_page(rig, 0) - (char *)rig->mem.base) / IV_PAGE;
+	ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+	count_from(rig, VT_VQ_RX);
+	for (round = 0; round < n; round++) {
+		uint64_t mask = some_pages(round / 2), logged = 0;
+
+		/* each set twice, so that it is written again after clearing */
+		ASSERT_EQ(0, rx_pages(rig, mask));
+		/* what is only read is not in it */
+		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
+		memset(log, 0, pages / 8);
+		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+		for (i = 0; i < pages; i++) {
+			if (!mt_test_bit(log, i))
+				continue;
+			EXPECT_TRUE(i >= first && i < first + PAGES) {
+				TH_LOG("page %zu is logged", i);
+			}
+			logged |= 1ULL << (i - first);
+		}
+		ASSERT_EQ(mask, logged);
+		if (round % 4)
+			continue;
+		/* nothing was written since */
+		memset(log, 0, pages / 8);
+		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+		for (i = 0; i < pages / 64; i++)
+			ASSERT_EQ(0, log[i]);
+	}
+	TH_LOG("%llu packets into the logged memslot by kernel address",
+	       (unsigned long long)(pay_count(rig, VT_VQ_RX, "payload_kernel") -
+				    kernel_was));
+	free(log);
+}
+
+TEST_HARNESS_MAIN
