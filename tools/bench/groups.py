@@ -8,10 +8,14 @@ first rule that matches wins, so the exceptions stand before the broad ones.
 import re
 
 GROUPS = (
-    "vhost core", "net backend", "rings", "translation", "user access",
+    "vhost core", "net backend", "rings", "translation", "user access", "plain copies",
     "page allocation", "tun, tap, XDP", "socket, skb, net core",
     "scheduler, locking, timers", "other",
 )
+
+# What a device does of a packet's work: stock's functions of vhost, vhost_net
+# and vhost_iotlb, user access, the checks of usercopy and iov_iter; ours the same.
+DEVICE_SIDE = ("vhost core", "net backend", "rings", "translation", "user access", "plain copies")
 
 # The folders of the module under test: its static functions carry no prefix,
 # so the object file that defines them tells where they belong.
@@ -41,6 +45,7 @@ _MODULES = (
 )
 
 _NAMES = (
+    ("plain copies", r"_?_?mem(cpy|move)|copy_mc_"),
     ("user access",
      r"_?copy_(to|from)_(user|iter)|_copy_(to|from)_iter|copy_user_|copy_page_(to|from)_iter|"
      r"rep_movs|rep_stos|__(get|put)_user|__check_(object|heap_object)|check_stack_object|"

@@ -20,6 +20,8 @@ struct tap {
 	/* The XDP program in the kernel's memory, 0 without one. */
 	uint64_t xdp_image;
 	uint32_t xdp_size;
+	/* Packets for the stack have a protocol that it knows, but are not for it. */
+	bool ip;
 	/* The interface's counters at the last tap_expect(). */
 	unsigned long long bytes;
 	unsigned long long packets;
@@ -32,7 +34,9 @@ struct tap {
 void tap_open(struct tap *tap, int hdr_len);
 /* Drop whatever the tap transmits, in its driver. */
 void tap_drop(struct tap *tap);
-void tap_open_sender(struct tap *tap);
+/* With headers: what is sent begins with a struct virtio_net_hdr. */
+void tap_open_sender(struct tap *tap, bool headers);
+/* A packet that the tap has no room for is no error: RX counts what arrives. */
 void tap_send(const struct tap *tap, const void *frame, size_t size);
 /*
  * Die unless the tap took exactly this many packets from the device since the

@@ -12,12 +12,13 @@
  *   tx-stack  the tap hands every packet to the host stack, which has no
  *             protocol for it
  *   rx        an AF_PACKET socket sends through the tap into the ring
+ *   send      the same socket alone: no device, the tap throws away what
+ *             nobody fetches
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/if_ether.h>
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -34,35 +35,42 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "frame.h"
 #include "marker.h"
 #include "tap.h"
 
 #define HDR_LEN		sizeof(struct virtio_net_hdr_v1)
 #define BUF_SIZE	2048
-#define MAX_SIZE	1514
-#define MIN_SIZE	(ETH_HLEN + sizeof(uint64_t))
-/* An EtherType reserved for local experiments: no protocol answers to it. */
-#define ETHERTYPE	0x88b5
+#define PAGE		4096
 #define NAP_NS		20000
 #define STALL_S		20
 
-enum mode { TX_DROP, TX_STACK, RX };
+enum mode { TX_DROP, TX_STACK, RX, SEND };
 
-static const char *const mode_names[] = { "tx-drop", "tx-stack", "rx", NULL };
+static const char *const mode_names[] = { "tx-drop", "tx-stack", "rx", "send", NULL };
 
 enum { VQ_RX, VQ_TX, VQ_MAX };
 
-/* One split ring, its buffers and the driver's view of it. */
+/*
+ * One split ring, its buffers and the driver's view of it.  A buffer always has
+ * the same descriptors, in a row or in a table of its own.
+ */
 struct vq {
 	struct vring ring;
+	uint8_t *tables;
 	uint8_t *bufs;
+	size_t buf_size;
+	unsigned int nbufs;
+	/* Descriptors of a buffer, and how many of them are in the ring. */
+	unsigned int pieces;
+	unsigned int slots;
 	int kick;
 	int call;
 	/* Indices as in the rings: free running, modulo 2^16. */
 	uint16_t avail;
 	uint16_t kicked;
 	uint16_t used;
-	/* Descriptors the driver holds, as a stack. */
+	/* Buffers the driver holds, as a stack. */
 	unsigned int nfree;
 	uint16_t *free;
 	bool *busy;
@@ -76,15 +84,18 @@ static struct {
 	unsigned int num;
 	unsigned int batch;
 	unsigned int window;
+	unsigned int piece;
+	bool gso;
+	bool indirect;
 	bool fifo;
 	uint64_t packets;
 	uint64_t warmup;
 } opt = {
 	.mode = -1,
-	.size = 64,
 	.num = 256,
 	.batch = 64,
 	.window = 96,
+	.piece = PAGE,
 	.packets = 20000,
 	.warmup = 2000,
 };
@@ -124,7 +135,80 @@ static void vhost_ioctl(unsigned long request, const void *arg, const char *name
 
 #define VHOST(req, arg) vhost_ioctl(req, arg, #req)
 
-static void init_vq(unsigned int index, uint8_t *mem, size_t ring_size)
+/* What a buffer of this queue is made of, and how many there are. */
+static void size_vq(unsigned int index)
+{
+	struct vq *vq = &vqs[index];
+
+	vq->buf_size = BUF_SIZE;
+	vq->pieces = 1;
+	vq->slots = 1;
+	vq->nbufs = opt.num;
+	if (index == VQ_RX || !opt.gso)
+		return;
+
+	/* The headers on a page of their own, the data page by page or so. */
+	vq->pieces += (opt.size - GSO_HDRS + opt.piece - 1) / opt.piece;
+	vq->buf_size = PAGE + (opt.size - GSO_HDRS + PAGE - 1) / PAGE * PAGE;
+	vq->slots = opt.indirect ? 1 : vq->pieces;
+	vq->nbufs = opt.num / vq->slots;
+	if (!vq->nbufs)
+		die("a packet takes %u descriptors, more than the ring of %u has",
+		    vq->pieces, opt.num);
+	if (vq->nbufs > opt.window)
+		vq->nbufs = opt.window;
+}
+
+static size_t ring_bytes(void)
+{
+	return (vring_size(opt.num, PAGE) + PAGE - 1) / PAGE * PAGE;
+}
+
+static size_t table_bytes(const struct vq *vq)
+{
+	if (vq->pieces == vq->slots)
+		return 0;
+	return (vq->pieces * sizeof(struct vring_desc) + PAGE - 1) / PAGE * PAGE;
+}
+
+static size_t vq_bytes(const struct vq *vq)
+{
+	return ring_bytes() + vq->nbufs * (table_bytes(vq) + vq->buf_size);
+}
+
+/* Write the descriptors of a buffer: they stay as they are. */
+static void describe(struct vq *vq, unsigned int buf, uint16_t flags)
+{
+	uint8_t *data = vq->bufs + buf * vq->buf_size;
+	struct vring_desc *desc = &vq->ring.desc[buf * vq->slots];
+	size_t left = flags & VRING_DESC_F_WRITE ? BUF_SIZE : HDR_LEN + opt.size;
+	unsigned int next = buf * vq->slots;
+
+	if (vq->pieces != vq->slots) {
+		desc->addr = (uintptr_t)(vq->tables + buf * table_bytes(vq));
+		desc->len = vq->pieces * sizeof(*desc);
+		desc->flags = VRING_DESC_F_INDIRECT;
+		desc = (void *)(uintptr_t)desc->addr;
+		next = 0;
+	}
+	for (unsigned int i = 0; i < vq->pieces; i++) {
+		size_t len = left;
+
+		if (vq->pieces > 1)
+			len = i ? opt.piece : HDR_LEN + GSO_HDRS;
+		if (len > left)
+			len = left;
+		left -= len;
+		desc[i].addr = (uintptr_t)(i ? data + PAGE + (i - 1) * opt.piece : data);
+		desc[i].len = len;
+		desc[i].flags = flags | (left ? VRING_DESC_F_NEXT : 0);
+		desc[i].next = left ? ++next : 0;
+	}
+	if (!(flags & VRING_DESC_F_WRITE) && opt.gso)
+		frame_gso_headers(data, data + HDR_LEN, opt.size);
+}
+
+static void init_vq(unsigned int index, uint8_t *mem)
 {
 	struct vq *vq = &vqs[index];
 	struct vhost_vring_state num = { .index = index, .num = opt.num };
@@ -132,17 +216,18 @@ static void init_vq(unsigned int index, uint8_t *mem, size_t ring_size)
 	struct vhost_vring_addr addr = { .index = index };
 	struct vhost_vring_file file = { .index = index };
 
-	vring_init(&vq->ring, opt.num, mem, 4096);
-	vq->bufs = mem + ring_size;
+	vring_init(&vq->ring, opt.num, mem, PAGE);
+	vq->tables = mem + ring_bytes();
+	vq->bufs = vq->tables + vq->nbufs * table_bytes(vq);
 	vq->kick = check(eventfd(0, EFD_NONBLOCK), "eventfd");
 	vq->call = check(eventfd(0, EFD_NONBLOCK), "eventfd");
-	vq->free = calloc(opt.num, sizeof(*vq->free));
-	vq->busy = calloc(opt.num, sizeof(*vq->busy));
+	vq->free = calloc(vq->nbufs, sizeof(*vq->free));
+	vq->busy = calloc(vq->nbufs, sizeof(*vq->busy));
 	if (!vq->free || !vq->busy)
 		die("out of memory");
-	for (unsigned int i = 0; i < opt.num; i++) {
-		vq->ring.desc[i].addr = (uintptr_t)(vq->bufs + i * BUF_SIZE);
-		vq->free[vq->nfree++] = opt.num - 1 - i;
+	for (unsigned int i = 0; i < vq->nbufs; i++) {
+		describe(vq, i, index == VQ_RX ? VRING_DESC_F_WRITE : 0);
+		vq->free[vq->nfree++] = vq->nbufs - 1 - i;
 	}
 	/* The driver polls: leave the used event as far away as possible. */
 	vring_used_event(&vq->ring) = 0xffff;
@@ -164,11 +249,12 @@ static void start_device(void)
 	uint64_t offered = 0, wanted = 1ULL << VIRTIO_F_VERSION_1 |
 				   1ULL << VIRTIO_RING_F_EVENT_IDX |
 				   1ULL << VIRTIO_NET_F_MRG_RXBUF;
-	size_t ring_size = (vring_size(opt.num, 4096) + 4095) & ~4095UL;
-	size_t vq_size = ring_size + (size_t)opt.num * BUF_SIZE;
-	uint8_t *mem = map_pages(VQ_MAX * vq_size);
 	struct vhost_memory *table = calloc(1, sizeof(*table) + sizeof(table->regions[0]));
+	uint8_t *mem;
+	size_t size;
 
+	if (opt.indirect)
+		wanted |= 1ULL << VIRTIO_RING_F_INDIRECT_DESC;
 	vhost_fd = open(opt.dev, O_RDWR);
 	if (vhost_fd < 0)
 		die("%s: %s (is the module loaded?)", opt.dev, strerror(errno));
@@ -179,18 +265,23 @@ static void start_device(void)
 		    (unsigned long long)(wanted & ~offered));
 	VHOST(VHOST_SET_FEATURES, &wanted);
 
+	for (unsigned int i = 0; i < VQ_MAX; i++)
+		size_vq(i);
+	size = vq_bytes(&vqs[VQ_RX]) + vq_bytes(&vqs[VQ_TX]);
+	mem = map_pages(size);
+
 	/* Guest addresses are the driver's own virtual addresses. */
 	if (!table)
 		die("out of memory");
 	table->nregions = 1;
 	table->regions[0].guest_phys_addr = (uintptr_t)mem;
 	table->regions[0].userspace_addr = (uintptr_t)mem;
-	table->regions[0].memory_size = VQ_MAX * vq_size;
+	table->regions[0].memory_size = size;
 	VHOST(VHOST_SET_MEM_TABLE, table);
 	free(table);
 
-	for (unsigned int i = 0; i < VQ_MAX; i++)
-		init_vq(i, mem + i * vq_size, ring_size);
+	init_vq(VQ_RX, mem);
+	init_vq(VQ_TX, mem + vq_bytes(&vqs[VQ_RX]));
 	for (unsigned int i = 0; i < VQ_MAX; i++) {
 		struct vhost_vring_file backend = { .index = i, .fd = tap.fd };
 
@@ -214,14 +305,12 @@ static void become_fifo(void)
 }
 
 /* Give the device one buffer; the index is published by kick(). */
-static void post(struct vq *vq, uint32_t len, uint16_t flags)
+static void post(struct vq *vq)
 {
-	uint16_t id = vq->free[--vq->nfree];
+	uint16_t buf = vq->free[--vq->nfree];
 
-	vq->ring.desc[id].len = len;
-	vq->ring.desc[id].flags = flags;
-	vq->busy[id] = true;
-	vq->ring.avail->ring[vq->avail++ % opt.num] = id;
+	vq->busy[buf] = true;
+	vq->ring.avail->ring[vq->avail++ % opt.num] = buf * vq->slots;
 }
 
 /* Publish what was posted and notify the device if it asked for that. */
@@ -242,7 +331,7 @@ static void kick(struct vq *vq)
 	vq->kicked = vq->avail;
 }
 
-/* Take one buffer back.  Return: its index, -1 if none is there. */
+/* Take one buffer back.  Return: its number, -1 if none is there. */
 static int reap(struct vq *vq, uint32_t *len)
 {
 	uint16_t idx = __atomic_load_n(&vq->ring.used->idx, __ATOMIC_ACQUIRE);
@@ -255,8 +344,9 @@ static int reap(struct vq *vq, uint32_t *len)
 	*len = e->len;
 	if ((uint16_t)(vq->avail - idx) > opt.num)
 		die("used index %u is ahead of avail index %u", idx, vq->avail);
-	if (id >= opt.num || !vq->busy[id])
-		die("the device returned buffer %u, which it does not own", id);
+	if (id % vq->slots || id / vq->slots >= vq->nbufs || !vq->busy[id / vq->slots])
+		die("the device returned descriptor %u, which it does not own", id);
+	id /= vq->slots;
 	vq->busy[id] = false;
 	vq->free[vq->nfree++] = id;
 	vq->used++;
@@ -284,19 +374,6 @@ static void nap(bool progress)
 	nanosleep(&ts, NULL);
 }
 
-static void fill_packet(uint8_t *frame, uint64_t seq)
-{
-	static const struct ethhdr eth = {
-		.h_dest = { 0x02, 0, 0, 0, 0, 1 },
-		.h_source = { 0x02, 0, 0, 0, 0, 2 },
-	};
-
-	memcpy(frame, &eth, ETH_HLEN);
-	frame[12] = ETHERTYPE >> 8;
-	frame[13] = ETHERTYPE & 0xff;
-	memcpy(frame + ETH_HLEN, &seq, sizeof(seq));
-}
-
 static void run_tx(uint64_t count)
 {
 	struct vq *vq = &vqs[VQ_TX];
@@ -308,12 +385,15 @@ static void run_tx(uint64_t count)
 
 		while (reap(vq, &len) >= 0)
 			done++;
-		for (unsigned int i = 0; i < opt.batch && sent < count &&
+		for (unsigned int i = 0; i < opt.batch && sent < count && vq->nfree &&
 		     sent - done < opt.window; i++) {
-			uint16_t id = vq->free[vq->nfree - 1];
+			uint8_t *buf = vq->bufs + vq->free[vq->nfree - 1] * vq->buf_size;
 
-			fill_packet(vq->bufs + id * BUF_SIZE + HDR_LEN, seq_out++);
-			post(vq, HDR_LEN + opt.size, 0);
+			if (opt.gso)
+				frame_gso_seq(buf + PAGE, opt.size - GSO_HDRS, seq_out++);
+			else
+				frame_plain(buf + HDR_LEN, seq_out++);
+			post(vq);
 			sent++;
 		}
 		kick(vq);
@@ -321,43 +401,89 @@ static void run_tx(uint64_t count)
 	}
 }
 
-static void check_packet(const struct vq *vq, int id, uint32_t len)
+/* What the header of a packet from the tap has to be. */
+static void check_header(const struct virtio_net_hdr_v1 *hdr)
 {
-	const uint8_t *buf = vq->bufs + id * BUF_SIZE;
-	uint64_t seq;
+	struct virtio_net_hdr_v1 want = { };
+	uint8_t headers[GSO_HDRS];
 
-	memcpy(&seq, buf + HDR_LEN + ETH_HLEN, sizeof(seq));
-	if (len != HDR_LEN + opt.size || seq != seq_in)
+	if (opt.gso)
+		frame_gso_headers(&want, headers, opt.size);
+	/* A hint, which need not be the one that was sent. */
+	want.hdr_len = hdr->hdr_len;
+	want.num_buffers = (HDR_LEN + opt.size + BUF_SIZE - 1) / BUF_SIZE;
+	if (memcmp(hdr, &want, sizeof(want)))
+		die("received packet %llu with header flags %#x, GSO type %u and size %u, in %u buffers, "
+		    "expected %#x, %u, %u, %u", (unsigned long long)seq_in, hdr->flags,
+		    hdr->gso_type, hdr->gso_size, hdr->num_buffers, want.flags, want.gso_type,
+		    want.gso_size, want.num_buffers);
+}
+
+/* Look at one received buffer.  Return: true if it ends a packet. */
+static bool check_buffer(const struct vq *vq, int id, uint32_t len)
+{
+	static unsigned int left;
+	static uint32_t total;
+	const uint8_t *buf = vq->bufs + id * BUF_SIZE;
+	const uint8_t *first = buf + HDR_LEN + (opt.gso ? GSO_HDRS : FRAME_HDRS);
+	uint64_t seq = seq_in;
+
+	if (!left) {
+		check_header((const void *)buf);
+		left = ((const struct virtio_net_hdr_v1 *)buf)->num_buffers;
+		total = 0;
+		memcpy(&seq, first, sizeof(seq));
+	}
+	total += len;
+	if (--left && len != BUF_SIZE)
+		die("packet %llu leaves %u bytes of a buffer empty", (unsigned long long)seq_in,
+		    BUF_SIZE - len);
+	if (!left && opt.gso && seq == seq_in && len <= BUF_SIZE)
+		memcpy(&seq, buf + len - sizeof(seq), sizeof(seq));
+	if (seq != seq_in || (!left && total != HDR_LEN + opt.size))
 		die("received packet %llu with length %u, expected packet %llu with length %zu",
-		    (unsigned long long)seq, len, (unsigned long long)seq_in,
+		    (unsigned long long)seq, total, (unsigned long long)seq_in,
 		    HDR_LEN + opt.size);
-	seq_in++;
+	seq_in += !left;
+	return !left;
 }
 
 static void run_rx(uint64_t count)
 {
+	/* The header for the socket, then the frame. */
+	static uint8_t packet[sizeof(struct virtio_net_hdr) + GSO_MAX_SIZE];
+	uint8_t *frame = packet + sizeof(struct virtio_net_hdr);
 	struct vq *vq = &vqs[VQ_RX];
+	unsigned int window = opt.num / ((HDR_LEN + opt.size + BUF_SIZE - 1) / BUF_SIZE);
 	uint64_t sent = 0, done = 0;
-	uint8_t frame[MAX_SIZE] = { 0 };
 	uint32_t len;
 	int id;
 
+	if (window > opt.window)
+		window = opt.window;
+	if (opt.gso)
+		frame_gso_headers(packet, frame, opt.size);
 	while (done < count) {
 		uint64_t before = sent + done;
 
-		while ((id = reap(vq, &len)) >= 0) {
-			check_packet(vq, id, len);
-			done++;
-		}
+		while (opt.mode == RX && (id = reap(vq, &len)) >= 0)
+			done += check_buffer(vq, id, len);
 		while (vq->nfree)
-			post(vq, BUF_SIZE, VRING_DESC_F_WRITE);
-		kick(vq);
+			post(vq);
+		if (opt.mode == RX)
+			kick(vq);
 		/* The window is no larger than the ring: nothing is dropped. */
 		for (unsigned int i = 0; i < opt.batch && sent < count &&
-		     sent - done < opt.window; i++) {
-			fill_packet(frame, seq_out++);
-			tap_send(&tap, frame, opt.size);
+		     sent - done < window; i++) {
+			if (opt.gso) {
+				frame_gso_seq(frame + GSO_HDRS, opt.size - GSO_HDRS, seq_out++);
+				tap_send(&tap, packet, sizeof(struct virtio_net_hdr) + opt.size);
+			} else {
+				frame_plain(frame, seq_out++);
+				tap_send(&tap, frame, opt.size);
+			}
 			sent++;
+			done += opt.mode == SEND;
 		}
 		nap(sent + done != before);
 	}
@@ -381,15 +507,21 @@ static void usage(FILE *f)
 {
 	fprintf(f,
 "usage: vbench --dev NODE --mode tx-drop|tx-stack|rx [OPTION...]\n"
+"       vbench --mode send [OPTION...]\n"
 "Drive a vhost-net node from user space and print one line of JSON.\n"
 "\n"
 "  --dev NODE       the node: /dev/vhost-net, /dev/vhost-mmu-net\n"
 "  --mode MODE      tx-drop   transmit, dropped by the tap's native XDP program\n"
 "                   tx-stack  transmit into the host stack\n"
 "                   rx        receive from an AF_PACKET sender in this process\n"
+"                   send      that sender alone, with nobody to receive\n"
 "  --packets N      packets counted (%llu)\n"
 "  --warmup N       packets before the count starts (%llu)\n"
-"  --size BYTES     frame size, %zu to %d (%u)\n"
+"  --size BYTES     frame size, %d to %d (64); with --gso %d to %d (%d)\n"
+"  --gso            TCP packets that are to be cut into segments of %d bytes;\n"
+"                   not for tx-drop: XDP copies what is not in one piece\n"
+"  --piece BYTES    what a descriptor of such a packet holds, up to %d (%u)\n"
+"  --indirect       its descriptors are in a table of their own\n"
 "  --ring N         ring size, a power of two up to 32768 (%u)\n"
 "  --batch N        packets between two looks at the ring (%u)\n"
 "  --window N       packets under way at most, up to the ring size (%u)\n"
@@ -398,7 +530,8 @@ static void usage(FILE *f)
 "\n"
 "Exit status 0: every packet came out; 1: anything else.  Needs root.\n",
 		(unsigned long long)opt.packets, (unsigned long long)opt.warmup,
-		MIN_SIZE, MAX_SIZE, opt.size, opt.num, opt.batch, opt.window);
+		FRAME_MIN_SIZE, FRAME_MAX_SIZE, GSO_MIN_SIZE, GSO_MAX_SIZE, GSO_SIZE,
+		GSO_SEGMENT, GSO_MAX_SIZE, opt.piece, opt.num, opt.batch, opt.window);
 }
 
 static uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max)
@@ -425,11 +558,15 @@ static void parse(int argc, char **argv)
 		{ "ring", required_argument, NULL, 'r' },
 		{ "batch", required_argument, NULL, 'b' },
 		{ "window", required_argument, NULL, 'W' },
+		{ "gso", no_argument, NULL, 'g' },
+		{ "piece", required_argument, NULL, 'P' },
+		{ "indirect", no_argument, NULL, 'i' },
 		{ "fifo", no_argument, NULL, 'f' },
 		{ "kallsyms", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	bool wants_dev;
 	int c, i;
 
 	while ((c = getopt_long(argc, argv, "h", options, &i)) != -1) {
@@ -449,7 +586,7 @@ static void parse(int argc, char **argv)
 			opt.warmup = number("warmup", optarg, 0, UINT32_MAX);
 			break;
 		case 's':
-			opt.size = number("size", optarg, MIN_SIZE, MAX_SIZE);
+			opt.size = number("size", optarg, FRAME_MIN_SIZE, GSO_MAX_SIZE);
 			break;
 		case 'r':
 			opt.num = number("ring", optarg, 2, 32768);
@@ -459,6 +596,15 @@ static void parse(int argc, char **argv)
 			break;
 		case 'W':
 			opt.window = number("window", optarg, 1, 32768);
+			break;
+		case 'g':
+			opt.gso = true;
+			break;
+		case 'P':
+			opt.piece = number("piece", optarg, 1, GSO_MAX_SIZE);
+			break;
+		case 'i':
+			opt.indirect = true;
 			break;
 		case 'f':
 			opt.fifo = true;
@@ -473,7 +619,8 @@ static void parse(int argc, char **argv)
 			exit(1);
 		}
 	}
-	if (!opt.dev || opt.mode < 0 || optind != argc) {
+	wants_dev = opt.mode != SEND;
+	if (opt.mode < 0 || !wants_dev != !opt.dev || optind != argc) {
 		usage(stderr);
 		exit(1);
 	}
@@ -481,21 +628,41 @@ static void parse(int argc, char **argv)
 		die("--ring wants a power of two, not %u", opt.num);
 	if (opt.window > opt.num)
 		die("--window %u is larger than the ring of %u", opt.window, opt.num);
+	if (opt.gso && opt.mode == TX_DROP)
+		die("--gso is not for tx-drop");
+	if (opt.indirect && (!opt.gso || opt.mode != TX_STACK))
+		die("--indirect wants --mode tx-stack and --gso");
+	if (!opt.size)
+		opt.size = opt.gso ? GSO_SIZE : 64;
+	if (opt.gso ? opt.size < GSO_MIN_SIZE : opt.size > FRAME_MAX_SIZE)
+		die("--size %u does not go %s --gso", opt.size, opt.gso ? "with" : "without");
+	/* The number at the end of a received packet is looked for in one buffer. */
+	if (opt.gso && (HDR_LEN + opt.size - 1) % BUF_SIZE < sizeof(uint64_t) - 1)
+		die("--size %u puts the last bytes into two buffers, take a few more", opt.size);
+}
+
+static const char *truth(bool value)
+{
+	return value ? "true" : "false";
 }
 
 int main(int argc, char **argv)
 {
 	void (*run)(uint64_t count);
 	uint64_t ns;
+	bool tx;
 
 	parse(argc, argv);
-	run = opt.mode == RX ? run_rx : run_tx;
+	tx = opt.mode == TX_DROP || opt.mode == TX_STACK;
+	run = tx ? run_tx : run_rx;
 	tap_open(&tap, HDR_LEN);
 	if (opt.mode == TX_DROP)
 		tap_drop(&tap);
-	if (opt.mode == RX)
-		tap_open_sender(&tap);
-	start_device();
+	if (!tx)
+		tap_open_sender(&tap, opt.gso);
+	tap.ip = opt.gso;
+	if (opt.mode != SEND)
+		start_device();
 	if (opt.kallsyms)
 		save_kallsyms();
 
@@ -503,7 +670,7 @@ int main(int argc, char **argv)
 		become_fifo();
 
 	run(opt.warmup);
-	if (opt.mode != RX)
+	if (tx)
 		tap_expect(&tap, opt.warmup, opt.size);
 	kicks = 0;
 	naps = 0;
@@ -514,13 +681,15 @@ int main(int argc, char **argv)
 	ns = now_ns() - ns;
 
 	/* run_rx() has checked every packet; used buffers prove little for TX. */
-	if (opt.mode != RX)
+	if (tx)
 		tap_expect(&tap, opt.packets, opt.size);
 	printf("{\"dev\": \"%s\", \"mode\": \"%s\", \"packets\": %llu, \"size\": %u, \"ring\": %u, "
-	       "\"batch\": %u, \"window\": %u, \"fifo\": %s, \"ns\": %llu, \"kicks\": %llu, \"naps\": %llu, "
+	       "\"batch\": %u, \"window\": %u, \"gso\": %s, \"pieces\": %u, \"indirect\": %s, "
+	       "\"fifo\": %s, \"ns\": %llu, \"kicks\": %llu, \"naps\": %llu, "
 	       "\"xdp\": [%llu, %u]}\n",
-	       opt.dev, mode_names[opt.mode], (unsigned long long)opt.packets, opt.size,
-	       opt.num, opt.batch, opt.window, opt.fifo ? "true" : "false",
+	       opt.dev ? opt.dev : "none", mode_names[opt.mode],
+	       (unsigned long long)opt.packets, opt.size, opt.num, opt.batch, opt.window,
+	       truth(opt.gso), tx ? vqs[VQ_TX].pieces : 1, truth(opt.indirect), truth(opt.fifo),
 	       (unsigned long long)ns, (unsigned long long)kicks,
 	       (unsigned long long)naps, (unsigned long long)tap.xdp_image, tap.xdp_size);
 	return 0;

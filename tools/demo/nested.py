@@ -29,10 +29,10 @@ def add_swap():
     run("swapon", "/dev/zram0")
 
 
-def add_tap():
-    run("ip", "tuntap", "add", "dev", TAP, "mode", "tap", "vnet_hdr")
-    run("ip", "addr", "add", f"{HOST_IP}/24", "dev", TAP)
-    run("ip", "link", "set", TAP, "up")
+def add_tap(tap=TAP, ip=HOST_IP):
+    run("ip", "tuntap", "add", "dev", tap, "mode", "tap", "vnet_hdr")
+    run("ip", "addr", "add", f"{ip}/24", "dev", tap)
+    run("ip", "link", "set", tap, "up")
 
 
 class Qmp:
@@ -72,23 +72,23 @@ class Qmp:
 
 
 class Guest:
-    """The QEMU process and what it says on its console."""
+    """The QEMU process and what it says on its console; of several each has a name."""
 
-    def __init__(self, dev, kernel, initramfs, logs, mib):
-        self.console_path = f"{logs}/guest-console.log"
-        self.log_path = f"{logs}/qemu.log"
-        self.qmp_path = "/tmp/demo-qmp"
+    def __init__(self, dev, opt, append, tap=TAP, name=""):
+        self.console_path = f"{opt.logs}/{name}guest-console.log"
+        self.log_path = f"{opt.logs}/{name}qemu.log"
+        self.qmp_path = f"/tmp/demo-{name}qmp"
         vhost = os.open(dev, os.O_RDWR)
         try:
             with open(self.log_path, "w", encoding="utf-8") as log:
                 self.process = subprocess.Popen(
                     ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", f"{GUEST_MIB}M",
                      "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot",
-                     "-kernel", kernel, "-initrd", initramfs,
-                     "-append", f"console=ttyS0 quiet panic=-1 demo.mib={mib}",
+                     "-kernel", opt.kernel, "-initrd", opt.initramfs,
+                     "-append", f"console=ttyS0 quiet panic=-1 {append}",
                      "-serial", f"file:{self.console_path}",
                      "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
-                     "-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no,"
+                     "-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no,"
                                 f"vhost=on,vhostfd={vhost}",
                      "-device", "virtio-net-pci,netdev=net0,romfile="],
                     pass_fds=[vhost], stdin=subprocess.DEVNULL, stdout=log,
@@ -230,7 +230,7 @@ def nested_guest(opt):
     try:
         begin = time.monotonic()
         say(f"guest: starting QEMU/KVM over {opt.dev}")
-        guest = Guest(opt.dev, opt.kernel, opt.initramfs, opt.logs, opt.mib)
+        guest = Guest(opt.dev, opt, f"demo.mib={opt.mib}")
         guest.said("ready", 120)
         guest.ping(20)
         figures["boot_s"] = round(time.monotonic() - begin, 1)

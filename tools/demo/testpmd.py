@@ -17,28 +17,28 @@ FLOOD_FRAMES = 4000
 PINGS = 200
 
 
-def reserve_huge_pages():
+def reserve_huge_pages(pages=HUGE_PAGES):
     with open("/proc/sys/vm/nr_hugepages", "w", encoding="ascii") as file:
-        file.write(str(HUGE_PAGES))
+        file.write(str(pages))
     with open("/proc/sys/vm/nr_hugepages", encoding="ascii") as file:
         got = int(file.read())
-    require(got == HUGE_PAGES, f"only {got} of {HUGE_PAGES} huge pages", "give the VM more memory")
+    require(got == pages, f"only {got} of {pages} huge pages", "give the VM more memory")
 
 
 class Testpmd:
-    """testpmd at its prompt."""
+    """testpmd at its prompt; of several each has a tap of its own."""
 
     PROMPT = "testpmd> "
 
-    def __init__(self, opt):
-        self.log_path = f"{opt.logs}/testpmd.log"
+    def __init__(self, dev, logs, tap=TAP):
+        self.log_path = f"{logs}/testpmd{'' if tap == TAP else '-' + tap}.log"
         self.seen = 0
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 # Its results would otherwise arrive only when it ends.
                 ["stdbuf", "-oL", "dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory", "-m", "200",
-                 f"--vdev=net_virtio_user0,path={opt.dev},queues=1,queue_size=1024,"
-                 f"iface={TAP},mac={PMD_MAC}",
+                 f"--vdev=net_virtio_user0,path={dev},queues=1,queue_size=1024,"
+                 f"iface={tap},mac={PMD_MAC}",
                  "--", "--interactive", "--total-num-mbufs=4096", "--txd=512", "--rxd=512"],
                 stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True)
         try:
@@ -86,8 +86,8 @@ class Testpmd:
             self.process.wait()
 
 
-def tap_counter(name):
-    return int(read_text(f"/sys/class/net/{TAP}/statistics/{name}"))
+def tap_counter(name, tap=TAP):
+    return int(read_text(f"/sys/class/net/{tap}/statistics/{name}"))
 
 
 def flood():
@@ -162,7 +162,7 @@ def dpdk_testpmd(opt):
     figures = {}
     reserve_huge_pages()
     say(f"dpdk: starting testpmd over path={opt.dev}")
-    pmd = Testpmd(opt)
+    pmd = Testpmd(opt.dev, opt.logs)
     try:
         run("ip", "addr", "add", f"{HOST_IP}/24", "dev", TAP)
         run("ip", "link", "set", TAP, "up")
