@@ -200,6 +200,7 @@ int vmnet_poll_enable(struct vmnet *net, unsigned int index);
 void vmnet_poll_disable(struct vmnet *net, unsigned int index);
 
 /* rxbuf.c: batches from the tap's pointer ring */
+size_t vmnet_packet_len(void *ptr);
 void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx);
 void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx);
 size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx);

@@ -7,7 +7,6 @@
 #include <net/sock.h>
 
 #include "net.h"
-#include "../virtqueue/direct.h"
 
 /* Send the batch, then give all buffers carried so far back to the driver. */
 static void flush_batch(struct vmnet *net, struct socket *sock)
@@ -64,7 +63,7 @@ static int send_packet(struct vmnet *net, struct socket *sock, bool batch,
 	int ret;
 
 	if (batch) {
-		ret = vmnet_txbuf_build(net, sock, nr_iov, len);
+		ret = vmnet_txbuf_build(net, nr_iov, len);
 		if (likely(!ret))
 			return 0;
 		if (ret == -EINVAL) {
@@ -132,19 +131,11 @@ static int next_packet(struct vmnet *net, struct socket *sock,
 	return head;
 }
 
-static void packet_used(struct vmnet_vq *nvq, int head)
-{
-	struct vring_used_elem *elem = &nvq->heads[nvq->done++];
-
-	elem->id = vmnet_virtio32(nvq, head);
-	elem->len = 0;
-}
-
 static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 {
 	struct vmq_stats *stats = &nvq->vq.vmq.stats;
 
-	packet_used(nvq, head);
+	vmnet_packet_used(nvq, head);
 	stats->packets++;
 	stats->payload_user++;
 	stats->bytes += len - min(len, nvq->sock_hlen);
@@ -159,93 +150,6 @@ static void packet_retry(struct vmnet *net)
 	vmnet_poll_enable(net, VMNET_TX);
 }
 
-/* What a burst did, and why it ended. */
-struct burst {
-	unsigned int packets;
-	size_t bytes;
-	bool full;
-	bool resolve;
-};
-
-/*
- * Bring packets into the batch by kernel addresses, in one reader section.  A
- * packet that is not for this is put back: it comes next, by user access.
- */
-static void build_section(struct vmnet *net, struct socket *sock,
-			  unsigned int quota, struct burst *burst)
-{
-	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
-	unsigned int nr_iov, in;
-	size_t len;
-	int head;
-
-	burst->full = false;
-	burst->resolve = false;
-	while (burst->packets < quota && burst->bytes < VMQ_SECTION_BYTES) {
-		head = vmq_next_direct(vq, nvq->iov, UIO_MAXIOV, &nr_iov, &in);
-		if (unlikely(head < 0)) {
-			burst->resolve = true;
-			return;
-		}
-		if (head == vq->ring.num)
-			return;
-
-		len = iov_length(nvq->iov, nr_iov);
-		if (unlikely(in || len <= nvq->vhost_hlen))
-			goto put_back;
-		len -= nvq->vhost_hlen;
-		switch (vmnet_txbuf_build_direct(net, sock, nr_iov, len)) {
-		case 0:
-			break;
-		case -ENOMEM:
-			burst->full = true;
-			fallthrough;
-		default:
-			goto put_back;
-		}
-
-		packet_used(nvq, head);
-		burst->bytes += len;
-		burst->packets++;
-	}
-	return;
-
-put_back:
-	vmq_put_back(vq);
-	if (!burst->full)
-		vq->stats.payload_shape++;
-}
-
-/*
- * Build packets until @quota, an empty ring, or one that has to be reached by
- * user access.  Return how many, and add their length to @total_len.
- */
-static unsigned int build_burst(struct vmnet *net, struct socket *sock,
-				unsigned int quota, size_t *total_len)
-{
-	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
-	struct burst burst = {};
-
-	while (vmq_direct_begin(vq)) {
-		build_section(net, sock, quota, &burst);
-		vmq_direct_end(vq);
-
-		if (burst.full ? !vmnet_txbuf_refill(&net->tx) :
-		    !burst.resolve || !vmq_direct_resolve(vq))
-			break;
-		if (burst.bytes >= VMQ_SECTION_BYTES)
-			break;
-	}
-
-	vq->stats.packets += burst.packets;
-	vq->stats.payload_kernel += burst.packets;
-	vq->stats.bytes += burst.bytes - burst.packets * nvq->sock_hlen;
-	*total_len += burst.bytes;
-	return burst.packets;
-}
-
 static void send_packets(struct vmnet *net, struct socket *sock)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
@@ -254,6 +158,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 	unsigned int packets = 0;
 	size_t total_len = 0;
 
+	vmnet_txbuf_begin(net, sock);
 	do {
 		bool interrupted = false;
 		unsigned int nr_iov, n;
@@ -264,10 +169,9 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 			flush_batch(net, sock);
 
 		if (batch) {
-			n = build_burst(net, sock,
-					min(VMNET_BATCH - nvq->done,
-					    VMNET_PACKET_WEIGHT - packets),
-					&total_len);
+			n = vmnet_txdirect(net, min(VMNET_BATCH - nvq->done,
+						    VMNET_PACKET_WEIGHT - packets),
+					   &total_len);
 			if (n) {
 				packets += n - 1;
 				continue;

@@ -16,18 +16,14 @@
  */
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
-#include <linux/if_tun.h>
 #include <linux/instrumented.h>
 #include <linux/mm.h>
 #include <linux/net.h>
-#include <linux/skbuff.h>
 #include <linux/topology.h>
 #include <linux/uaccess.h>
-#include <linux/virtio_net.h>
 #include <net/sock.h>
 
-#include "net.h"
-#include "../virtqueue/direct.h"
+#include "frame.h"
 
 #define BLOCK_ORDER get_order(SZ_32K)
 
@@ -100,12 +96,18 @@ static bool block_rewind(struct vmnet_block *block)
 	return true;
 }
 
-/*
- * Choose a block to cut frames from: the lowest that is idle, so that a light
- * load stays in few cache lines; else one not allocated yet; else replace one
- * whose frames somebody holds on to.  Without @alloc, only the first will do.
+/**
+ * vmnet_txbuf_next_block() - choose a block to cut frames from
+ * @tx: transmit batch
+ * @alloc: pages may be allocated, which may sleep
+ *
+ * The lowest that is idle, so that a light load stays in few cache lines; else
+ * one not allocated yet; else replace one whose frames somebody holds on to.
+ *
+ * Context: mutex of the transmit queue held; without @alloc, any.
+ * Return: false without memory, or if it takes an allocation.
  */
-static bool next_block(struct vmnet_txbuf *tx, bool alloc)
+bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc)
 {
 	struct vmnet_block *block;
 	unsigned int i;
@@ -136,32 +138,6 @@ found:
 	return true;
 }
 
-/* @size is a multiple of SMP_CACHE_BYTES and at most a page. */
-static __always_inline void *frame_alloc(struct vmnet_txbuf *tx, size_t size,
-					 bool alloc)
-{
-	struct vmnet_block *block = &tx->block[tx->cur];
-	void *va;
-
-	if (unlikely(tx->offset + size > block->size)) {
-		if (!next_block(tx, alloc))
-			return NULL;
-		block = &tx->block[tx->cur];
-	}
-
-	va = block->va + tx->offset;
-	tx->offset += size;
-	block->bias--;
-	return va;
-}
-
-/* Take back the frame just allocated, which nobody else has seen. */
-static void frame_unalloc(struct vmnet_txbuf *tx, size_t size)
-{
-	tx->offset -= size;
-	tx->block[tx->cur].bias++;
-}
-
 /*
  * copy_from_user() without what each packet does not need: the hardened
  * usercopy look-up, as the caller has just cut @to out of a block and compared
@@ -183,8 +159,8 @@ static int copy_segment(void *to, const void __user *from, size_t len)
 }
 
 /* Copy what the iovec holds from byte @skip on. */
-static __always_inline int gather(void *to, const struct iovec *iov,
-				  unsigned int nr_iov, size_t skip, bool direct)
+static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
+		  size_t skip)
 {
 	for (; nr_iov; iov++, nr_iov--) {
 		size_t drop = min(skip, iov->iov_len);
@@ -193,151 +169,72 @@ static __always_inline int gather(void *to, const struct iovec *iov,
 		skip -= drop;
 		if (!len)
 			continue;
-		if (direct ? vmq_copy_mc(to, vmq_direct_addr(iov) + drop, len) :
-			     copy_segment(to, iov->iov_base + drop, len))
+		if (copy_segment(to, iov->iov_base + drop, len))
 			return -EFAULT;
 		to += len;
 	}
 	return 0;
 }
 
-/*
- * A driver may leave hdr_len too small for the checksum it asks for: the tap
- * would refuse the packet, so correct it.
+/**
+ * vmnet_txbuf_begin() - before packets are built
+ * @net: device
+ * @sock: where the batch will go
  */
-static int fix_hdr_len(const struct vmnet_vq *nvq, struct virtio_net_hdr *gso,
-		       size_t len)
+void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock)
 {
-	bool le = vmq_is_le(&nvq->vq.vmq.ring);
-	unsigned int need;
+	size_t pad = NET_IP_ALIGN + NET_SKB_PAD + net->vqs[VMNET_TX].sock_hlen;
 
-	if (!(gso->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-		return 0;
-
-	need = __virtio16_to_cpu(le, gso->csum_start) +
-	       __virtio16_to_cpu(le, gso->csum_offset) + 2;
-	if (need <= __virtio16_to_cpu(le, gso->hdr_len))
-		return 0;
-
-	gso->hdr_len = __cpu_to_virtio16(le, need);
-	return __virtio16_to_cpu(le, gso->hdr_len) > len ? -EINVAL : 0;
+	if (sock_flag(sock->sk, SOCK_XDP))
+		pad += XDP_PACKET_HEADROOM;
+	net->tx.pad = SKB_DATA_ALIGN(pad);
 }
 
-/*
- * Bring the packet into @buf: a struct tun_xdp_hdr at its start, and the frame
- * at @pad.  The virtio header and the frame come in one copy that puts the
- * header right before the frame, as user access is dear; moving a few bytes
- * from there is not.
+/**
+ * vmnet_txbuf_build() - add a packet to the batch
+ * @net: device
+ * @nr_iov: entries of the transmit queue's iov that hold the packet
+ * @len: its bytes, without the header that the socket does not know about
+ *
+ * The virtio header and the packet are copied in one go, as user access is
+ * dear; moving a few bytes from there is not.
+ *
+ * Return: 0; -ENOSPC if the packet is too large for a frame and has to be sent
+ * by itself; -EINVAL if it is malformed; -ENOMEM or -EFAULT.
  */
-static __always_inline int fill_frame(const struct vmnet_vq *nvq, void *buf,
-				      size_t pad, unsigned int nr_iov,
-				      size_t len, bool direct)
-{
-	size_t hlen = nvq->sock_hlen;
-	void *data = buf + pad - hlen;
-	struct tun_xdp_hdr *hdr = buf;
-	int ret;
-
-	ret = gather(data, nvq->iov, nr_iov, nvq->vhost_hlen, direct);
-	if (unlikely(ret))
-		return ret;
-
-	if (!hlen) {
-		memset(hdr, 0, sizeof(*hdr));
-		return 0;
-	}
-
-	memcpy(&hdr->gso, data, sizeof(hdr->gso));
-	return fix_hdr_len(nvq, &hdr->gso, len);
-}
-
-static __always_inline int build(struct vmnet *net, struct socket *sock,
-				 unsigned int nr_iov, size_t len, bool direct)
+int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmnet_txbuf *tx = &net->tx;
-	struct xdp_buff *xdp = &tx->xdp[tx->batched];
-	size_t pad = NET_IP_ALIGN + NET_SKB_PAD + nvq->sock_hlen;
-	struct tun_xdp_hdr *hdr;
+	size_t hlen = nvq->sock_hlen;
 	size_t size;
 	void *buf;
 	int ret;
 
 	lockdep_assert_held(&nvq->vq.vmq.mutex);
 
-	if (unlikely(len < nvq->sock_hlen))
+	if (unlikely(len < hlen))
 		return -EINVAL;
-
-	if (sock_flag(sock->sk, SOCK_XDP))
-		pad += XDP_PACKET_HEADROOM;
-	pad = SKB_DATA_ALIGN(pad);
-
-	size = SKB_DATA_ALIGN(len + pad) +
-	       SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	size = frame_size(tx, len);
 	if (size > PAGE_SIZE)
 		return -ENOSPC;
 
-	buf = frame_alloc(tx, size, !direct);
-	if (unlikely(!buf))
-		return -ENOMEM;
-
-	ret = fill_frame(nvq, buf, pad, nr_iov, len, direct);
-	if (unlikely(ret)) {
-		frame_unalloc(tx, size);
-		return ret;
+	buf = frame_cut(tx, size);
+	if (unlikely(!buf)) {
+		if (!vmnet_txbuf_next_block(tx, true))
+			return -ENOMEM;
+		buf = frame_cut(tx, size);
 	}
 
-	hdr = buf;
-	hdr->buflen = size;
-	xdp_init_buff(xdp, size, NULL);
-	xdp_prepare_buff(xdp, buf, pad, len - nvq->sock_hlen, true);
-	tx->batched++;
+	ret = gather(buf + tx->pad - hlen, nvq->iov, nr_iov, nvq->vhost_hlen);
+	if (!ret)
+		ret = frame_header(nvq, buf, tx->pad, size, len);
+	if (unlikely(ret)) {
+		frame_uncut(tx, size);
+		return ret;
+	}
+	frame_queue(tx, buf, size, len - hlen);
 	return 0;
-}
-
-/**
- * vmnet_txbuf_build() - add a packet to the batch
- * @net: device
- * @sock: where the batch will go
- * @nr_iov: entries of the transmit queue's iov that hold the packet
- * @len: its bytes, without the header that the socket does not know about
- *
- * Return: 0; -ENOSPC if the packet is too large for a frame and has to be sent
- * by itself; -EINVAL if it is malformed; -ENOMEM or -EFAULT.
- */
-int vmnet_txbuf_build(struct vmnet *net, struct socket *sock,
-		      unsigned int nr_iov, size_t len)
-{
-	return build(net, sock, nr_iov, len, false);
-}
-
-/**
- * vmnet_txbuf_build_direct() - the same by kernel addresses
- * @net: device
- * @sock: where the batch will go
- * @nr_iov: entries of the transmit queue's iov, as of vmq_next_direct()
- * @len: its bytes, without the header that the socket does not know about
- *
- * Context: in the section that the addresses belong to.
- * Return: as for vmnet_txbuf_build(); -ENOMEM if a page would have to be
- * allocated: see vmnet_txbuf_refill(); -EFAULT for a memory error.
- */
-int vmnet_txbuf_build_direct(struct vmnet *net, struct socket *sock,
-			     unsigned int nr_iov, size_t len)
-{
-	return build(net, sock, nr_iov, len, true);
-}
-
-/**
- * vmnet_txbuf_refill() - have room for the largest frame
- * @tx: transmit batch
- *
- * Context: process context, may sleep.
- * Return: false without memory.
- */
-bool vmnet_txbuf_refill(struct vmnet_txbuf *tx)
-{
-	return next_block(tx, true);
 }
 
 /**

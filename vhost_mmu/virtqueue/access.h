@@ -42,14 +42,20 @@ static __always_inline int vmq_kernel_read(void *ctx, enum vmq_part part,
 {
 	const struct vmq_rings *rings = ctx;
 	const struct vmq_map *map = &rings->map[part];
-	size_t room = PAGE_SIZE - offset_in_page(map->offset + off);
+	size_t room;
 
+	if (likely(map->base)) {
+		memcpy(dst, map->base + off, len);
+		goto done;
+	}
+	room = PAGE_SIZE - offset_in_page(map->offset + off);
 	if (likely(len <= room)) {
 		memcpy(dst, vmq_map_addr(map, off), len);
 	} else {
 		memcpy(dst, vmq_map_addr(map, off), room);
 		memcpy(dst + room, vmq_map_addr(map, off + room), len - room);
 	}
+done:
 	/* What is checked next is @dst: never read the ring a second time. */
 	barrier();
 	return 0;

@@ -26,7 +26,7 @@ static __always_inline bool spend(struct vmq_tlb *tlb)
 		tlb->budget--;
 		return true;
 	}
-	tlb->miss = tlb->fresh ? VMQ_MISS_SHAPE : VMQ_MISS_NONE;
+	tlb->miss = tlb->fresh ? VMQ_MISS_SHAPE : VMQ_MISS_SECTION;
 	return false;
 }
 
@@ -117,7 +117,7 @@ static noinline int direct_gather(struct vmq *vq)
 	struct vmq_tlb *tlb = vq->tlb;
 	int ret;
 
-	tlb->miss = VMQ_MISS_NONE;
+	tlb->miss = VMQ_MISS_SECTION;
 	if (tlb->gathered)
 		return -EAGAIN;
 	tlb->gathered = true;
@@ -166,13 +166,14 @@ int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 			return ret ?: vq->ring.num;
 	}
 
+	tlb->miss = VMQ_MISS_NONE;
 	chain = &b->chain[b->next];
 	ret = vmq_split_expand(&vq->ring, &direct_memory, tlb,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {
 		/* The parser's own findings are for vmq_next() to report. */
-		if (ret != -EAGAIN && tlb->miss == VMQ_MISS_NONE)
+		if (tlb->miss == VMQ_MISS_NONE)
 			tlb->miss = VMQ_MISS_SHAPE;
 		vq->ring.why = NULL;
 		return -EAGAIN;
@@ -250,17 +251,16 @@ bool vmq_direct_resolve(struct vmq *vq)
 	lockdep_assert_held(&vq->mutex);
 
 	switch (vq->tlb->miss) {
-	case VMQ_MISS_NONE:
+	case VMQ_MISS_SECTION:
 		return true;
 	case VMQ_MISS_FAULT:
 		return direct_fault(vq);
 	case VMQ_MISS_NOMAP:
 		vq->stats.payload_nomap++;
 		return false;
-	case VMQ_MISS_SHAPE:
+	default:
 		vq->stats.payload_shape++;
 		return false;
 	}
-	return false;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_direct_resolve, VHOST_MMU);

@@ -25,6 +25,7 @@ static void vmq_map_forget(struct vmq_map *map, unsigned int i)
 	if (map->write)
 		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));
 	map->addr[i] = NULL;
+	map->base = NULL;
 	map->nr_missing++;
 }
 
@@ -188,6 +189,8 @@ void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
 	lockdep_assert_held(&map->vq->reader.lock);
 
 	map->addr[i] = page_address(page);
+	if (map->nr_pages == 1)
+		map->base = map->addr[i] + map->offset;
 	map->nr_missing--;
 }
 

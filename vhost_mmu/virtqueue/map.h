@@ -25,6 +25,8 @@
  * @nr_missing: of those, the ones not present in @addr
  * @inval_seq: how often the notifier hit this map, present or not
  * @addr: direct-map address of each page, NULL while missing
+ * @base: address of the part's first byte, if all of it lies in one page that is
+ *	not missing
  */
 struct vmq_map {
 	struct vmmu_client client;
@@ -37,6 +39,7 @@ struct vmq_map {
 	unsigned int nr_missing;
 	u64 inval_seq;
 	void **addr;
+	void *base;
 };
 
 /**
@@ -86,6 +89,8 @@ static inline unsigned long vmq_map_page_hva(const struct vmq_map *map,
 static __always_inline void *vmq_map_addr(const struct vmq_map *map,
 					  size_t off)
 {
+	if (map->base)
+		return map->base + off;
 	off += map->offset;
 	return map->addr[off >> PAGE_SHIFT] + offset_in_page(off);
 }

@@ -40,6 +40,8 @@
 /* vmq_split_gather(): the section's budget is used up, call again. */
 #define VMQ_AGAIN		1
 #define VMQ_DONE		0
+/* vmq_split_first(): the chain goes on. */
+#define VMQ_MORE		2
 
 enum vmq_part {
 	VMQ_DESC,
@@ -310,29 +312,58 @@ vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
 	return ret;
 }
 
-/* Read the next available entry and begin with its chain. */
+/*
+ * Read the next available entry and the first descriptor of its chain.  Most
+ * chains end there; for the others the state of a walk is made.
+ */
 static __always_inline int
-vmq_split_walk_begin(struct vmq_split *s, struct vmq_burst *b,
-		     const struct vmq_access *a, void *ctx)
+vmq_split_first(struct vmq_split *s, struct vmq_burst *b,
+		const struct vmq_access *a, void *ctx, u32 *budget)
 {
+	const u32 num = s->num, first = b->nr_desc;
 	u16 idx = s->last_avail_idx + b->nr;
+	struct vring_desc *desc;
+	struct vmq_chain *chain;
 	__virtio16 word;
+	u32 n = first;
 	u16 head;
 
-	if (a->read16(ctx, VMQ_AVAIL, vmq_avail_ring_off(idx & (s->num - 1)),
+	if (a->read16(ctx, VMQ_AVAIL, vmq_avail_ring_off(idx & (num - 1)),
 		      &word))
 		return vmq_split_broken(s, -EFAULT, "avail entry unreadable");
 
 	head = vmq_u16(s, word);
-	if (unlikely(head >= s->num))
+	if (unlikely(head >= num))
 		return vmq_split_broken(s, -EINVAL, "head index too big");
+	if (unlikely(n > VMQ_BURST_DESCS))
+		return -ENOBUFS;
+
+	--*budget;
+	desc = &b->desc[n];
+	if (a->read(ctx, VMQ_DESC, array_index_nospec(head, num) * sizeof(*desc),
+		    desc, sizeof(*desc)))
+		return vmq_split_broken(s, -EFAULT, "descriptor unreadable");
+
+	/* As in vmq_split_empty_counts(), with nothing before it. */
+	if (likely(desc->len) ||
+	    desc->flags & vmq_word(s, VRING_DESC_F_INDIRECT))
+		n++;
+	b->nr_desc = n;
+
+	if (likely(!(desc->flags & vmq_word(s, VRING_DESC_F_NEXT)))) {
+		chain = &b->chain[b->nr++];
+		chain->head = head;
+		chain->first = first;
+		chain->count = n - first;
+		return VMQ_DONE;
+	}
 
 	b->walking = true;
 	b->walk.head = head;
-	b->walk.first = b->nr_desc;
-	b->walk_next = head;
-	b->walk_found = 0;
-	return 0;
+	b->walk.first = first;
+	b->walk_next = vmq_u16(s, desc->next);
+	b->walk_found = 1;
+	return VMQ_MORE;
 }
 
 static inline void vmq_burst_reset(struct vmq_burst *b)
@@ -383,17 +414,20 @@ vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
 		}
 	}
 
+	ret = b->walking ? VMQ_MORE : VMQ_DONE;
 	do {
-		ret = 0;
-		if (!b->walking)
-			ret = vmq_split_walk_begin(s, b, a, ctx);
-		if (!ret)
+		if (likely(!ret))
+			ret = vmq_split_first(s, b, a, ctx, &budget);
+		if (unlikely(ret == VMQ_MORE)) {
 			ret = vmq_split_walk(s, b, a, ctx, &budget);
-		if (ret)
+			if (ret)
+				break;
+			b->walking = false;
+			b->walk.count = b->nr_desc - b->walk.first;
+			b->chain[b->nr++] = b->walk;
+		}
+		if (unlikely(ret))
 			break;
-		b->walking = false;
-		b->walk.count = b->nr_desc - b->walk.first;
-		b->chain[b->nr++] = b->walk;
 	} while (b->nr < b->ahead && budget &&
 		 (u16)(s->last_avail_idx + b->nr) != s->avail_idx);
 

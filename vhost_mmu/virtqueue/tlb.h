@@ -43,13 +43,15 @@ struct vmq_tlb_entry {
 
 /**
  * enum vmq_miss - why a chain was not had
- * @VMQ_MISS_NONE: no reason: the section was used up
+ * @VMQ_MISS_NONE: nothing was missing
+ * @VMQ_MISS_SECTION: the section was used up
  * @VMQ_MISS_FAULT: a page is not mapped
  * @VMQ_MISS_NOMAP: a page has no kernel address
  * @VMQ_MISS_SHAPE: the chain is broken, or longer than a section may be
  */
 enum vmq_miss {
 	VMQ_MISS_NONE,
+	VMQ_MISS_SECTION,
 	VMQ_MISS_FAULT,
 	VMQ_MISS_NOMAP,
 	VMQ_MISS_SHAPE,
@@ -112,19 +114,20 @@ static inline struct vmq_tlb_entry *vmq_tlb_huge(struct vmq_tlb *tlb, u64 gpa)
 }
 
 /**
- * vmq_tlb_find() - the kernel address of a guest address
+ * vmq_tlb_peek() - the kernel address of a guest address, if it is at hand
  * @tlb: the soft TLB
  * @gpa: guest address, any
  * @write: it is going to be written
+ * @kaddr: set to the kernel address
  * @room: set to how many bytes lie behind it in the same page
  *
  * The driver chose the address: it is bounded under speculation as well.
  *
  * Context: in a reader section, to which the address belongs.
- * Return: the address; NULL, with the reason in vmq_tlb::miss, if there is none.
+ * Return: false if it is not.
  */
-static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
-					  bool write, u64 *room)
+static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
+					 bool write, void **kaddr, u64 *room)
 {
 	const u32 need = write ? VMQ_TLB_WRITE : VMQ_TLB_READ;
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
@@ -135,11 +138,32 @@ static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
 		off = gpa - e->gpa;
 	}
 	if (unlikely(off >= e->size || !(e->flags & need)))
-		return vmq_tlb_miss(tlb, gpa, write, room);
+		return false;
 
 	off = array_index_nospec(off, e->size);
 	*room = e->size - off;
-	return e->addr + off;
+	*kaddr = e->addr + off;
+	return true;
+}
+
+/**
+ * vmq_tlb_find() - the kernel address of a guest address
+ * @tlb: the soft TLB
+ * @gpa: guest address, any
+ * @write: it is going to be written
+ * @room: set to how many bytes lie behind it in the same page
+ *
+ * Context: in a reader section, to which the address belongs.
+ * Return: the address; NULL, with the reason in vmq_tlb::miss, if there is none.
+ */
+static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
+					  bool write, u64 *room)
+{
+	void *kaddr;
+
+	if (likely(vmq_tlb_peek(tlb, gpa, write, &kaddr, room)))
+		return kaddr;
+	return vmq_tlb_miss(tlb, gpa, write, room);
 }
 
 #endif /* VHOST_MMU_TLB_H */
