@@ -13,7 +13,13 @@
 
 #include "net.h"
 
-static size_t packet_len(void *ptr)
+/**
+ * vmnet_packet_len() - bytes of a packet as the tap will deliver it
+ * @ptr: what the pointer ring holds
+ *
+ * Return: the length, without the virtio header.
+ */
+size_t vmnet_packet_len(void *ptr)
 {
 	if (tun_is_xdp_frame(ptr))
 		return tun_ptr_to_xdp(ptr)->len;
@@ -63,5 +69,5 @@ size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx)
 		if (!rx->tail)
 			return 0;
 	}
-	return packet_len(rx->queue[rx->head]);
+	return vmnet_packet_len(rx->queue[rx->head]);
 }

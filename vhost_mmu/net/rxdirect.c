@@ -37,31 +37,21 @@
 #define VLAN_OFFSET offsetof(struct vlan_ethhdr, h_vlan_proto)
 
 /**
- * struct rx_packet - a packet that the tap has for us
- * @skb: NULL for an XDP frame
- * @data: its linear part
- * @len: its bytes, the VLAN tag included
- * @linear: @data is all of it
- * @hdr: header for the driver
- */
-struct rx_packet {
-	const struct sk_buff *skb;
-	const void *data;
-	size_t len;
-	bool linear;
-	struct virtio_net_hdr_mrg_rxbuf hdr;
-};
-
-/**
- * struct rx_burst - what one section carried
- * @packets: packets
- * @bytes: their bytes
+ * struct rx_burst - what one section carries
+ * @dev: device that the packets have to come from, NULL if it does not matter
+ * @hlen: header bytes of each
+ * @has_skb_hdr: the header says what the packet is, else it is zero
+ * @packets: packets delivered
+ * @bytes: their bytes, headers included
  * @frames: of the packets, the XDP frames
  */
 struct rx_burst {
+	struct net_device *dev;
+	size_t hlen;
+	bool has_skb_hdr;
 	unsigned int packets;
-	unsigned int frames;
 	size_t bytes;
+	unsigned int frames;
 };
 
 /**
@@ -158,8 +148,11 @@ static void fill_used(const struct vmnet_vq *nvq, unsigned int i, int head,
 	elem->len = vmnet_virtio32(nvq, len);
 }
 
-/* As vmq_next_direct(), for a chain that can receive; 0 or an error. */
-static __always_inline int next_chain(struct vmnet_vq *nvq, unsigned int seg,
+/*
+ * Take a chain to receive into; its entries of iov start at @seg.  Return 0,
+ * -ENOBUFS if there is none, or another error as put_packet().
+ */
+static __always_inline int take_chain(struct vmnet_vq *nvq, unsigned int seg,
 				      unsigned int *in, int *head)
 {
 	struct vmq *vq = &nvq->vq.vmq;
@@ -177,45 +170,80 @@ static __always_inline int next_chain(struct vmnet_vq *nvq, unsigned int seg,
 	return 0;
 }
 
-/*
- * The packet does not lie in one piece, or not in one buffer.  Its first chain,
- * @head, has the first @seg entries of iov.  Return how many chains it takes.
- */
-static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_packet *p,
-				  size_t hlen, int head, unsigned int *nr_seg)
+static noinline int take_chain_slow(struct vmnet_vq *nvq, unsigned int seg,
+				    unsigned int *in, int *head)
 {
-	size_t left = hlen + p->len;
-	unsigned int seg = 0, in = *nr_seg, count = 0;
+	return take_chain(nvq, seg, in, head);
+}
+
+/* The header of a packet; false if there is none that says what it is. */
+static __always_inline bool
+make_header(struct virtio_net_hdr *hdr, const struct sk_buff *skb,
+	    const struct rx_burst *burst, int vlan_hlen)
+{
+	if (likely(burst->has_skb_hdr))
+		return !virtio_net_hdr_from_skb(skb, hdr, true, true,
+						vlan_hlen);
+	memset(hdr, 0, sizeof(*hdr));
+	return true;
+}
+
+static bool put_any(struct rx_sink *sink, void *ptr,
+		    const struct rx_burst *burst, __virtio16 num_buffers)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = num_buffers };
+	const struct xdp_frame *frame;
+
+	if (tun_is_xdp_frame(ptr)) {
+		frame = tun_ptr_to_xdp(ptr);
+		put(sink, &hdr, burst->hlen);
+		put(sink, frame->data, frame->len);
+		return true;
+	}
+
+	if (!make_header(&hdr.hdr, ptr, burst,
+			 skb_vlan_tag_present((struct sk_buff *)ptr) ?
+			 VLAN_HLEN : 0))
+		return false;
+	put(sink, &hdr, burst->hlen);
+	return put_skb(sink, ptr);
+}
+
+/*
+ * Write any packet.  Its first chain, @head, has the first @in entries of iov.
+ * Return as put_packet().
+ */
+static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
+				  void *ptr, int head, unsigned int in)
+{
+	const size_t size = burst->hlen + vmnet_packet_len(ptr);
 	struct rx_sink sink = { .iov = nvq->iov };
-	size_t use;
+	unsigned int seg = 0, count = 0;
+	size_t use, left = size;
 	int ret;
 
 	for (;;) {
 		use = min(iov_length(nvq->iov + seg, in), left);
 		fill_used(nvq, count++, head, use);
 		left -= use;
-		seg += in;
 		if (!left)
 			break;
 
+		seg += in;
 		ret = -EINVAL;
 		if (unlikely(!has_mrg_rxbuf(nvq) || seg >= UIO_MAXIOV))
 			goto err_put_back;
-		ret = next_chain(nvq, seg, &in, &head);
+		ret = take_chain_slow(nvq, seg, &in, &head);
 		if (unlikely(ret))
 			goto err_put_back;
 	}
 
-	p->hdr.num_buffers = vmnet_virtio16(nvq, count);
-	put(&sink, &p->hdr, hlen);
-	if (p->linear) {
-		put(&sink, p->data, p->len);
-	} else if (unlikely(!put_skb(&sink, p->skb))) {
-		ret = -EINVAL;
+	ret = -EINVAL;
+	if (unlikely(!put_any(&sink, ptr, burst, vmnet_virtio16(nvq, count))))
 		goto err_put_back;
-	}
 
-	*nr_seg = seg;
+	burst->bytes += size;
+	burst->frames += tun_is_xdp_frame(ptr);
 	return count;
 
 err_put_back:
@@ -223,116 +251,93 @@ err_put_back:
 	return ret;
 }
 
-/*
- * Look at a packet, and make the header.  @dev is the device that it has to come
- * from, if that matters.  False if it is not for us.
- */
-static __always_inline bool look_at(struct rx_packet *p, void *ptr,
-				    const struct net_device *dev, bool has_hdr)
+static noinline int put_special(struct vmnet_vq *nvq, struct rx_burst *burst,
+				void *ptr)
 {
 	const struct sk_buff *skb = ptr;
-	int vlan_hlen;
+	unsigned int in;
+	int head, ret;
 
-	memset(&p->hdr, 0, sizeof(p->hdr));
+	if (!tun_is_xdp_frame(ptr) && burst->dev && skb->dev != burst->dev)
+		return -EINVAL;
 
-	if (unlikely(tun_is_xdp_frame(ptr))) {
-		const struct xdp_frame *frame = tun_ptr_to_xdp(ptr);
-
-		p->skb = NULL;
-		p->data = frame->data;
-		p->len = frame->len;
-		p->linear = true;
-		return true;
-	}
-
-	if (unlikely(dev && skb->dev != dev))
-		return false;
-
-	vlan_hlen = skb_vlan_tag_present(skb) ? VLAN_HLEN : 0;
-	p->skb = skb;
-	p->data = skb->data;
-	p->len = skb->len + vlan_hlen;
-	p->linear = !vlan_hlen && !skb_is_nonlinear(skb);
-	return !has_hdr || !virtio_net_hdr_from_skb(skb, &p->hdr.hdr, true,
-						    true, vlan_hlen);
+	ret = take_chain_slow(nvq, 0, &in, &head);
+	return ret ?: put_scattered(nvq, burst, ptr, head, in);
 }
 
 /*
- * Write one packet.  Return how many chains it takes and in @nr_seg how many
- * buffers; -ENOBUFS if they do not suffice, -EAGAIN if they are not to be had
- * now, or another error if it is not for us.
+ * Write one packet.  Return how many chains it takes; -ENOBUFS if they do not
+ * suffice, -EAGAIN if they are not to be had now, or another error if the packet
+ * is none for us; then nothing has happened.
  */
-static __always_inline int put_packet(struct vmnet_vq *nvq, struct rx_packet *p,
-				      size_t hlen, unsigned int *nr_seg)
+static __always_inline int put_packet(struct vmnet_vq *nvq,
+				      struct rx_burst *burst, void *ptr)
 {
-	const struct iovec *iov = nvq->iov;
+	struct virtio_net_hdr_mrg_rxbuf *hdr;
+	const struct sk_buff *skb = ptr;
+	unsigned int in;
 	int head, ret;
-	void *to;
+	size_t size;
 
-	ret = next_chain(nvq, 0, nr_seg, &head);
+	/* What follows is for a packet in one piece and for one buffer. */
+	if (unlikely(tun_is_xdp_frame(ptr) || skb_is_nonlinear(skb) ||
+		     skb_vlan_tag_present(skb) ||
+		     (burst->dev && skb->dev != burst->dev)))
+		return put_special(nvq, burst, ptr);
+
+	ret = take_chain(nvq, 0, &in, &head);
 	if (unlikely(ret))
 		return ret;
 
-	if (unlikely(!p->linear || iov->iov_len < hlen + p->len))
-		return put_scattered(nvq, p, hlen, head, nr_seg);
+	size = burst->hlen + skb->len;
+	hdr = vmq_direct_addr(nvq->iov);
+	if (unlikely(nvq->iov->iov_len < size ||
+		     !IS_ALIGNED((unsigned long)hdr, __alignof__(*hdr))))
+		return put_scattered(nvq, burst, ptr, head, in);
 
-	p->hdr.num_buffers = vmnet_virtio16(nvq, 1);
-	to = vmq_direct_addr(iov);
-	if (likely(hlen == sizeof(p->hdr)))
-		memcpy(to, &p->hdr, sizeof(p->hdr));
-	else
-		memcpy(to, &p->hdr, sizeof(p->hdr.hdr));
-	memcpy(to + hlen, p->data, p->len);
-	fill_used(nvq, 0, head, hlen + p->len);
+	if (unlikely(!make_header(&hdr->hdr, skb, burst, 0))) {
+		put_back(&nvq->vq.vmq, 1);
+		return -EINVAL;
+	}
+	if (likely(burst->hlen == sizeof(*hdr)))
+		hdr->num_buffers = vmnet_virtio16(nvq, 1);
+	memcpy((void *)hdr + burst->hlen, skb->data, skb->len);
+	fill_used(nvq, 0, head, size);
+	burst->bytes += size;
 	return 1;
 }
 
 /*
- * Write packets until the section, the batch or @max_packets and @max_bytes are
- * used up; the same errors as put_packet(), or 0.
+ * Write packets until the batch, @max_packets or @max_bytes are used up; what
+ * is read of the ring and the tables has its limits in vmq_next_direct().
+ * Return 0 or an error of put_packet().
  */
-static int put_packets(struct vmnet *net, const struct net_device *dev,
-		       unsigned int max_packets, size_t max_bytes,
-		       struct rx_burst *burst)
+static int put_packets(struct vmnet *net, struct rx_burst *burst,
+		       unsigned int max_packets, size_t max_bytes)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
-	const bool has_hdr = nvq->sock_hlen;
-	const size_t hlen = nvq->sock_hlen + nvq->vhost_hlen;
 	struct vmnet_rxbuf *rx = &net->rx;
-	unsigned int seg, segs = 0, head = rx->head;
-	struct rx_packet p;
-	int ret = 0;
+	void **first = &rx->queue[rx->head];
+	void **end = first + min(max_packets, rx->tail - rx->head);
+	void **next = first;
+	int ret;
 
-	max_packets = min(max_packets, rx->tail - rx->head);
 	max_bytes = min_t(size_t, max_bytes, VMQ_SECTION_BYTES);
-
 	do {
-		if (unlikely(!look_at(&p, rx->queue[head], dev, has_hdr))) {
-			ret = -EINVAL;
-			break;
-		}
-		ret = put_packet(nvq, &p, hlen, &seg);
+		ret = put_packet(nvq, burst, *next);
 		if (unlikely(ret < 0))
 			break;
-
 		nvq->done += ret;
-		ret = 0;
-		head++;
-		segs += seg;
-		burst->frames += !p.skb;
-		burst->bytes += p.len;
-	} while (head - rx->head < max_packets && segs < VMQ_SECTION_DESCS &&
-		 nvq->done <= VMNET_BATCH &&
-		 burst->bytes + (head - rx->head) * hlen < max_bytes);
+	} while (++next < end && burst->bytes < max_bytes);
 
-	burst->packets = head - rx->head;
-	rx->head = head;
-	return ret;
+	burst->packets = next - first;
+	rx->head += burst->packets;
+	return min(ret, 0);
 }
 
 /*
- * The device whose counters are to be kept, in *@dev; NULL if there are none to
- * keep.  False if it is gone: a packet and the tap hold no reference to it.
+ * Find the device whose counters are to be kept, if any.  False if it is gone:
+ * neither a packet nor the tap refers to it.
  */
 static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
 			struct net_device **dev)
@@ -345,18 +350,18 @@ static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
 }
 
 /* tun counts the header of an XDP frame, but not that of a packet. */
-static void count_packets(struct vmnet_vq *nvq, struct net_device *dev,
-			  const struct rx_burst *burst)
+static void count_packets(struct vmnet_vq *nvq, const struct rx_burst *burst)
 {
 	struct vmq_stats *stats = &nvq->vq.vmq.stats;
+	size_t bytes = burst->bytes - burst->packets * burst->hlen;
 
 	stats->packets += burst->packets;
-	stats->bytes += burst->bytes;
+	stats->bytes += bytes;
 	stats->payload_kernel += burst->packets;
 
-	if (dev) {
+	if (burst->dev) {
 		preempt_disable();
-		dev_sw_netstats_tx_add(dev, burst->packets, burst->bytes +
+		dev_sw_netstats_tx_add(burst->dev, burst->packets, bytes +
 				       burst->frames * nvq->sock_hlen);
 		preempt_enable();
 	}
@@ -372,47 +377,48 @@ static void free_packets(void **queue, unsigned int count)
 	}
 }
 
-/* One section; the same errors as put_packet(), or 0. */
+/*
+ * One section.  Return 0, an error of put_packet(), or -EPERM, counted, if there
+ * can be none.
+ */
 static int carry_burst(struct vmnet *net, struct socket *sock,
-		       unsigned int max_packets, size_t max_bytes,
-		       struct rx_burst *burst)
+		       struct rx_burst *burst, unsigned int max_packets,
+		       size_t max_bytes)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	void **first = &net->rx.queue[net->rx.head];
 	struct vmq *vq = &nvq->vq.vmq;
-	struct net_device *dev;
-	int ret = -ENODEV;
+	int ret = -EPERM;
 
 	if (!vmq_direct_begin(vq))
-		return -EPERM;
+		return ret;
 
 	rcu_read_lock();
-	if (likely(find_device(&net->rx.tap, sock->sk, &dev))) {
-		ret = put_packets(net, dev, max_packets, max_bytes, burst);
-		if (burst->packets)
-			count_packets(nvq, dev, burst);
-	}
-	rcu_read_unlock();
-	vmq_direct_end(vq);
-
-	if (unlikely(ret == -ENODEV))
+	if (likely(find_device(&net->rx.tap, sock->sk, &burst->dev)))
+		ret = put_packets(net, burst, max_packets, max_bytes);
+	else
 		vq->stats.payload_off++;
+	vmq_direct_end(vq);
+	if (burst->packets)
+		count_packets(nvq, burst);
+	rcu_read_unlock();
+
 	free_packets(first, burst->packets);
 	return ret;
 }
 
 /**
  * vmnet_rxdirect() - deliver packets past the socket
- * @net: device, the first packet being in its receive batch
- * @sock: where they come from
+ * @net: device, the next packet being in its receive batch
+ * @sock: where the packets come from
  * @max_packets: how many at most
- * @max_bytes: where to stop, headers included
- * @total_len: the bytes, headers included, are added to it
+ * @max_bytes: bytes, headers included, after which to stop
+ * @total_len: the bytes delivered are added to it, headers included
  *
  * Packets of the batch are delivered until one cannot be, a section is used up,
  * or a limit is reached.
  *
- * Return: the number of packets; 0 if the next one has to go through the socket.
+ * Return: the number of packets; 0 if the next has to go through the socket.
  */
 unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 			    unsigned int max_packets, size_t max_bytes,
@@ -421,7 +427,10 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;
 	struct vmq *vq = &nvq->vq.vmq;
-	struct rx_burst burst = {};
+	struct rx_burst burst = {
+		.hlen = nvq->sock_hlen + nvq->vhost_hlen,
+		.has_skb_hdr = nvq->sock_hlen,
+	};
 	unsigned int too_short = 0;
 	int ret;
 
@@ -435,10 +444,10 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 		vmnet_signal_used(nvq);
 
 	for (;;) {
-		ret = carry_burst(net, sock, max_packets, max_bytes, &burst);
+		ret = carry_burst(net, sock, &burst, max_packets, max_bytes);
 		if (burst.packets || ret != -EAGAIN)
 			break;
-		if (vq->tlb->miss == VMQ_MISS_NONE && ++too_short > MAX_SHORT) {
+		if (vq->tlb->miss == VMQ_MISS_SECTION && ++too_short > MAX_SHORT) {
 			ret = -EINVAL;
 			break;
 		}
@@ -448,9 +457,11 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 
 	if (ret == -EINVAL && !burst.packets)
 		vq->stats.payload_shape++;
+	/* What goes through the socket next may take many chains. */
+	if (nvq->done > VMNET_BATCH)
+		vmnet_signal_used(nvq);
 	tap->left -= min(burst.packets, tap->left);
-	*total_len += burst.bytes + burst.packets *
-				    (nvq->sock_hlen + nvq->vhost_hlen);
+	*total_len += burst.bytes;
 	return burst.packets;
 }
 
