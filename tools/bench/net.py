@@ -49,7 +49,7 @@ def measure(args, out, kernel, result):
          "--share", raw, "--log", raw / "console", "--",
          HERE / "inside-net", "--out", raw, "--kernel", base / "boot" / f"vmlinuz-{base.name}",
          "--initramfs", initramfs, "--pairs", str(max(args.pairs, 1)),
-         "--seconds", "1" if args.quick else "2"],
+         "--seconds", "1"],
         check=False, stdin=subprocess.DEVNULL).returncode
     if status:
         raise Failed(f"the VM run on {kernel} ended with status {status}; see {raw}")

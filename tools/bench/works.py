@@ -32,8 +32,8 @@ class Work:
 # rx-burst takes away the scheduler's choice of when the worker may run.  More
 # packets under way would make the slab allocator give pages back and forth.
 WORKS = {
-    "tx-drop": Work("--mode tx-drop", wall=3),
-    "tx-stack": Work("--mode tx-stack", wall=3),
+    "tx-drop": Work("--mode tx-drop", wall=2),
+    "tx-stack": Work("--mode tx-stack", wall=2),
     "rx": Work("--mode rx", wall=1),
     "rx-burst": Work("--mode rx --fifo --window 64"),
 }
