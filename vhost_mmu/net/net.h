@@ -32,8 +32,12 @@ struct socket;
 #define VMNET_PACKET_WEIGHT 256
 #define VMNET_BYTE_WEIGHT 0x80000
 
-/* Page blocks a transmit queue keeps: a batch of the largest frames */
+/* Page blocks a transmit queue keeps: a batch of the largest small frames */
 #define VMNET_BLOCKS 8
+
+/* And those for a large frame each */
+#define VMNET_LARGE_BLOCKS 4
+#define VMNET_LARGE_SIZE SZ_128K
 
 /**
  * struct vmnet_vq - a virtqueue of the net device
@@ -109,6 +113,8 @@ struct vmnet_block {
  * @block: pages to cut frames from, used over and over again
  * @cur: block in use
  * @victim: block to give up next when all are busy
+ * @large: pages for a large frame each, allocated when such packets come
+ * @want_large: the batch has to go before there is a place for the next
  * @offset: where the next frame of block @cur starts
  * @pad: where the packet starts in a frame
  * @batched: frames in @xdp
@@ -118,6 +124,8 @@ struct vmnet_txbuf {
 	struct vmnet_block block[VMNET_BLOCKS];
 	unsigned int cur;
 	unsigned int victim;
+	struct vmnet_block large[VMNET_LARGE_BLOCKS];
+	bool want_large;
 	size_t offset;
 	size_t pad;
 	unsigned int batched;
@@ -216,6 +224,8 @@ void vmnet_tap_forget(struct vmnet_tap *tap);
 /* txbuf.c: batches of XDP frames to the tap */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
 bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
+struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx);
+bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx);
 int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
 int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);

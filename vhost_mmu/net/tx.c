@@ -165,14 +165,15 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 		size_t len;
 		int head;
 
-		if (nvq->done == VMNET_BATCH)
+		if (nvq->done == VMNET_BATCH || net->tx.want_large)
 			flush_batch(net, sock);
 
 		if (batch) {
 			n = vmnet_txdirect(net, min(VMNET_BATCH - nvq->done,
 						    VMNET_PACKET_WEIGHT - packets),
 					   &total_len);
-			if (n) {
+			/* None if what is batched has to go first. */
+			if (n || net->tx.want_large) {
 				packets += n - 1;
 				continue;
 			}

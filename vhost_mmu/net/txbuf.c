@@ -33,28 +33,38 @@
 /* Upper bound of the frames cut from one block */
 #define BLOCK_FRAMES ((PAGE_SIZE << BLOCK_ORDER) / SMP_CACHE_BYTES)
 
-static bool block_alloc(struct vmnet_block *block)
+static struct page *pages_alloc(unsigned int order)
 {
-	unsigned int order = BLOCK_ORDER;
-	struct page *page;
-
-	page = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
+	return alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
 				   __GFP_NOWARN | __GFP_NORETRY |
 				   __GFP_NOMEMALLOC,
 			   order);
-	if (unlikely(!page)) {
-		order = 0;
-		page = alloc_page(GFP_KERNEL);
-		if (!page)
-			return false;
-	}
+}
 
+static void block_set(struct vmnet_block *block, struct page *page,
+		      unsigned int order)
+{
 	page_ref_add(page, BLOCK_BIAS - 1);
 	block->page = page;
 	block->va = page_address(page);
 	block->size = PAGE_SIZE << order;
 	block->bias = BLOCK_BIAS;
 	block->nid = numa_mem_id();
+}
+
+static bool block_alloc(struct vmnet_block *block)
+{
+	unsigned int order = BLOCK_ORDER;
+	struct page *page;
+
+	page = pages_alloc(order);
+	if (unlikely(!page)) {
+		order = 0;
+		page = alloc_page(GFP_KERNEL);
+		if (!page)
+			return false;
+	}
+	block_set(block, page, order);
 	return true;
 }
 
@@ -135,6 +145,62 @@ bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc)
 found:
 	tx->cur = i;
 	tx->offset = 0;
+	return true;
+}
+
+/**
+ * vmnet_txbuf_large() - a block for a large frame
+ * @tx: transmit batch
+ *
+ * Context: mutex of the transmit queue held.
+ * Return: a block of VMNET_LARGE_SIZE without frames; or NULL, see
+ * vmnet_txbuf_alloc_large().
+ */
+struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx)
+{
+	struct vmnet_block *block;
+	unsigned int i;
+
+	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
+		block = &tx->large[i];
+		if (block->page && block_idle(block) && block_rewind(block))
+			return block;
+	}
+	return NULL;
+}
+
+/**
+ * vmnet_txbuf_alloc_large() - have a block for a large frame
+ * @tx: transmit batch
+ *
+ * Where frames of the batch are in the way, they have to be sent first: that is
+ * better than to give up a block which would be idle right afterwards.
+ *
+ * Context: mutex of the transmit queue held, may sleep.
+ * Return: false if there is none now.
+ */
+bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx)
+{
+	struct vmnet_block *block;
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
+		if (!tx->large[i].page)
+			break;
+	}
+	if (i == VMNET_LARGE_BLOCKS && tx->batched) {
+		tx->want_large = true;
+		return false;
+	}
+
+	page = pages_alloc(get_order(VMNET_LARGE_SIZE));
+	if (!page)
+		return false;
+	block = &tx->large[i < VMNET_LARGE_BLOCKS ?
+			   i : tx->victim++ % VMNET_LARGE_BLOCKS];
+	block_free(block);
+	block_set(block, page, get_order(VMNET_LARGE_SIZE));
 	return true;
 }
 
@@ -268,6 +334,7 @@ int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock)
 			put_page(virt_to_head_page(tx->xdp[i].data));
 	}
 	tx->batched = 0;
+	tx->want_large = false;
 	return min(ret, 0);
 }
 
@@ -283,6 +350,8 @@ void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 
 	for (i = 0; i < VMNET_BLOCKS; i++)
 		block_free(&tx->block[i]);
+	for (i = 0; i < VMNET_LARGE_BLOCKS; i++)
+		block_free(&tx->large[i]);
 	tx->cur = 0;
 	tx->offset = 0;
 }

@@ -12,20 +12,6 @@
 #include "frame.h"
 #include "../virtqueue/direct.h"
 
-/**
- * struct burst - what was built so far, and why it went no further
- * @packets: packets
- * @bytes: their bytes, with the header that the socket knows about
- * @full: pages have to be allocated
- * @miss: the queue has to be asked why
- */
-struct burst {
-	unsigned int packets;
-	size_t bytes;
-	bool full;
-	bool miss;
-};
-
 /* What becomes of a packet. */
 enum built {
 	BUILT,
@@ -33,8 +19,23 @@ enum built {
 	BUILT_NOT,
 	/* There is no page for the frame. */
 	BUILT_FULL,
+	BUILT_FULL_LARGE,
 	/* There is none, or the queue knows why it is not to be had. */
 	BUILT_NONE,
+};
+
+/**
+ * struct burst - what was built so far, and why it went no further
+ * @packets: packets
+ * @bytes: their bytes, with the header that the socket knows about
+ * @why: what became of the packet behind them
+ * @miss: the queue has to be asked why
+ */
+struct burst {
+	unsigned int packets;
+	size_t bytes;
+	enum built why;
+	bool miss;
 };
 
 static __always_inline void *frame_get(struct vmnet_txbuf *tx, size_t size)
@@ -44,31 +45,6 @@ static __always_inline void *frame_get(struct vmnet_txbuf *tx, size_t size)
 	if (likely(buf))
 		return buf;
 	return vmnet_txbuf_next_block(tx, false) ? frame_cut(tx, size) : NULL;
-}
-
-/* A packet in one piece, header and all. */
-static __always_inline enum built build_buffer(struct vmnet *net,
-					       const void *from, size_t len)
-{
-	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmnet_txbuf *tx = &net->tx;
-	const size_t pad = tx->pad, hlen = nvq->sock_hlen;
-	size_t size = frame_size(tx, len);
-	void *buf;
-
-	if (unlikely(size > PAGE_SIZE || len < hlen || !len))
-		return BUILT_NOT;
-	buf = frame_get(tx, size);
-	if (unlikely(!buf))
-		return BUILT_FULL;
-
-	if (unlikely(vmq_copy_mc(buf + pad - hlen, from, len) ||
-		     frame_header(nvq, buf, pad, size, len))) {
-		frame_uncut(tx, size);
-		return BUILT_NOT;
-	}
-	frame_queue(tx, buf, size, len - hlen);
-	return BUILT;
 }
 
 /* Copy what the iovec holds from byte @skip on. */
@@ -87,28 +63,71 @@ static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
 	return 0;
 }
 
-/* A packet in several pieces, or behind a header that the socket is not told. */
+/*
+ * Fill a frame with a packet in several pieces, or behind a header that the
+ * socket is not told.
+ */
+static bool fill_pieces(const struct vmnet_vq *nvq, void *buf, size_t size,
+			size_t pad, unsigned int nr_iov, size_t len)
+{
+	return !gather(buf + pad - nvq->sock_hlen, nvq->iov, nr_iov,
+		       nvq->vhost_hlen) &&
+	       !frame_header(nvq, buf, pad, size, len);
+}
+
 static enum built build_pieces(struct vmnet *net, unsigned int nr_iov,
-			       size_t len)
+			       size_t len, size_t size)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmnet_txbuf *tx = &net->tx;
-	size_t pad = tx->pad, hlen = nvq->sock_hlen;
-	size_t size = frame_size(tx, len);
-	void *buf;
+	void *buf = frame_get(tx, size);
 
-	if (size > PAGE_SIZE || len < hlen)
-		return BUILT_NOT;
-	buf = frame_get(tx, size);
 	if (!buf)
 		return BUILT_FULL;
-
-	if (gather(buf + pad - hlen, nvq->iov, nr_iov, nvq->vhost_hlen) ||
-	    frame_header(nvq, buf, pad, size, len)) {
+	if (!fill_pieces(nvq, buf, size, tx->pad, nr_iov, len)) {
 		frame_uncut(tx, size);
 		return BUILT_NOT;
 	}
-	frame_queue(tx, buf, size, len - hlen);
+	frame_queue(tx, buf, size, len - nvq->sock_hlen);
+	return BUILT;
+}
+
+/* Is the packet in the iovec to be segmented?  The driver may change its mind. */
+static bool is_gso(const struct vmnet_vq *nvq)
+{
+	const size_t off = offsetof(struct virtio_net_hdr, gso_type);
+	u8 type;
+
+	return nvq->sock_hlen && nvq->iov->iov_len > off &&
+	       !vmq_copy_mc(&type, vmq_direct_addr(nvq->iov) + off, 1) &&
+	       type != VIRTIO_NET_HDR_GSO_NONE;
+}
+
+/*
+ * A packet larger than a page.  The tap shows those that are to be segmented to
+ * no XDP program before they have become an skb, so that the size of the frame
+ * does not matter to it.
+ */
+static enum built build_large(struct vmnet *net, unsigned int nr_iov,
+			      size_t len, size_t size)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	struct vmnet_txbuf *tx = &net->tx;
+	struct vmnet_block *block;
+	struct tun_xdp_hdr *hdr;
+
+	if (size > VMNET_LARGE_SIZE || !is_gso(nvq))
+		return BUILT_NOT;
+	block = vmnet_txbuf_large(tx);
+	if (!block)
+		return BUILT_FULL_LARGE;
+
+	hdr = block->va;
+	if (!fill_pieces(nvq, hdr, size, tx->pad, nr_iov, len) ||
+	    hdr->gso.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return BUILT_NOT;
+	block->bias--;
+	frame_queue(tx, hdr, size, len - nvq->sock_hlen);
 	return BUILT;
 }
 
@@ -117,23 +136,46 @@ static noinline enum built build_any(struct vmnet *net, int *head, size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vq = &nvq->vq.vmq;
+	enum built built = BUILT_NOT;
 	unsigned int nr_iov, in;
-	enum built built;
-	size_t total;
+	size_t total, size;
 
 	*head = vmq_next_direct(vq, nvq->iov, UIO_MAXIOV, &nr_iov, &in);
 	if (*head < 0 || *head == vq->ring.num)
 		return BUILT_NONE;
 
-	built = BUILT_NOT;
 	total = iov_length(nvq->iov, nr_iov);
-	if (!in && total > nvq->vhost_hlen) {
+	if (!in && total > nvq->vhost_hlen &&
+	    total >= nvq->vhost_hlen + nvq->sock_hlen) {
 		*len = total - nvq->vhost_hlen;
-		built = build_pieces(net, nr_iov, *len);
+		size = frame_size(&net->tx, *len);
+		built = size <= PAGE_SIZE ?
+			build_pieces(net, nr_iov, *len, size) :
+			build_large(net, nr_iov, *len, size);
 	}
 	if (built != BUILT)
 		vmq_put_back(vq);
 	return built;
+}
+
+/* A packet in one piece, header and all, and small. */
+static __always_inline enum built
+build_buffer(struct vmnet *net, const void *from, size_t len, size_t size)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	struct vmnet_txbuf *tx = &net->tx;
+	const size_t pad = tx->pad, hlen = nvq->sock_hlen;
+	void *buf = frame_get(tx, size);
+
+	if (unlikely(!buf))
+		return BUILT_FULL;
+	if (unlikely(vmq_copy_mc(buf + pad - hlen, from, len) ||
+		     frame_header(nvq, buf, pad, size, len))) {
+		frame_uncut(tx, size);
+		return BUILT_NOT;
+	}
+	frame_queue(tx, buf, size, len - hlen);
+	return BUILT;
 }
 
 static __always_inline enum built build_next(struct vmnet *net, int *head,
@@ -141,18 +183,25 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vq = &nvq->vq.vmq;
-	enum built built;
+	enum built built = BUILT_NOT;
+	size_t size;
 	void *from;
 
+	/* With a header that the socket is not told, it is in two pieces. */
 	if (unlikely(nvq->vhost_hlen))
 		return build_any(net, head, len);
 	*head = vmq_next_buffer(vq, false, &from, len);
 	if (unlikely(*head < 0))
 		return build_any(net, head, len);
 
-	built = build_buffer(net, from, *len);
-	if (unlikely(built != BUILT))
+	size = frame_size(&net->tx, *len);
+	if (likely(size <= PAGE_SIZE && *len && *len >= nvq->sock_hlen))
+		built = build_buffer(net, from, *len, size);
+	if (unlikely(built != BUILT)) {
 		vmq_put_back(vq);
+		if (size > PAGE_SIZE)
+			return build_any(net, head, len);
+	}
 	return built;
 }
 
@@ -179,8 +228,24 @@ static void build_section(struct vmnet *net, unsigned int quota,
 		vq->stats.payload_shape++;
 	burst->packets = packets;
 	burst->bytes = bytes;
-	burst->full = built == BUILT_FULL;
+	burst->why = built;
 	burst->miss = head < 0;
+}
+
+/* Outside of a section: may the packet that it ended at be tried again? */
+static bool try_again(struct vmnet *net, const struct burst *burst)
+{
+	switch (burst->why) {
+	case BUILT_FULL:
+		return vmnet_txbuf_next_block(&net->tx, true);
+	case BUILT_FULL_LARGE:
+		return vmnet_txbuf_alloc_large(&net->tx);
+	case BUILT_NONE:
+		return burst->miss &&
+		       vmq_direct_resolve(&net->vqs[VMNET_TX].vq.vmq);
+	default:
+		return false;
+	}
 }
 
 /**
@@ -204,13 +269,8 @@ unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
 	while (vmq_direct_begin(vq)) {
 		build_section(net, quota, &burst);
 		vmq_direct_end(vq);
-
-		if (burst.full) {
-			if (!vmnet_txbuf_next_block(&net->tx, true))
-				break;
-		} else if (!burst.miss || !vmq_direct_resolve(vq)) {
+		if (!try_again(net, &burst))
 			break;
-		}
 	}
 
 	vq->stats.packets += burst.packets;
