@@ -152,13 +152,22 @@ static void fill_used(const struct vmnet_vq *nvq, unsigned int i, int head,
  * Take a chain to receive into; its entries of iov start at @seg.  Return 0,
  * -ENOBUFS if there is none, or another error as put_packet().
  */
-static __always_inline int take_chain(struct vmnet_vq *nvq, unsigned int seg,
-				      unsigned int *in, int *head)
+static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
+		      int *head)
 {
+	struct iovec *iov = nvq->iov + seg;
 	struct vmq *vq = &nvq->vq.vmq;
 	unsigned int out;
+	void *addr;
 
-	*head = vmq_next_direct(vq, nvq->iov + seg, UIO_MAXIOV - seg, &out, in);
+	*head = vmq_next_buffer(vq, true, &addr, &iov->iov_len);
+	if (likely(*head >= 0)) {
+		iov->iov_base = (__force void __user *)addr;
+		*in = 1;
+		return 0;
+	}
+
+	*head = vmq_next_direct(vq, iov, UIO_MAXIOV - seg, &out, in);
 	if (unlikely(*head < 0))
 		return *head;
 	if (unlikely(*head == vq->ring.num))
@@ -168,12 +177,6 @@ static __always_inline int take_chain(struct vmnet_vq *nvq, unsigned int seg,
 		return -EINVAL;
 	}
 	return 0;
-}
-
-static noinline int take_chain_slow(struct vmnet_vq *nvq, unsigned int seg,
-				    unsigned int *in, int *head)
-{
-	return take_chain(nvq, seg, in, head);
 }
 
 /* The header of a packet; false if there is none that says what it is. */
@@ -210,33 +213,33 @@ static bool put_any(struct rx_sink *sink, void *ptr,
 }
 
 /*
- * Write any packet.  Its first chain, @head, has the first @in entries of iov.
- * Return as put_packet().
+ * Write any packet, wherever its chains lie.  Return as put_packet().
+ *
+ * Not inline, to keep put_packet() short.
  */
 static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
-				  void *ptr, int head, unsigned int in)
+				  void *ptr)
 {
 	const size_t size = burst->hlen + vmnet_packet_len(ptr);
 	struct rx_sink sink = { .iov = nvq->iov };
-	unsigned int seg = 0, count = 0;
+	unsigned int in, seg = 0, count = 0;
 	size_t use, left = size;
-	int ret;
+	int head, ret;
 
-	for (;;) {
+	do {
+		ret = -EINVAL;
+		if (unlikely((count && !has_mrg_rxbuf(nvq)) ||
+			     seg >= UIO_MAXIOV))
+			goto err_put_back;
+		ret = take_chain(nvq, seg, &in, &head);
+		if (unlikely(ret))
+			goto err_put_back;
+
 		use = min(iov_length(nvq->iov + seg, in), left);
 		fill_used(nvq, count++, head, use);
 		left -= use;
-		if (!left)
-			break;
-
 		seg += in;
-		ret = -EINVAL;
-		if (unlikely(!has_mrg_rxbuf(nvq) || seg >= UIO_MAXIOV))
-			goto err_put_back;
-		ret = take_chain_slow(nvq, seg, &in, &head);
-		if (unlikely(ret))
-			goto err_put_back;
-	}
+	} while (left);
 
 	ret = -EINVAL;
 	if (unlikely(!put_any(&sink, ptr, burst, vmnet_virtio16(nvq, count))))
@@ -251,18 +254,10 @@ err_put_back:
 	return ret;
 }
 
-static noinline int put_special(struct vmnet_vq *nvq, struct rx_burst *burst,
-				void *ptr)
+static bool from_device(void *ptr, const struct net_device *dev)
 {
-	const struct sk_buff *skb = ptr;
-	unsigned int in;
-	int head, ret;
-
-	if (!tun_is_xdp_frame(ptr) && burst->dev && skb->dev != burst->dev)
-		return -EINVAL;
-
-	ret = take_chain_slow(nvq, 0, &in, &head);
-	return ret ?: put_scattered(nvq, burst, ptr, head, in);
+	return !dev || tun_is_xdp_frame(ptr) ||
+	       ((struct sk_buff *)ptr)->dev == dev;
 }
 
 /*
@@ -275,33 +270,36 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 {
 	struct virtio_net_hdr_mrg_rxbuf *hdr;
 	const struct sk_buff *skb = ptr;
-	unsigned int in;
-	int head, ret;
-	size_t size;
+	struct vmq *vq = &nvq->vq.vmq;
+	size_t size, room;
+	void *to;
+	int head;
+
+	if (unlikely(!from_device(ptr, burst->dev)))
+		return -EINVAL;
 
 	/* What follows is for a packet in one piece and for one buffer. */
 	if (unlikely(tun_is_xdp_frame(ptr) || skb_is_nonlinear(skb) ||
-		     skb_vlan_tag_present(skb) ||
-		     (burst->dev && skb->dev != burst->dev)))
-		return put_special(nvq, burst, ptr);
+		     skb_vlan_tag_present(skb)))
+		return put_scattered(nvq, burst, ptr);
+	head = vmq_next_buffer(vq, true, &to, &room);
+	if (unlikely(head < 0))
+		return put_scattered(nvq, burst, ptr);
 
-	ret = take_chain(nvq, 0, &in, &head);
-	if (unlikely(ret))
-		return ret;
-
+	hdr = to;
 	size = burst->hlen + skb->len;
-	hdr = vmq_direct_addr(nvq->iov);
-	if (unlikely(nvq->iov->iov_len < size ||
-		     !IS_ALIGNED((unsigned long)hdr, __alignof__(*hdr))))
-		return put_scattered(nvq, burst, ptr, head, in);
-
+	if (unlikely(room < size || !IS_ALIGNED((unsigned long)to,
+						__alignof__(*hdr)))) {
+		vmq_put_back(vq);
+		return put_scattered(nvq, burst, ptr);
+	}
 	if (unlikely(!make_header(&hdr->hdr, skb, burst, 0))) {
-		put_back(&nvq->vq.vmq, 1);
+		vmq_put_back(vq);
 		return -EINVAL;
 	}
 	if (likely(burst->hlen == sizeof(*hdr)))
 		hdr->num_buffers = vmnet_virtio16(nvq, 1);
-	memcpy((void *)hdr + burst->hlen, skb->data, skb->len);
+	memcpy(to + burst->hlen, skb->data, skb->len);
 	fill_used(nvq, 0, head, size);
 	burst->bytes += size;
 	return 1;
