@@ -11,7 +11,7 @@
 #include "pay.h"
 
 /* How often, on a kernel that is not slow. */
-#define ROUNDS	6
+#define ROUNDS	4
 
 struct change {
 	pay_op op;

@@ -175,7 +175,7 @@ FIXTURE_VARIANT_ADD(one, private) { MO_PRIVATE };
 
 FIXTURE_SETUP(one)
 {
-	struct vt_rig_cfg cfg = {};
+	struct vt_rig_cfg cfg = { .ring_backing = VT_MEMFD };
 	const char *why;
 
 	memset(&self->rig, 0, sizeof(self->rig));
@@ -291,7 +291,7 @@ static void count_from(struct vt_rig *rig, unsigned int vq)
 /* Did packets go by kernel address since? */
 static bool counted_direct(unsigned int vq)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_now_ns() + vt_timeout_ms(500) * 1000000ULL;
 
 	if (!iv_is_ours())
 		return true;
@@ -473,12 +473,16 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 	}
 }
 
-/* What is received is in the dirty log, after each clearing of it as well. */
+/*
+ * What is received by kernel address is in the dirty log, after each clearing of
+ * it as well. Writes by user access are not: they are the owner's own, and it is
+ * for the owner to know of them.
+ */
 TEST_F_TIMEOUT(one, slot_logged, 300)
 {
 	struct vt_rig *rig = &self->rig;
 	size_t first, pages = rig->mem.len / IV_PAGE, i;
-	unsigned int n = mt_scale(32), round;
+	unsigned int n = mt_scale(32), round, checked = 0;
 	uint64_t *log;
 
 	if (!md_available() || !mt_available())
@@ -486,17 +490,21 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
 	log = calloc(pages / 64 + 1, sizeof(*log));
 	first = (rx_page(rig, 0) - (char *)rig->mem.base) / IV_PAGE;
+	/* the first packet goes through the socket */
+	ASSERT_EQ(0, rx_pages(rig, 1));
 	ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
-	count_from(rig, VT_VQ_RX);
 	for (round = 0; round < n; round++) {
 		uint64_t mask = some_pages(round / 2), logged = 0;
 
 		/* each set twice, so that it is written again after clearing */
+		count_from(rig, VT_VQ_RX);
 		ASSERT_EQ(0, rx_pages(rig, mask));
 		/* what is only read is not in it */
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
 		memset(log, 0, pages / 8);
 		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+		if (!counted_direct(VT_VQ_RX))
+			continue;
 		for (i = 0; i < pages; i++) {
 			if (!mt_test_bit(log, i))
 				continue;
@@ -505,18 +513,17 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 			}
 			logged |= 1ULL << (i - first);
 		}
-		ASSERT_EQ(mask, logged);
-		if (round % 4)
-			continue;
+		ASSERT_EQ(mask, logged) {
+			TH_LOG("round %u", round);
+		}
+		checked++;
 		/* nothing was written since */
 		memset(log, 0, pages / 8);
 		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
 		for (i = 0; i < pages / 64; i++)
 			ASSERT_EQ(0, log[i]);
 	}
-	TH_LOG("%llu packets into the logged memslot by kernel address",
-	       (unsigned long long)(pay_count(rig, VT_VQ_RX, "payload_kernel") -
-				    kernel_was));
+	EXPECT_GE(checked, n / 2);
 	free(log);
 }
 

@@ -76,6 +76,11 @@ int pay_change(struct pay *p, pay_op op, unsigned int rounds,
 /* ------------------------------------------------------------ one packet */
 
 #define PAY_PIECES	80
+/*
+ * A packet that is longer than a page with what goes before and behind it is
+ * left to the socket when it is transmitted, and goes by user access.
+ */
+#define PAY_TX_DIRECT	3000
 
 /*
  * Transmit what is in the pieces, and receive it on the host's side. The
