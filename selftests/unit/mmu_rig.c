@@ -39,13 +39,104 @@ u64 unit_random(u64 below)
 	return (x * 0x2545f4914f6cdd1dULL >> 16) % below;
 }
 
-/* Soft TLBs, of which there are none here: what they would be told. */
+struct unit_tlb_entry unit_tlb[UNIT_TLB];
+
+static bool tlb_overlaps(const struct unit_tlb_entry *e, u64 first, u64 last)
+{
+	return e->npages && e->gfn <= last && e->gfn + e->npages - 1 >= first;
+}
+
+/* Be a reader that keeps what it looks up; false if it finds nothing. */
+bool unit_tlb_fill(struct vmmu_table *table, u64 gfn, bool write)
+{
+	struct unit_tlb_entry *e = &unit_tlb[unit_random(UNIT_TLB)];
+	struct vmmu_leaf leaf;
+	bool found;
+
+	rcu_read_lock();
+	found = vmmu_lookup(table, gfn, write, &leaf);
+	rcu_read_unlock();
+	if (!found)
+		return false;
+	e->gfn = vmmu_level_base(gfn, leaf.level);
+	e->npages = vmmu_level_pages(leaf.level);
+	e->pfn = vmmu_pte_pfn(leaf.pte);
+	e->write = write;
+	return true;
+}
+
+/* Does the reader still have something of these pages? */
+bool unit_tlb_has(u64 first, u64 last)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < UNIT_TLB; i++)
+		n += tlb_overlaps(&unit_tlb[i], first, last);
+	return n;
+}
+
+/*
+ * May one page still be used in this way?  Also, that it is used has to be
+ * known, and what is a part now has to go with the whole.
+ */
+static bool tlb_holds(struct vmmu_table *table, const struct unit_tlb_entry *e,
+		      u64 gfn)
+{
+	const u64 need = VMMU_PTE_DIRECT | VMMU_PTE_ACCESSED |
+			 (e->write ? VMMU_PTE_WRITE | VMMU_PTE_DIRTY : 0);
+	struct vmmu_leaf leaf;
+	bool found;
+
+	rcu_read_lock();
+	found = vmmu_walk(table, gfn, &leaf);
+	rcu_read_unlock();
+	return found && (leaf.pte & need) == need &&
+	       vmmu_level_pages(leaf.level) <= e->npages &&
+	       vmmu_pte_pfn_of(leaf.pte, leaf.level, gfn) ==
+	       e->pfn + (gfn - e->gfn);
+}
+
+/* What the reader has of these pages must be what the table says. */
+void unit_tlb_check(struct vmmu_table *table, u64 first, u64 last)
+{
+	const struct unit_tlb_entry *e;
+	u64 from, to;
+
+	for (e = unit_tlb; e < unit_tlb + UNIT_TLB; e++) {
+		if (!tlb_overlaps(e, first, last))
+			continue;
+		from = max(first, e->gfn);
+		to = min(last, e->gfn + e->npages - 1);
+		if (!tlb_holds(table, e, from) || !tlb_holds(table, e, to) ||
+		    !tlb_holds(table, e, from + unit_random(to - from + 1)))
+			unit_die("a reader still %s pages %#llx to %#llx",
+				 e->write ? "writes" : "reads", e->gfn,
+				 e->gfn + e->npages - 1);
+	}
+}
+
 void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last)
 {
+	unsigned int i;
+
 	unit_check(first <= last);
+	unit_check(table->mmu_lock.writer || table->mmu_lock.readers);
+	unit_check(!unit_kernel.owes_flush ||
+		   unit_kernel.owes_flush == unit_kernel.hold);
+	unit_kernel.owes_flush = 0;
 	unit_kernel.flushes++;
-	unit_kernel.flush_first = first;
-	unit_kernel.flush_last = last;
+	for (i = 0; i < UNIT_TLB; i++)
+		if (tlb_overlaps(&unit_tlb[i], first, last))
+			unit_tlb[i].npages = 0;
+}
+
+void unit_locked(void)
+{
+	static u64 holds;
+
+	if (!unit_kernel.resumed)
+		unit_kernel.hold = ++holds;
+	unit_kernel.resumed = false;
 }
 
 bool unit_need_resched(void)
@@ -62,11 +153,17 @@ bool vmmu_hook_yield(void)
 
 void unit_resched(void)
 {
+	const u64 hold = unit_kernel.hold, owes = unit_kernel.owes_flush;
+
 	unit_check(!unit_kernel.rcu_depth);
 	if (++unit_kernel.yields > unit_kernel.yields_max)
 		unit_die("a walk yields again and again");
+	unit_kernel.owes_flush = 0;
 	if (unit_kernel.resched)
 		unit_kernel.resched();
+	unit_kernel.hold = hold;
+	unit_kernel.owes_flush = owes;
+	unit_kernel.resumed = true;
 }
 
 /* Called with no section open: the grace period of everything is over. */
@@ -195,6 +292,7 @@ void unit_table_free(struct vmmu_table *table)
 {
 	vmmu_zap(table, 0, VMMU_MAX_GFN);
 	vmmu_prune(table, 0, VMMU_MAX_GFN);
+	unit_check(!unit_tlb_has(0, VMMU_MAX_GFN));
 	unit_check(atomic64_read(&table->stats.pages[0]) == 0);
 	unit_check(atomic64_read(&table->stats.pages[1]) == 0);
 	unit_check(atomic64_read(&table->stats.pages[2]) == 0);

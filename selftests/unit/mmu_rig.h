@@ -32,8 +32,9 @@
  * @accessed: pages reported as accessed
  * @accessed_pfns: sum of their numbers
  * @flushes: how often readers were told to forget something
- * @flush_first: what, the last time
- * @flush_last: to where
+ * @hold: number of this hold of mmu_lock; a walk that yields stays in it
+ * @resumed: the next one goes on with that hold
+ * @owes_flush: hold in which something was taken that readers may still have
  */
 struct unit_kernel {
 	u64 rng;
@@ -52,13 +53,35 @@ struct unit_kernel {
 	u64 accessed;
 	u64 accessed_pfns;
 	u64 flushes;
-	u64 flush_first;
-	u64 flush_last;
+	u64 hold;
+	bool resumed;
+	u64 owes_flush;
 };
+
+#define UNIT_TLB 64
+
+/**
+ * struct unit_tlb_entry - what a reader keeps of the tables
+ * @gfn: first page
+ * @npages: how many, 0 for none
+ * @pfn: page behind the first
+ * @write: it writes there
+ */
+struct unit_tlb_entry {
+	u64 gfn;
+	u64 npages;
+	u64 pfn;
+	bool write;
+};
+
+extern struct unit_tlb_entry unit_tlb[UNIT_TLB];
 
 extern struct unit_kernel unit_kernel;
 
 u64 unit_random(u64 below);
+bool unit_tlb_fill(struct vmmu_table *table, u64 gfn, bool write);
+bool unit_tlb_has(u64 first, u64 last);
+void unit_tlb_check(struct vmmu_table *table, u64 first, u64 last);
 struct vmmu_table *unit_table_new(void);
 void unit_table_free(struct vmmu_table *table);
 enum vmmu_mapped unit_map(struct vmmu_table *table, u64 gfn, unsigned int level,

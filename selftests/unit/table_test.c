@@ -2,7 +2,8 @@
 /*
  * Mapping, taking back, splitting, merging, protecting and ageing in random
  * order, against plain arrays.  Walks yield at random, and then something else
- * happens elsewhere; readers mark entries just before they are changed.
+ * happens elsewhere; readers mark entries just before they are changed.  A reader
+ * that keeps what it looked up is never left with what a table does not say.
  *
  * UNIT_SEED repeats a run, UNIT_STEPS sets how long it is.
  */
@@ -44,6 +45,7 @@ static struct {
 	u64 races;
 	u64 besides;
 	u64 young;
+	u64 kept;
 } test;
 
 static void die(const char *what, long long is, long long expected)
@@ -273,12 +275,34 @@ static void do_remap(unsigned int block)
 	model.base[block] += BLOCKS * BLOCK_PAGES;
 }
 
+static void keep(u32 page)
+{
+	const bool write = unit_random(2), expected = model_lookup(page, write);
+
+	check("looked up to be kept",
+	      unit_tlb_fill(test.table, model_gfn(page), write), expected);
+	test.kept += expected;
+}
+
+/* Let the reader have some of what is going to be changed, and its ends. */
+static void keep_some(unsigned int block)
+{
+	const u32 first = block * BLOCK_PAGES + (test.first - block_gfn[block]);
+	const u64 n = test.last - test.first + 1;
+
+	keep(first);
+	keep(first + n - 1);
+	keep(first + unit_random(n));
+	keep(random_page(block));
+}
+
 static void do_op(enum op op, unsigned int block)
 {
 	struct vmmu_table *table = test.table;
 
 	test.op = op;
 	random_range(block);
+	keep_some(block);
 	if (!test.beside && (op == ZAP || op == PRUNE) && !unit_random(8)) {
 		test.first = 0;
 		test.last = VMMU_MAX_GFN;
@@ -321,6 +345,9 @@ static void do_op(enum op op, unsigned int block)
 	default:
 		break;
 	}
+	/* Whoever is back from a change may rely on it. */
+	check("hold without a flush", unit_kernel.owes_flush, 0);
+	unit_tlb_check(table, test.first, test.last);
 	test.done[op]++;
 }
 
@@ -378,16 +405,38 @@ bool __wrap_vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
 void __real_vmmu_iter_set(struct vmmu_iter *iter, u64 new);
 void __wrap_vmmu_iter_set(struct vmmu_iter *iter, u64 new);
 
+/* Has something been taken that the reader has?  Then it is to be told. */
+static void changed(const struct vmmu_iter *iter, u64 old, u64 new)
+{
+	const u64 bits = VMMU_PTE_PRESENT | VMMU_PTE_WRITE | VMMU_PTE_ACCESSED;
+
+	if (!vmmu_pte_present(old) || vmmu_pte_table(new) ||
+	    (vmmu_pte_leaf(old) && !(old & ~new & bits)))
+		return;
+	if (unit_tlb_has(iter->gfn, vmmu_level_next(iter->gfn, iter->level) - 1))
+		unit_kernel.owes_flush = unit_kernel.hold;
+}
+
 bool __wrap_vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new)
 {
+	u64 old;
+
 	race(iter, new);
-	return __real_vmmu_iter_cmpxchg(iter, new);
+	old = iter->old;
+	if (!__real_vmmu_iter_cmpxchg(iter, new))
+		return false;
+	changed(iter, old, new);
+	return true;
 }
 
 void __wrap_vmmu_iter_set(struct vmmu_iter *iter, u64 new)
 {
+	u64 old;
+
 	race(iter, new);
+	old = *iter->ptep;
 	__real_vmmu_iter_set(iter, new);
+	changed(iter, old, new);
 }
 
 static void step(void)
@@ -396,6 +445,8 @@ static void step(void)
 	unsigned int i;
 
 	do_op(random_op(), block);
+	if (!unit_random(16))
+		unit_tlb_check(test.table, 0, VMMU_MAX_GFN);
 	check_counters();
 	for (i = 0; i < SAMPLES; i++)
 		check_page(random_page(i % 2 ? block : unit_random(BLOCKS)));
@@ -449,6 +500,7 @@ static void play(struct __test_metadata *_metadata, u64 seed)
 	EXPECT_GT(test.races, steps / 1000);
 	EXPECT_GT(test.besides, steps / 1000);
 	EXPECT_GT(test.young, steps / 1000);
+	EXPECT_GT(test.kept, steps / 10);
 	EXPECT_GT(unit_kernel.yields, steps);
 	printf("# %llu races, %llu steps beside others, %lu yields\n",
 	       test.races, test.besides, unit_kernel.yields);

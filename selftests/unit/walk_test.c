@@ -220,6 +220,40 @@ TEST_F(walk, tables_go_at_a_yield)
 	EXPECT_EQ(unit_kernel.yields, 1);
 }
 
+/* Somebody unmaps a part of what a walk has passed but not told readers of. */
+static void zap_the_same(void)
+{
+	unit_kernel.yield_percent = 0;
+	if (atomic64_read(&other_table->stats.pages[0]) == 1) {
+		unit_check(unit_tlb_has(900, 901));
+		vmmu_zap(other_table, 900, 901);
+		unit_check(!unit_tlb_has(900, 901));
+	} else {
+		unit_kernel.yield_percent = 30;
+	}
+}
+
+/* When a zap returns no reader has the pages, whoever it was that took them. */
+TEST_F(walk, zapped_by_another)
+{
+	const u64 pages[] = { 900, 901, 1001 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		ASSERT_EQ(map(self->table, pages[i], 1), VMMU_MAP_FIXED);
+		ASSERT_TRUE(unit_tlb_fill(self->table, pages[i], true));
+	}
+	while (!unit_tlb_has(900, 900))
+		ASSERT_TRUE(unit_tlb_fill(self->table, 900, true));
+	other_table = self->table;
+	unit_kernel.resched = zap_the_same;
+	unit_kernel.yield_percent = 30;
+	vmmu_zap(self->table, 890, 1001);
+	EXPECT_EQ(unit_kernel.yield_percent, 0);
+	EXPECT_FALSE(unit_tlb_has(0, VMMU_MAX_GFN));
+	unit_kernel.resched = NULL;
+}
+
 /*
  * A walker under the read lock may stand in a table that another has unlinked:
  * it can put nothing into it any more.

@@ -22,6 +22,7 @@ void unit_die(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 bool unit_need_resched(void);
 void unit_resched(void);
+void unit_locked(void);
 
 #define unit_check(cond)						\
 do {									\
@@ -176,6 +177,7 @@ void synchronize_srcu_expedited(struct srcu_struct *srcu);
 do {									\
 	unit_check(!(l)->writer);					\
 	(l)->readers++;							\
+	unit_locked();							\
 } while (0)
 #define read_unlock(l)							\
 do {									\
@@ -186,6 +188,7 @@ do {									\
 do {									\
 	unit_check(!(l)->writer && !(l)->readers);			\
 	(l)->writer = true;						\
+	unit_locked();							\
 } while (0)
 #define write_unlock(l)							\
 do {									\

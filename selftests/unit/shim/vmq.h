@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the soft TLB and the buffers by kernel address need of the kernel beyond
+ * shim/mmu.h, after which it is put in front of them.  Nothing here is reached
+ * by user access: that is an error.
+ */
+#ifndef UNIT_VMQ_SHIM_H
+#define UNIT_VMQ_SHIM_H
+
+#include <linux/bits.h>
+
+#define __force
+#define __cold
+#define __maybe_unused		__attribute__((unused))
+#define noinline		__attribute__((noinline))
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#define EXPORT_SYMBOL_NS_GPL(x, ns)
+#define barrier()		__asm__ __volatile__("" ::: "memory")
+
+#define PAGE_MASK		(~(PAGE_SIZE - 1))
+#define SZ_64K			0x10000
+#define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
+
+#define spin_lock(l)		mutex_lock(l)
+#define spin_unlock(l)		mutex_unlock(l)
+#define __cond_lock(l, held)	(held)
+#define __acquire(l)		((void)0)
+#define __release(l)		((void)0)
+
+/* A copy out of memory that may be broken, by words: here it never is. */
+#define _ASM_EXTABLE_TYPE(from, to, type) ""
+#define copy_mc_to_kernel(to, from, n) (memcpy(to, from, n), 0UL)
+
+#define get_user(x, p)		((x) = 0, (void)(p), unit_die("get_user()"), 0)
+#define put_user(x, p)		((void)(x), (void)(p), unit_die("put_user()"), 0)
+#define copy_from_user(to, from, n) (unit_die("copy_from_user()"), 0)
+#undef copy_to_user
+#define copy_to_user(to, from, n) (unit_die("copy_to_user()"), 0)
+
+/* Of vhost_mmu/trace.h, whose place this takes. */
+#define VHOST_MMU_TRACE_H
+#define trace_vmq_burst(id, nr, nr_desc) ((void)(id))
+
+struct eventfd_ctx;
+struct vhost_iotlb;
+struct iov_iter {
+	int unused;
+};
+
+/* Named in functions that are not used. */
+#define page_folio(page)	((struct folio *)(page))
+#define folio_test_anon(folio)	((void)(folio), true)
+#define folio_is_zone_device(folio) ((void)(folio), false)
+#define PageHWPoison(page)	((void)(page), false)
+
+#endif

@@ -1,0 +1,1045 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The soft TLB, and buffers by kernel address: what is filled, found and
+ * forgotten, when to give up, and that chains are those of vmq_next().
+ *
+ * UNIT_SEED repeats a run, UNIT_STEPS sets how long it is.
+ */
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "tlb_rig.h"
+
+#define SMALL(i)	(SMALL_GPA + (i) * PAGE_SIZE)
+/* Pages apart that share an entry */
+#define ALIAS		VMQ_TLB_SMALL
+
+FIXTURE(tlb)
+{
+	struct tlb_rig *rig;
+	struct vmq *vq;
+	struct vmq_tlb *tlb;
+	u16 next_desc;
+	u16 avail;
+};
+
+FIXTURE_SETUP(tlb)
+{
+	unsigned int i;
+
+	self->rig = rig_new(true);
+	self->vq = &self->rig->vq;
+	self->tlb = &self->rig->tlb;
+	for (i = 0; i < PAGES; i++)
+		self->rig->page[i].mapped = self->rig->page[i].writable = true;
+}
+
+FIXTURE_TEARDOWN(tlb)
+{
+	rig_free(self->rig);
+}
+
+static bool find(struct tlb_rig *rig, u64 gpa, bool write)
+{
+	struct vmq_tlb *tlb = &rig->tlb;
+	struct page_model *page;
+	u64 room = 0;
+	char *kaddr;
+
+	spin_lock(&rig->vq.reader.lock);
+	tlb->miss = VMQ_MISS_NONE;
+	kaddr = vmq_tlb_find(tlb, gpa, write, &room);
+	spin_unlock(&rig->vq.reader.lock);
+	if (!kaddr)
+		return false;
+	page = rig_page(rig, gpa);
+	unit_check(kaddr == rig_host(rig, gpa));
+	unit_check(room == page->size - (gpa - page->gpa));
+	unit_check(page->mapped && page->backing != SECRET);
+	unit_check(!write || (page->writable && page->dirty));
+	return true;
+}
+
+/* Is it found without a look at the tables? */
+static bool hit(struct tlb_rig *rig, u64 gpa, bool write)
+{
+	const u64 lookups = rig->lookups;
+
+	return find(rig, gpa, write) && rig->lookups == lookups;
+}
+
+static bool at_hand(struct tlb_rig *rig, u64 gpa, bool write)
+{
+	void *kaddr;
+	u64 room;
+
+	if (!vmq_tlb_peek(&rig->tlb, gpa, write, &kaddr, &room))
+		return false;
+	unit_check(kaddr == rig_host(rig, gpa));
+	return true;
+}
+
+TEST_F(tlb, fill_and_hit)
+{
+	EXPECT_FALSE(at_hand(self->rig, SMALL(3), false));
+	EXPECT_TRUE(find(self->rig, SMALL(3) + 100, false));
+	EXPECT_EQ(self->vq->stats.tlb_fills, 1);
+	EXPECT_EQ(self->rig->lookups, 1);
+	EXPECT_TRUE(hit(self->rig, SMALL(3), false));
+	/* Bounded under speculation as well. */
+	EXPECT_EQ(self->rig->clamps, 1);
+	EXPECT_TRUE(hit(self->rig, SMALL(3) + PAGE_SIZE - 1, false));
+	EXPECT_FALSE(at_hand(self->rig, SMALL(2) + PAGE_SIZE - 1, false));
+	EXPECT_FALSE(at_hand(self->rig, SMALL(4), false));
+	EXPECT_EQ(self->vq->stats.tlb_fills, 1);
+
+	/* One entry, two pages: each has its own address. */
+	EXPECT_TRUE(find(self->rig, SMALL(3 + ALIAS), false));
+	EXPECT_FALSE(at_hand(self->rig, SMALL(3), false));
+	EXPECT_TRUE(find(self->rig, SMALL(3), false));
+	EXPECT_FALSE(at_hand(self->rig, SMALL(3 + ALIAS), false));
+
+	/* Nothing is there before anything was filled. */
+	EXPECT_FALSE(at_hand(self->rig, 0, false));
+	EXPECT_FALSE(find(self->rig, 0, false));
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_FAULT);
+	EXPECT_EQ(self->tlb->miss_gpa, 0);
+}
+
+TEST_F(tlb, huge)
+{
+	struct page_model *page = rig_page(self->rig, HUGE_GPA);
+
+	EXPECT_TRUE(find(self->rig, HUGE_GPA + 0x12345, true));
+	EXPECT_TRUE(hit(self->rig, HUGE_GPA, true));
+	EXPECT_TRUE(hit(self->rig, HUGE_GPA + HUGE_SIZE - 1, false));
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
+	EXPECT_TRUE(find(self->rig, HUGE_GPA + HUGE_SIZE, false));
+	EXPECT_TRUE(hit(self->rig, HUGE_GPA, true));
+	/* Any part of it takes all of it. */
+	rig_flush(self->rig, (HUGE_GPA >> PAGE_SHIFT) + 77,
+		  (HUGE_GPA >> PAGE_SHIFT) + 77);
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA, false));
+	EXPECT_TRUE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
+
+	/* A larger one is found from each of its 2 MiB, and goes from all. */
+	page->level = VMMU_LEVEL_1G;
+	page->size = 1UL << 30;
+	spin_lock(&self->vq->reader.lock);
+	vmq_tlb_clear(self->tlb);
+	spin_unlock(&self->vq->reader.lock);
+	EXPECT_TRUE(find(self->rig, HUGE_GPA, false));
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
+	spin_lock(&self->vq->reader.lock);
+	{
+		u64 room;
+
+		EXPECT_EQ(vmq_tlb_find(self->tlb, HUGE_GPA + HUGE_SIZE - 1,
+				       false, &room),
+			  page->host + HUGE_SIZE - 1);
+		EXPECT_EQ(room, (1 << 30) - HUGE_SIZE + 1);
+		self->rig->page[SMALL_PAGES + 1] = *page;
+		EXPECT_EQ(vmq_tlb_find(self->tlb, HUGE_GPA + HUGE_SIZE + 5,
+				       false, &room),
+			  page->host + HUGE_SIZE + 5);
+		self->rig->page[SMALL_PAGES + 1].host = NULL;
+		EXPECT_EQ(room, (1 << 30) - HUGE_SIZE - 5);
+	}
+	spin_unlock(&self->vq->reader.lock);
+	rig_flush(self->rig, (HUGE_GPA >> PAGE_SHIFT) + 200000,
+		  (HUGE_GPA >> PAGE_SHIFT) + 200000);
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA, false));
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE + 5, false));
+}
+
+/* What was looked up to be read is not written. */
+TEST_F(tlb, write)
+{
+	struct page_model *page = rig_page(self->rig, SMALL(7));
+
+	page->writable = false;
+	EXPECT_TRUE(find(self->rig, SMALL(7), false));
+	EXPECT_FALSE(find(self->rig, SMALL(7), true));
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_FAULT);
+	EXPECT_EQ(self->tlb->miss_gpa, SMALL(7));
+	EXPECT_TRUE(self->tlb->miss_write);
+	EXPECT_TRUE(hit(self->rig, SMALL(7), false));
+
+	page->writable = true;
+	EXPECT_FALSE(at_hand(self->rig, SMALL(7), true));
+	EXPECT_FALSE(page->dirty);
+	EXPECT_TRUE(find(self->rig, SMALL(7), true));
+	EXPECT_TRUE(page->dirty);
+	EXPECT_TRUE(hit(self->rig, SMALL(7), true));
+	EXPECT_TRUE(hit(self->rig, SMALL(7), false));
+
+	/* Written before read: one look suffices. */
+	EXPECT_TRUE(find(self->rig, SMALL(8), true));
+	EXPECT_TRUE(hit(self->rig, SMALL(8), false));
+
+	/* The same of a huge one. */
+	page = rig_page(self->rig, HUGE_GPA);
+	EXPECT_TRUE(find(self->rig, HUGE_GPA, false));
+	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + 99, true));
+	EXPECT_TRUE(find(self->rig, HUGE_GPA + 99, true));
+	EXPECT_TRUE(page->dirty);
+	EXPECT_TRUE(hit(self->rig, HUGE_GPA, true));
+}
+
+static bool miss_is(struct tlb_rig *rig, u64 gpa, bool write,
+		    enum vmq_miss miss)
+{
+	return !find(rig, gpa, write) && rig->tlb.miss == miss;
+}
+
+/* What cannot be had is not asked for again, until something changes. */
+TEST_F(tlb, no_address)
+{
+	struct page_model *page = rig_page(self->rig, SMALL(7));
+	u64 lookups;
+
+	page->writable = false;
+	EXPECT_TRUE(find(self->rig, SMALL(7), false));
+	vmq_tlb_refuse(self->tlb, SMALL(7) + 5, true, self->tlb->flushes);
+	lookups = self->rig->lookups;
+	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, VMQ_MISS_NOMAP));
+	EXPECT_EQ(self->rig->lookups, lookups);
+	/* It can still be read, also when that is looked up only now. */
+	EXPECT_TRUE(hit(self->rig, SMALL(7), false));
+	EXPECT_TRUE(find(self->rig, SMALL(7 + ALIAS), false));
+	vmq_tlb_refuse(self->tlb, SMALL(7), true, self->tlb->flushes);
+	EXPECT_TRUE(find(self->rig, SMALL(7), false));
+	EXPECT_TRUE(hit(self->rig, SMALL(7) + 9, false));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, VMQ_MISS_NOMAP));
+	/* Another page is another page. */
+	EXPECT_TRUE(find(self->rig, SMALL(7 + ALIAS), true));
+	EXPECT_TRUE(find(self->rig, SMALL(8), true));
+
+	/* Not even read. */
+	rig_page(self->rig, SMALL(9))->backing = SECRET;
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_FAULT));
+	vmq_tlb_refuse(self->tlb, SMALL(9), false, self->tlb->flushes);
+	lookups = self->rig->lookups;
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_NOMAP));
+	EXPECT_EQ(self->rig->lookups, lookups);
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, VMQ_MISS_FAULT));
+	vmq_tlb_refuse(self->tlb, SMALL(9), true, self->tlb->flushes);
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_NOMAP));
+
+	/* The page has changed: ask again. */
+	rig_page(self->rig, SMALL(9))->backing = ANON;
+	rig_flush(self->rig, SMALL(9) >> PAGE_SHIFT, SMALL(9) >> PAGE_SHIFT);
+	EXPECT_TRUE(find(self->rig, SMALL(9), true));
+}
+
+/* What was found out before a change is not remembered after it. */
+TEST_F(tlb, refused_too_late)
+{
+	const u64 flushes = self->tlb->flushes;
+
+	/* Of something else, which was in no entry. */
+	rig_flush(self->rig, 1, 1);
+	vmq_tlb_refuse(self->tlb, SMALL(7), true, flushes);
+	EXPECT_TRUE(find(self->rig, SMALL(7), true));
+	vmq_tlb_refuse(self->tlb, SMALL(7), true, self->tlb->flushes);
+	EXPECT_TRUE(find(self->rig, SMALL(7), false));
+}
+
+/* Exactly what lies in the range goes. */
+static void check_flush(struct tlb_rig *rig, u64 first, u64 last)
+{
+	static bool had[PAGES];
+	const u64 was = rig->vq.stats.tlb_flushes, flushes = rig->tlb.flushes;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < PAGES; i++)
+		had[i] = at_hand(rig, rig->page[i].gpa, false);
+	rig_flush(rig, first, last);
+	unit_check(rig->tlb.flushes == flushes + 1);
+	for (i = 0; i < PAGES; i++) {
+		const struct page_model *page = &rig->page[i];
+		u64 from = page->gpa >> PAGE_SHIFT;
+		u64 to = (page->gpa + (page->size - 1)) >> PAGE_SHIFT;
+		bool goes = had[i] && from <= last && to >= first;
+
+		n += goes;
+		unit_check(at_hand(rig, page->gpa, false) == (had[i] && !goes));
+	}
+	if (rig->vq.stats.tlb_flushes != was + n)
+		unit_die("%llu entries of %#llx to %#llx went, not %u",
+			 rig->vq.stats.tlb_flushes - was, first, last, n);
+}
+
+TEST_F(tlb, flush)
+{
+	const u64 starts[] = {
+		0, (SMALL_GPA >> PAGE_SHIFT) + 100, (HUGE_GPA >> PAGE_SHIFT) - 1,
+		(HUGE_GPA >> PAGE_SHIFT) + 511, TOP_GPA >> PAGE_SHIFT,
+		U64_MAX >> PAGE_SHIFT,
+	};
+	unsigned int i, k, n;
+
+	for (i = 0; i < ARRAY_SIZE(starts); i++) {
+		for (n = 1; n < 600; n += n < 20 ? 1 : 53) {
+			for (k = 0; k < PAGES; k++)
+				find(self->rig, self->rig->page[k].gpa, k % 2);
+			check_flush(self->rig, starts[i],
+				    min(starts[i] + n - 1,
+					U64_MAX >> PAGE_SHIFT));
+		}
+	}
+	/* What is remembered as not there goes as well. */
+	rig_page(self->rig, SMALL(3))->backing = SECRET;
+	vmq_tlb_refuse(self->tlb, SMALL(3), false, self->tlb->flushes);
+	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, VMQ_MISS_NOMAP));
+	rig_flush(self->rig, 0, U64_MAX >> PAGE_SHIFT);
+	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, VMQ_MISS_FAULT));
+	for (k = 0; k < PAGES; k++)
+		EXPECT_FALSE(at_hand(self->rig, self->rig->page[k].gpa, false));
+}
+
+/* Up to the last byte that an address can name, and not around. */
+TEST_F(tlb, end_of_addresses)
+{
+	const u64 last = U64_MAX;
+
+	EXPECT_TRUE(find(self->rig, last, true));
+	EXPECT_TRUE(hit(self->rig, last & PAGE_MASK, true));
+	EXPECT_FALSE(at_hand(self->rig, 0, false));
+	EXPECT_FALSE(at_hand(self->rig, (last & PAGE_MASK) - 1, false));
+	check_flush(self->rig, 0, 0);
+	EXPECT_TRUE(at_hand(self->rig, last, true));
+	check_flush(self->rig, 0, 100);
+	EXPECT_TRUE(at_hand(self->rig, last, true));
+	check_flush(self->rig, last >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	EXPECT_FALSE(at_hand(self->rig, last, true));
+}
+
+/* ----------------------------------------------------------------- sections */
+
+static struct iovec iov[RIG_IOVS];
+
+/* A chain of so many readable buffers, each in pieces of @pages pages. */
+static void add_chain(FIXTURE_DATA(tlb) *self, unsigned int count,
+		      unsigned int pages)
+{
+	const u16 head = self->next_desc;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		u16 at = self->next_desc++;
+
+		rig_desc(self->rig, &self->rig->desc[at], SMALL(1),
+			 pages * PAGE_SIZE, i + 1 < count, at + 1);
+	}
+	rig_avail(self->rig, self->avail++, head);
+}
+
+/* In the section: the number of buffers, or what is in the way. */
+static int take(struct vmq *vq)
+{
+	unsigned int out, in;
+	int head = vmq_next_direct(vq, iov, RIG_IOVS, &out, &in);
+
+	if (head < 0)
+		return head;
+	return head == (int)vq->ring.num ? 0 : out + in;
+}
+
+TEST_F(tlb, section_is_bounded)
+{
+	struct vmq *vq = self->vq;
+
+	self->rig->burst.ahead = 8;
+	add_chain(self, 1, 128);
+	add_chain(self, 1, 100);
+	add_chain(self, 1, 28);
+	add_chain(self, 1, 1);
+	add_chain(self, 1, 129);
+	add_chain(self, 1, 1);
+
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 128);
+	EXPECT_EQ(take(vq), -EAGAIN);
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 100);
+	EXPECT_EQ(take(vq), 28);
+	EXPECT_EQ(take(vq), -EAGAIN);
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+
+	/* Given up only when it had the section for itself. */
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 1);
+	EXPECT_EQ(take(vq), -EAGAIN);
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), -EAGAIN);
+	vmq_direct_end(vq);
+	EXPECT_EQ(self->vq->stats.payload_shape, 0);
+	EXPECT_FALSE(vmq_direct_resolve(vq));
+	EXPECT_EQ(self->vq->stats.payload_shape, 1);
+	EXPECT_EQ(vq->ring.last_avail_idx, 4);
+}
+
+/* Descriptors of tables count as well, and twice if they lie in two pages. */
+TEST_F(tlb, tables_are_bounded)
+{
+	const unsigned int count[] = { 64, 65, 63, 64 };
+	const unsigned int skew[] = { 0, 0, 8, 8 };
+	const int expected[] = { 64, -EAGAIN, 63, -EAGAIN };
+	struct vmq *vq = self->vq;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(count); i++) {
+		/* With a skew, the first of the table straddles two pages. */
+		const u64 table = skew[i] ? SMALL(9) - skew[i] : SMALL(9);
+		struct vring_desc desc;
+
+		for (k = 0; k < count[i]; k++) {
+			rig_desc(self->rig, &desc, SMALL(20 + k) + 5, 10,
+				 k + 1 < count[i], 0);
+			for (unsigned int b = 0; b < sizeof(desc); b++)
+				*rig_host(self->rig, table + 16 * k + b) =
+					((char *)&desc)[b];
+		}
+		rig_desc(self->rig, &self->rig->desc[i], table, 16 * count[i],
+			 VRING_DESC_F_INDIRECT, 0);
+		rig_avail(self->rig, i, i);
+		ASSERT_TRUE(vmq_direct_begin(vq));
+		EXPECT_EQ(take(vq), expected[i]) {
+			TH_LOG("%u at %u", count[i], skew[i]);
+		}
+		vmq_direct_end(vq);
+		if (expected[i] < 0) {
+			EXPECT_FALSE(vmq_direct_resolve(vq));
+			vq->ring.last_avail_idx++;
+			vmq_burst_reset(vq->burst);
+		}
+	}
+}
+
+/* No more pieces than there is room for. */
+TEST_F(tlb, room)
+{
+	struct vmq *vq = self->vq;
+	unsigned int out, in;
+
+	add_chain(self, 3, 2);
+	iov[5].iov_len = 0x5a;
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(vmq_next_direct(vq, iov, 5, &out, &in), -EAGAIN);
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SHAPE);
+	EXPECT_EQ(iov[5].iov_len, 0x5a);
+	EXPECT_EQ(vmq_next_direct(vq, iov, 6, &out, &in), 0);
+	EXPECT_EQ(out, 6);
+	vmq_direct_end(vq);
+}
+
+/* A section reads the ring once. */
+TEST_F(tlb, reads_the_ring_once)
+{
+	struct vmq *vq = self->vq;
+
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	add_chain(self, 1, 1);
+	EXPECT_EQ(take(vq), 1);
+	add_chain(self, 1, 1);
+	EXPECT_EQ(take(vq), -EAGAIN);
+	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 1);
+	vmq_direct_end(vq);
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 0);
+	vmq_direct_end(vq);
+
+	/* Not at all where payload is to be reached by user access. */
+	vq->direct = false;
+	EXPECT_FALSE(vmq_direct_begin(vq));
+	EXPECT_EQ(vq->stats.payload_off, 1);
+}
+
+/* How often it may be tried again until it is given up. */
+static unsigned int tries(struct vmq *vq)
+{
+	unsigned int n;
+
+	for (n = 0; n < 10000; n++) {
+		unit_check(vmq_direct_begin(vq));
+		unit_check(take(vq) == -EAGAIN);
+		vmq_direct_end(vq);
+		if (!vmq_direct_resolve(vq))
+			break;
+	}
+	return n;
+}
+
+TEST_F(tlb, retries_are_bounded)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+
+	rig->page[1].mapped = false;
+	add_chain(self, 1, 1);
+	add_chain(self, 1, 1);
+
+	/* Refused again and again. */
+	rig->refuse = 100;
+	EXPECT_EQ(tries(vq), 3);
+	EXPECT_EQ(vq->stats.payload_refused, 1);
+	EXPECT_EQ(rig->faults, 3);
+	/* The next time from the start, for this chain and for another. */
+	EXPECT_EQ(tries(vq), 3);
+	vq->ring.last_avail_idx++;
+	vq->burst->next++;
+	EXPECT_EQ(tries(vq), 3);
+	EXPECT_EQ(vq->stats.payload_refused, 3);
+	EXPECT_EQ(vq->stats.tlb_faults, 9);
+
+	/* Had, and gone again before it could be used. */
+	rig->refuse = 0;
+	rig->lose = 100;
+	rig->faults = 0;
+	EXPECT_EQ(tries(vq), VMQ_SECTION_LOOKUPS);
+	EXPECT_EQ(rig->faults, VMQ_SECTION_LOOKUPS);
+	EXPECT_EQ(vq->stats.payload_refused, 4);
+	EXPECT_EQ(vq->stats.payload_nomap, 0);
+
+	/* Refusals of the chain before do not count for the next. */
+	rig->lose = 0;
+	rig->refuse = 100;
+	add_chain(self, 1, 1);
+	vmq_burst_reset(vq->burst);
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), -EAGAIN);
+	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+	rig->refuse = 0;
+	EXPECT_TRUE(vmq_direct_resolve(vq));
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 1);
+	vmq_direct_end(vq);
+	rig_unmap(rig, &rig->page[1]);
+	rig->refuse = 100;
+	EXPECT_EQ(tries(vq), 3);
+}
+
+/* Memory without kernel address: one fault finds out, for good. */
+TEST_F(tlb, resolve_no_address)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+
+	rig->page[1].backing = SECRET;
+	add_chain(self, 1, 1);
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(rig->faults, 1);
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(rig->faults, 1);
+	EXPECT_EQ(vq->stats.payload_nomap, 2);
+
+	/* Something changed meanwhile: that was of before. */
+	spin_lock(&vq->reader.lock);
+	vmq_tlb_clear(self->tlb);
+	spin_unlock(&vq->reader.lock);
+	rig->disturb = 100;
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(rig->faults, 3);
+	EXPECT_EQ(vq->stats.payload_nomap, 4);
+
+	/* Outside of guest memory there is nothing to remember. */
+	rig->disturb = 0;
+	rig_desc(rig, &rig->desc[0], 0x1000, 1, 0, 0);
+	vmq_burst_reset(vq->burst);
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(rig->faults, 5);
+	EXPECT_EQ(vq->stats.payload_nomap, 6);
+	EXPECT_EQ(vq->stats.payload_refused + vq->stats.payload_shape, 0);
+}
+
+/* ----------------------------------------------------------------- vmq_copy_mc() */
+
+/* Between two pages that are not there. */
+TEST(copy_mc)
+{
+	char *from = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char to[320], expected[320];
+	unsigned int len, off, i;
+
+	ASSERT_NE(from, MAP_FAILED);
+	ASSERT_EQ(mprotect(from, PAGE_SIZE, PROT_NONE), 0);
+	ASSERT_EQ(mprotect(from + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
+	from += PAGE_SIZE;
+	for (i = 0; i < PAGE_SIZE; i++)
+		from[i] = i * 7 + (i >> 8);
+
+	for (len = 0; len <= 300; len++) {
+		for (off = 0; off < 9; off++) {
+			memset(to, 0x5a, sizeof(to));
+			memset(expected, 0x5a, sizeof(expected));
+			memcpy(expected + off, from + PAGE_SIZE - len, len);
+			ASSERT_EQ(vmq_copy_mc(to + off, from + PAGE_SIZE - len,
+					      len), 0);
+			ASSERT_EQ(memcmp(to, expected, sizeof(to)), 0);
+
+			memset(to, 0x5a, sizeof(to));
+			memset(expected, 0x5a, sizeof(expected));
+			memcpy(expected + 1, from + off, len);
+			ASSERT_EQ(vmq_copy_mc(to + 1, from + off, len), 0);
+			ASSERT_EQ(memcmp(to, expected, sizeof(to)), 0);
+		}
+	}
+	/* As a field of a known size, which compilers cut short. */
+	ASSERT_EQ(vmq_copy_mc(to, from + 3, 16), 0);
+	EXPECT_EQ(memcmp(to, from + 3, 16), 0);
+	munmap(from - PAGE_SIZE, 3 * PAGE_SIZE);
+}
+
+/* ----------------------------------------------------------------- random rings */
+
+static struct {
+	struct tlb_rig *rig;
+	/* By user access, from the same ring. */
+	struct vmq_split ring;
+	struct vmq_burst burst;
+	struct chain_model chain;
+	u16 avail;
+	u64 seed;
+	u64 step;
+	/* Memory has changed since the chain was tried first. */
+	bool changed;
+	/* What has been covered. */
+	u64 direct;
+	u64 buffers;
+	u64 user;
+	u64 broken;
+	u64 shape;
+	u64 nomap;
+	u64 refused;
+	u64 beyond;
+} rnd;
+
+#define rnd_check(cond)							\
+do {									\
+	if (!(cond))							\
+		unit_die("%s:%d: %s is not so, step %llu; repeat with UNIT_SEED=%llu -t given_seed", \
+			 __FILE__, __LINE__, #cond, rnd.step, rnd.seed); \
+} while (0)
+
+static u64 below(u64 n)
+{
+	return rig_random(rnd.rig, n);
+}
+
+/* Mostly what is there, mostly near the ends of pages. */
+static u64 random_gpa(void)
+{
+	const u64 off = below(3) ? below(PAGE_SIZE) : PAGE_SIZE - 1 - below(32);
+
+	switch (below(40)) {
+	case 0:
+		return HUGE_GPA + HUGE_SIZE - 1 - below(64);
+	case 1 ... 9:
+		return HUGE_GPA + below(2 * HUGE_SIZE);
+	case 10 ... 11:
+		return TOP_GPA + below(2) * PAGE_SIZE + off;
+	case 12:
+		if (!below(40))
+			return below(4) ? SMALL(SMALL_PAGES) - below(100) :
+					  below(U64_MAX);
+		/* fall through */
+	default:
+		return SMALL(below(below(2) ? 40 : SMALL_PAGES)) + off;
+	}
+}
+
+static u32 random_len(void)
+{
+	switch (below(40)) {
+	case 0:
+		return 0;
+	case 1 ... 25:
+		return 1 + below(1600);
+	case 26:
+		return below(4) ? below(20 * PAGE_SIZE) :
+				  below(200 * PAGE_SIZE);
+	default:
+		return 1 + below(2 * PAGE_SIZE);
+	}
+}
+
+static void random_desc(struct vring_desc *desc, bool write, u16 flags,
+			u16 next)
+{
+	/* A few are the wrong way round. */
+	if (!below(2000))
+		write = !write;
+	rig_desc(rnd.rig, desc, random_gpa(), random_len(),
+		 flags | (write ? VRING_DESC_F_WRITE : 0), next);
+}
+
+/* In small pages, at any byte, over the ends of pages. */
+static void random_table(struct vring_desc *desc, bool write, u16 next_flag,
+			 u16 next)
+{
+	unsigned int n = 1 + (below(10) ? below(8) : below(150)), i, k;
+	u64 gpa = SMALL(1 + below(SMALL_PAGES - 4)) + PAGE_SIZE - below(16 * n);
+	u32 len = 16 * n;
+	struct vring_desc part;
+
+	for (i = 0; i < n; i++) {
+		random_desc(&part, write || (n > 3 && i > n / 2),
+			    i + 1 < n ? VRING_DESC_F_NEXT : 0, below(65536));
+		for (k = 0; k < sizeof(part); k++)
+			*rig_host(rnd.rig, gpa + 16 * i + k) =
+				((char *)&part)[k];
+	}
+	switch (below(200)) {
+	case 0:
+		gpa = random_gpa();
+		break;
+	case 1:
+		len += below(40);
+		break;
+	case 2:
+		len = 16 * below(1000);
+		break;
+	}
+	rig_desc(rnd.rig, desc, gpa, len, VRING_DESC_F_INDIRECT | next_flag,
+		 next);
+}
+
+static void add_random(void)
+{
+	const u16 at = rnd.avail % RIG_NUM;
+	unsigned int n = below(4) ? 1 : 1 + (below(8) ? below(4) : below(70));
+	const unsigned int writable = below(2) ? 0 : below(n + 1);
+	unsigned int i;
+
+	/* Overlaps others now and then, which is wrong but must do no harm. */
+	for (i = 0; i < n; i++) {
+		const u16 d = (at * 37 + i) % RIG_NUM;
+		const u16 next = (d + 1) % RIG_NUM;
+		const u16 flag = i + 1 < n ? VRING_DESC_F_NEXT : 0;
+
+		if (!below(5))
+			random_table(&rnd.rig->desc[d], i >= writable, flag,
+				     next);
+		else
+			random_desc(&rnd.rig->desc[d], i >= writable, flag,
+				    next);
+	}
+	rig_avail(rnd.rig, rnd.avail++, at * 37 % RIG_NUM);
+}
+
+/* The owner and the host do something to the memory. */
+static void change_memory(void)
+{
+	struct page_model *page = &rnd.rig->page[below(3) ? below(60) :
+							    below(PAGES)];
+	unsigned int i;
+
+	rnd.changed = true;
+	switch (below(8)) {
+	case 0:
+		rig_replace(rnd.rig, page);
+		break;
+	case 1:
+		page->backing = below(6) ? ANON : below(4);
+		rig_unmap(rnd.rig, page);
+		break;
+	case 2:
+		/* Write-protected: it may still be read. */
+		page->writable = false;
+		rig_flush(rnd.rig, page->gpa >> PAGE_SHIFT,
+			  (page->gpa + (page->size - 1)) >> PAGE_SHIFT);
+		break;
+	case 3:
+		for (i = 0; i < SMALL_PAGES; i++)
+			rnd.rig->page[i].mapped = rnd.rig->page[i].writable = false;
+		rig_flush(rnd.rig, SMALL_GPA >> PAGE_SHIFT,
+			  (SMALL(SMALL_PAGES) >> PAGE_SHIFT) - 1);
+		break;
+	default:
+		rig_unmap(rnd.rig, page);
+		break;
+	}
+}
+
+/* The chain that is next, by user access; it stays where it is. */
+static void look_ahead(void)
+{
+	/* Read again: other descriptors may have been written since. */
+	vmq_burst_reset(&rnd.burst);
+	rnd.ring.last_avail_idx = rnd.rig->vq.ring.last_avail_idx;
+	rnd.ring.avail_idx = rnd.ring.last_avail_idx;
+	rig_next(rnd.rig, &rnd.ring, &rnd.burst, &rnd.chain);
+}
+
+/* The same bytes, in the same order, whatever the pieces. */
+static void check_same(const struct iovec *have, unsigned int nr_have,
+		       const struct iovec *want, unsigned int nr_want)
+{
+	size_t off = 0, done = 0, n;
+	u64 gpa;
+
+	while (nr_want) {
+		gpa = (u64)want->iov_base + done;
+		rnd_check(nr_have);
+		rnd_check((char *)have->iov_base + off ==
+			  rig_host(rnd.rig, gpa));
+		n = min(have->iov_len - off, want->iov_len - done);
+		rnd_check(n);
+		/* None leaves its page. */
+		rnd_check(off + n <= have->iov_len);
+		rnd_check((gpa + n - 1) / PAGE_SIZE == gpa / PAGE_SIZE ||
+			  rig_page(rnd.rig, gpa) ==
+			  rig_page(rnd.rig, gpa + n - 1));
+		off += n;
+		done += n;
+		if (off == have->iov_len)
+			have++, nr_have--, off = 0;
+		if (done == want->iov_len)
+			want++, nr_want--, done = 0;
+	}
+	rnd_check(!nr_have && !off);
+}
+
+/**
+ * struct buffer - what vmq_next_buffer() says of the next chain
+ * @head: its head, or -EAGAIN
+ * @kaddr: where it is
+ * @len: its bytes
+ */
+struct buffer {
+	int head;
+	void *kaddr;
+	size_t len;
+};
+
+static struct buffer peek_buffer(bool write)
+{
+	const bool fresh = rnd.rig->tlb.fresh;
+	struct vmq *vq = &rnd.rig->vq;
+	struct buffer b;
+
+	b.head = vmq_next_buffer(vq, write, &b.kaddr, &b.len);
+	if (b.head >= 0) {
+		rnd_check(!rnd.rig->tlb.fresh);
+		rnd.rig->tlb.fresh = fresh;
+		vmq_put_back(vq);
+	}
+	return b;
+}
+
+/* A chain that was taken whole, as @iov, in the section. */
+static void check_direct(int head, unsigned int out, unsigned int in,
+			 const struct buffer b[2])
+{
+	const struct chain_model *c = &rnd.chain;
+	struct vmq *vq = &rnd.rig->vq;
+	const struct vmq_chain *chain = &rnd.rig->burst.chain[vq->burst->next - 1];
+	const u16 flags = rnd.rig->burst.desc[chain->first].flags;
+	unsigned int i;
+	struct buffer now;
+
+	if (c->beyond) {
+		/* vmq_next() wants all of a table, used or not. */
+		rnd.beyond++;
+		return;
+	}
+	rnd_check(c->ret == head);
+	rnd_check(!c->hidden);
+	rnd_check(c->cost <= VMQ_SECTION_LOOKUPS);
+	check_same(iov, out, c->iov, c->out);
+	check_same(iov + out, in, c->iov + c->out, c->in);
+	for (i = 0; i < c->in; i++)
+		rnd_check(rig_page(rnd.rig,
+				   (u64)c->iov[c->out + i].iov_base)->dirty);
+
+	for (i = 0; i < 2; i++) {
+		if (b[i].head < 0)
+			continue;
+		rnd_check(b[i].head == head);
+		rnd_check(out == !i && in == i);
+		rnd_check(b[i].kaddr == iov->iov_base);
+		rnd_check(b[i].len == iov->iov_len);
+		rnd.buffers++;
+	}
+	/* And the other way round, now that it is at hand. */
+	if (chain->count == 1 && out + in == 1 &&
+	    !(flags & vmq_word(&vq->ring, VRING_DESC_F_INDIRECT))) {
+		vmq_put_back(vq);
+		now = peek_buffer(in);
+		rnd_check(now.head == head);
+		rnd_check(peek_buffer(!in).head == -EAGAIN);
+		rnd_check(vmq_next_buffer(vq, in, &now.kaddr, &now.len) == head);
+	}
+	rnd.direct++;
+}
+
+/* Why a chain was left to user access. */
+static void check_reason(const struct vmq_stats *was)
+{
+	const struct vmq_stats *stats = &rnd.rig->vq.stats;
+	const struct chain_model *c = &rnd.chain;
+
+	rnd_check(stats->payload_nomap + stats->payload_shape +
+		  stats->payload_refused == was->payload_nomap +
+		  was->payload_shape + was->payload_refused + 1);
+	if (stats->payload_nomap > was->payload_nomap) {
+		rnd_check(c->hidden || c->ret == -EFAULT || c->ret == -EPERM);
+		rnd.nomap++;
+	} else if (stats->payload_shape > was->payload_shape) {
+		rnd_check(c->ret < 0 || c->cost > VMQ_SECTION_LOOKUPS);
+		rnd.shape++;
+	} else {
+		rnd_check(rnd.rig->refuse || rnd.rig->lose || rnd.changed);
+		rnd.refused++;
+	}
+	rnd.changed = false;
+	rnd.user++;
+}
+
+/* One section.  Returns false at a broken chain: the ring is of no use then. */
+static bool play_section(void)
+{
+	const struct vmq_stats was = rnd.rig->vq.stats;
+	struct vmq *vq = &rnd.rig->vq;
+	struct buffer b[2];
+	unsigned int n = 1 + below(12), out, in;
+	const char *why = vq->ring.why;
+	int head = 0;
+	u16 avail;
+
+	unit_check(vmq_direct_begin(vq));
+	while (n-- && head >= 0) {
+		b[0] = peek_buffer(false);
+		b[1] = peek_buffer(true);
+		rnd_check(b[0].head < 0 || b[1].head < 0);
+		avail = vq->ring.last_avail_idx;
+		look_ahead();
+		head = vmq_next_direct(vq, iov, RIG_IOVS, &out, &in);
+		if (head == RIG_NUM) {
+			rnd_check(rnd.chain.ret == RIG_NUM);
+			break;
+		}
+		rnd_check(vq->ring.last_avail_idx == (u16)(avail + (head >= 0)));
+		if (head >= 0)
+			rnd.changed = false;
+		if (head >= 0)
+			check_direct(head, out, in, b);
+	}
+	vmq_direct_end(vq);
+	rnd_check(vq->ring.why == why);
+	if (head >= 0 || vmq_direct_resolve(vq))
+		return true;
+
+	check_reason(&was);
+	/* As the backend does: this one by vmq_next(). */
+	rnd.chain.ret = -1;
+	rig_next(rnd.rig, &vq->ring, vq->burst, &rnd.chain);
+	if (rnd.chain.ret < 0)
+		rnd.broken++;
+	return rnd.chain.ret >= 0;
+}
+
+static void episode(u64 seed)
+{
+	static const unsigned int percents[] = { 0, 0, 5, 60 };
+	unsigned int i;
+	u16 pending;
+
+	rnd.seed = seed;
+	rnd.rig = rig_new(seed % 3);
+	rnd.rig->rng = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
+	rnd.rig->refuse = percents[below(4)];
+	rnd.rig->lose = percents[below(4)];
+	rnd.rig->disturb = percents[below(4)];
+	rnd.rig->burst.ahead = 1 + below(64);
+	rnd.avail = below(65536);
+	rnd.rig->vq.ring.last_avail_idx = rnd.avail;
+	rnd.rig->vq.ring.avail_idx = rnd.avail;
+	rnd.ring = rnd.rig->vq.ring;
+	rnd.burst.ahead = 1;
+	rig_avail(rnd.rig, rnd.avail - 1, 0);
+	rnd.changed = false;
+	for (i = 0; i < 40; i++)
+		rnd.rig->page[below(PAGES)].backing = below(below(8) ? 3 : 4);
+
+	for (rnd.step = 0; rnd.step < 512; rnd.step++) {
+		pending = rnd.avail - rnd.rig->vq.ring.last_avail_idx;
+		if (!pending || (pending < 30 && !below(3))) {
+			for (i = 1 + below(8); i; i--)
+				add_random();
+			/* Those fetched may have been written over. */
+			vmq_burst_reset(&rnd.rig->burst);
+		}
+		if (!below(12))
+			change_memory();
+		if (!play_section())
+			break;
+	}
+	rig_free(rnd.rig);
+}
+
+static u64 number(const char *name, u64 otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+static void play(struct __test_metadata *_metadata, u64 seed)
+{
+	const u64 chains = number("UNIT_STEPS", 100000) / 2;
+
+	printf("# seed %llu, %llu chains\n", seed, chains);
+	fflush(stdout);
+	while (rnd.direct + rnd.user < chains)
+		episode(seed++);
+	printf("# %llu by kernel address, %llu the short way; %llu not: %llu nomap, %llu shape, %llu refused; %llu broken, %llu tables too long\n",
+	       rnd.direct, rnd.buffers, rnd.user, rnd.nomap, rnd.shape,
+	       rnd.refused, rnd.broken, rnd.beyond);
+	fflush(stdout);
+
+	/* A run that covers nothing would pass as well. */
+	EXPECT_GT(rnd.direct, chains / 4);
+	EXPECT_GT(rnd.buffers, chains / 20);
+	EXPECT_GT(rnd.nomap, chains / 200);
+	EXPECT_GT(rnd.shape, chains / 200);
+	EXPECT_GT(rnd.refused, chains / 1000);
+	EXPECT_GT(rnd.broken, chains / 1000);
+}
+
+/* The same on every machine, every time. */
+TEST(given_seed)
+{
+	play(_metadata, number("UNIT_SEED", 1));
+}
+
+TEST(fresh_seed)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	play(_metadata, (u64)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
+TEST_HARNESS_MAIN
