@@ -50,6 +50,7 @@ def outcome(what, value, limit, least=False):
 def check_counts(result, goals):
     """What a packet may cost."""
     missed = 0
+    works = {}
     for kernel in sorted({m["kernel"] for m in result["measurements"]}):
         for goal in goals:
             if goal.get("kernel", kernel) != kernel:
@@ -62,8 +63,14 @@ def check_counts(result, goals):
                     limit = goal.get("max")
                     if limit is None and stock:
                         limit = goal["max_of_stock"] * figure(stock, measure)
-                    missed += outcome(f"{kernel} {work} {goal['device']}: {measure}",
-                                      figure(m, measure, sender) if m else None, limit)
+                    bad = outcome(f"{kernel} {work} {goal['device']}: {measure}",
+                                  figure(m, measure, sender) if m else None, limit)
+                    missed += bad
+                    if bad and m:
+                        works[work] = True
+    if works:
+        print("What is left, by function: tools/bench/run --load FILE --top 40 "
+              + " ".join(f"--work {work}" for work in works))
     return missed
 
 
