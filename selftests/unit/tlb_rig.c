@@ -61,10 +61,9 @@ void rcu_read_unlock(void)
 }
 
 static char small_memory[SMALL_PAGES + TOP_PAGES + 1][PAGE_SIZE]
-	__attribute__((aligned(PAGE_SIZE)));
+	__aligned(PAGE_SIZE);
 /* Never written. */
-static char huge_memory[HUGE_PAGES][HUGE_SIZE]
-	__attribute__((aligned(HUGE_SIZE)));
+static char huge_memory[HUGE_PAGES][HUGE_SIZE] __aligned(HUGE_SIZE);
 
 static void page_init(struct page_model *page, u64 gpa, unsigned int level,
 		      char *host)

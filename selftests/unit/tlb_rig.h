@@ -17,8 +17,8 @@
 #define SMALL_PAGES	600
 #define SMALL_GPA	0x100000ULL
 #define HUGE_PAGES	2
-#define HUGE_SIZE	(1UL << 21)
-#define HUGE_GPA	(1ULL << 30)
+#define HUGE_SIZE	BIT(21)
+#define HUGE_GPA	BIT_ULL(30)
 /* Up to the last byte there can be. */
 #define TOP_PAGES	2
 #define TOP_GPA		(0 - TOP_PAGES * 4096ULL)
@@ -69,6 +69,8 @@ struct page_model {
  * @table: its MMU, of which nothing is used
  * @desc: descriptor table
  * @avail: available ring
+ * @next_desc: descriptors up to here are in use
+ * @next_avail: next available entry
  * @page: guest memory
  * @spare: memory that is no guest page now
  * @rng: state of rig_random()
@@ -87,6 +89,8 @@ struct tlb_rig {
 	struct vmmu_table table;
 	struct vring_desc desc[RIG_NUM];
 	u16 avail[RIG_NUM + 3];
+	u16 next_desc;
+	u16 next_avail;
 	struct page_model page[PAGES];
 	char *spare;
 	u64 rng;

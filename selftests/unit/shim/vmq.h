@@ -12,9 +12,10 @@
 #define __force
 #define __cold
 #define __maybe_unused		__attribute__((unused))
+#define __aligned(n)		__attribute__((aligned(n)))
 #define noinline		__attribute__((noinline))
 #define __printf(a, b)		__attribute__((format(printf, a, b)))
-#define EXPORT_SYMBOL_NS_GPL(x, ns)
+#define EXPORT_SYMBOL_NS_GPL(...)
 #define barrier()		__asm__ __volatile__("" ::: "memory")
 
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
@@ -23,23 +24,23 @@
 
 #define spin_lock(l)		mutex_lock(l)
 #define spin_unlock(l)		mutex_unlock(l)
-#define __cond_lock(l, held)	(held)
-#define __acquire(l)		((void)0)
-#define __release(l)		((void)0)
+#define __cond_lock(l, held)	((void)(l), (held))
+#define __acquire(...)		((void)0)
+#define __release(...)		((void)0)
 
 /* A copy out of memory that may be broken, by words: here it never is. */
-#define _ASM_EXTABLE_TYPE(from, to, type) ""
+#define _ASM_EXTABLE_TYPE(...)	""
 #define copy_mc_to_kernel(to, from, n) (memcpy(to, from, n), 0UL)
 
 #define get_user(x, p)		((x) = 0, (void)(p), unit_die("get_user()"), 0)
 #define put_user(x, p)		((void)(x), (void)(p), unit_die("put_user()"), 0)
-#define copy_from_user(to, from, n) (unit_die("copy_from_user()"), 0)
+#define copy_from_user(...)	(unit_die("copy_from_user()"), 0)
 #undef copy_to_user
-#define copy_to_user(to, from, n) (unit_die("copy_to_user()"), 0)
+#define copy_to_user(...)	(unit_die("copy_to_user()"), 0)
 
 /* Of vhost_mmu/trace.h, whose place this takes. */
 #define VHOST_MMU_TRACE_H
-#define trace_vmq_burst(id, nr, nr_desc) ((void)(id))
+#define trace_vmq_burst(id, ...) ((void)(id))
 
 struct eventfd_ctx;
 struct vhost_iotlb;
