@@ -160,7 +160,7 @@ static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
 	unsigned int out;
 	void *addr;
 
-	*head = vmq_next_buffer(vq, true, &addr, &iov->iov_len);
+	*head = vmq_next_buffer(vq, true, U32_MAX, &addr, &iov->iov_len);
 	if (likely(*head >= 0)) {
 		iov->iov_base = (__force void __user *)addr;
 		*in = 1;
@@ -282,12 +282,12 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 	if (unlikely(tun_is_xdp_frame(ptr) || skb_is_nonlinear(skb) ||
 		     skb_vlan_tag_present(skb)))
 		return put_scattered(nvq, burst, ptr);
-	head = vmq_next_buffer(vq, true, &to, &room);
+	size = burst->hlen + skb->len;
+	head = vmq_next_buffer(vq, true, size, &to, &room);
 	if (unlikely(head < 0))
 		return put_scattered(nvq, burst, ptr);
 
 	hdr = to;
-	size = burst->hlen + skb->len;
 	if (unlikely(room < size || !IS_ALIGNED((unsigned long)to,
 						__alignof__(*hdr)))) {
 		vmq_put_back(vq);
@@ -441,6 +441,8 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 	if (nvq->done + net->rx.tail - net->rx.head > VMNET_BATCH)
 		vmnet_signal_used(nvq);
 
+	/* Mostly each takes a chain. */
+	vmq_expect(vq, min(max_packets, net->rx.tail - net->rx.head));
 	for (;;) {
 		ret = carry_burst(net, sock, &burst, max_packets, max_bytes);
 		if (burst.packets || ret != -EAGAIN)

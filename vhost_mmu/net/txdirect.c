@@ -190,7 +190,7 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 	/* With a header that the socket is not told, it is in two pieces. */
 	if (unlikely(nvq->vhost_hlen))
 		return build_any(net, head, len);
-	*head = vmq_next_buffer(vq, false, &from, len);
+	*head = vmq_next_buffer(vq, false, U32_MAX, &from, len);
 	if (unlikely(*head < 0))
 		return build_any(net, head, len);
 

@@ -110,7 +110,7 @@ static const struct vmq_memory direct_memory = {
 	.table_read = direct_table_read,
 };
 
-/* Read the ring, once a section. */
+/* Read the ring, until a section has read enough. */
 static noinline int direct_gather(struct vmq *vq)
 {
 	struct vmq_burst *b = vq->burst;
@@ -118,12 +118,13 @@ static noinline int direct_gather(struct vmq *vq)
 	int ret;
 
 	tlb->miss = VMQ_MISS_SECTION;
-	if (tlb->gathered)
+	if (tlb->gathered >= VMQ_SECTION_DESCS)
 		return -EAGAIN;
-	tlb->gathered = true;
 
 	vmq_burst_widen(b);
 	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->rings);
+	/* Empty ones count as well, and are not in the burst. */
+	tlb->gathered += max(b->nr_desc, 1U);
 	if (unlikely(ret == VMQ_AGAIN))
 		return -EAGAIN;
 	if (unlikely(ret < 0)) {

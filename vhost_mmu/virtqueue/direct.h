@@ -55,7 +55,7 @@ static inline bool vmq_direct_try_begin(struct vmq *vq)
 	}
 	tlb->budget = VMQ_SECTION_LOOKUPS;
 	tlb->fresh = true;
-	tlb->gathered = false;
+	tlb->gathered = 0;
 	/* As in vmq_section_try_begin(). */
 	__release(&vq->reader.lock);
 	return true;
@@ -89,18 +89,19 @@ static inline void *vmq_direct_addr(const struct iovec *iov)
  * vmq_next_buffer() - take the next chain if it is a buffer within one page
  * @vq: the queue
  * @write: the buffer is to be writable; or else, readable
+ * @want: bytes of it that matter, U32_MAX for all
  * @kaddr: set to its kernel address
- * @len: set to its bytes
+ * @len: set to its bytes; those that matter lie within the page
  *
  * What nearly all chains are, in few instructions: nothing is taken that
- * vmq_next_direct() would not give as one iovec.
+ * vmq_next_direct() would not give with as much in the first iovec.
  *
  * Context: in a section of vmq_direct_begin(), and the address belongs to it.
  * Return: the chain's head for the used ring, or -EAGAIN: ask
  *	vmq_next_direct().
  */
 static __always_inline int vmq_next_buffer(struct vmq *vq, bool write,
-					   void **kaddr, size_t *len)
+					   u32 want, void **kaddr, size_t *len)
 {
 	const __virtio16 kind = vmq_word(&vq->ring, VRING_DESC_F_INDIRECT |
 						    VRING_DESC_F_WRITE);
@@ -121,13 +122,32 @@ static __always_inline int vmq_next_buffer(struct vmq *vq, bool write,
 			  write, kaddr, &room))
 		return -EAGAIN;
 	*len = __virtio32_to_cpu(vmq_is_le(&vq->ring), desc->len);
-	if (unlikely(*len > room))
+	if (unlikely(min_t(u32, *len, want) > room))
 		return -EAGAIN;
 
 	vq->tlb->fresh = false;
 	b->next = next + 1;
 	vq->ring.last_avail_idx++;
 	return chain->head;
+}
+
+/**
+ * vmq_expect() - how many chains are going to be taken
+ * @vq: the queue
+ * @n: a guess, 1 at least
+ *
+ * So that not more is read of the ring than that.
+ *
+ * Context: vmq::mutex held.
+ */
+static inline void vmq_expect(struct vmq *vq, unsigned int n)
+{
+	struct vmq_burst *b = vq->burst;
+
+	if (b->next != b->nr || b->walking)
+		return;
+	vmq_burst_reset(b);
+	b->ahead = min_t(unsigned int, n, VMQ_BURST_CHAINS);
 }
 
 /**

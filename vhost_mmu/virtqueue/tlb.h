@@ -65,7 +65,7 @@ enum vmq_miss {
  * @flushes: how often the tables changed
  * @budget: look-ups and table entries left to the section
  * @fresh: the section has taken no chain yet
- * @gathered: it has read the ring
+ * @gathered: descriptors that it has read of the ring
  * @miss: why the last chain was not had
  * @miss_gpa: where
  * @miss_write: how
@@ -85,7 +85,7 @@ struct vmq_tlb {
 
 	unsigned int budget;
 	bool fresh;
-	bool gathered;
+	unsigned int gathered;
 
 	enum vmq_miss miss;
 	u64 miss_gpa;
