@@ -77,6 +77,7 @@ struct page_model {
  * @lookups: times the tables were asked
  * @faults: faults taken
  * @clamps: addresses bounded under speculation
+ * @reads: descriptors read of the ring
  * @refuse: percentage of faults that an invalidation refuses
  * @lose: ... after which the page is gone again at once
  * @disturb: ... during which something else is flushed
@@ -97,6 +98,7 @@ struct tlb_rig {
 	u64 lookups;
 	u64 faults;
 	u64 clamps;
+	u64 reads;
 	unsigned int refuse;
 	unsigned int lose;
 	unsigned int disturb;

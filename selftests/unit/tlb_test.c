@@ -445,30 +445,91 @@ TEST_F(tlb, room)
 	vmq_direct_end(vq);
 }
 
-/* A section reads the ring once. */
-TEST_F(tlb, reads_the_ring_once)
+/* Take one-page chains until the section ends; how many descriptors it reads. */
+static u64 read_in_section(struct vmq *vq, struct tlb_rig *rig)
 {
+	const u64 reads = rig->reads;
+	void *kaddr;
+	size_t len;
+	int n = 0;
+
+	unit_check(vmq_direct_begin(vq));
+	while (n >= 0) {
+		n = vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len);
+		if (n < 0)
+			n = take(vq);
+	}
+	unit_check(rig->tlb.miss == VMQ_MISS_SECTION);
+	vmq_direct_end(vq);
+	unit_check(vmq_direct_resolve(vq));
+	return rig->reads - reads;
+}
+
+/* A section reads the ring again, but not for ever. */
+TEST_F(tlb, reads_of_the_ring)
+{
+	struct tlb_rig *rig = self->rig;
 	struct vmq *vq = self->vq;
+	unsigned int i;
+	u64 reads;
 
 	ASSERT_TRUE(vmq_direct_begin(vq));
-	add_chain(self->rig, 1, 1);
+	add_chain(rig, 1, 1);
 	EXPECT_EQ(take(vq), 1);
-	add_chain(self->rig, 1, 1);
-	EXPECT_EQ(take(vq), -EAGAIN);
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
-	vmq_direct_end(vq);
-	EXPECT_TRUE(vmq_direct_resolve(vq));
-	ASSERT_TRUE(vmq_direct_begin(vq));
+	add_chain(rig, 1, 1);
 	EXPECT_EQ(take(vq), 1);
-	vmq_direct_end(vq);
-	ASSERT_TRUE(vmq_direct_begin(vq));
 	EXPECT_EQ(take(vq), 0);
 	vmq_direct_end(vq);
 
-	/* Not at all where payload is to be reached by user access. */
-	vq->direct = false;
-	EXPECT_FALSE(vmq_direct_begin(vq));
-	EXPECT_EQ(vq->stats.payload_off, 1);
+	rig->burst.ahead = VMQ_BURST_CHAINS;
+	for (i = 0; i < 200; i++)
+		rig_avail(rig, rig->next_avail++, 0);
+	reads = read_in_section(vq, rig);
+	EXPECT_GE(reads, VMQ_SECTION_DESCS);
+	EXPECT_LE(reads, 2 * VMQ_SECTION_DESCS);
+	EXPECT_GE(read_in_section(vq, rig), VMQ_SECTION_DESCS);
+}
+
+/* No more is read than is expected to be taken; what was read stays. */
+TEST_F(tlb, expected)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		add_chain(rig, 1, 1);
+	add_chain(rig, 100, 1);
+	rig->burst.ahead = VMQ_BURST_CHAINS;
+	vmq_expect(vq, 5);
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 1);
+	EXPECT_EQ(rig->reads, 5);
+	vmq_expect(vq, 1);
+	for (i = 1; i < 5; i++)
+		EXPECT_EQ(take(vq), 1);
+	EXPECT_EQ(rig->reads, 5);
+	vmq_expect(vq, 15);
+	for (i = 5; i < 20; i++)
+		EXPECT_EQ(take(vq), 1);
+	vmq_direct_end(vq);
+
+	/* The rest of a long chain. */
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), -EAGAIN);
+	vmq_direct_end(vq);
+	vmq_expect(vq, 1);
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	EXPECT_EQ(take(vq), 100);
+	vmq_direct_end(vq);
+}
+
+/* Not at all where payload is to be reached by user access. */
+TEST_F(tlb, off)
+{
+	self->vq->direct = false;
+	EXPECT_FALSE(vmq_direct_begin(self->vq));
+	EXPECT_EQ(self->vq->stats.payload_off, 1);
 }
 
 /* How often it may be tried again until it is given up. */
@@ -834,13 +895,13 @@ struct buffer {
 	size_t len;
 };
 
-static struct buffer peek_buffer(bool write)
+static struct buffer peek_buffer(bool write, u32 want)
 {
 	const bool fresh = rnd.rig->tlb.fresh;
 	struct vmq *vq = &rnd.rig->vq;
 	struct buffer b;
 
-	b.head = vmq_next_buffer(vq, write, &b.kaddr, &b.len);
+	b.head = vmq_next_buffer(vq, write, want, &b.kaddr, &b.len);
 	if (b.head >= 0) {
 		rnd_check(!rnd.rig->tlb.fresh);
 		rnd.rig->tlb.fresh = fresh;
@@ -856,6 +917,27 @@ static bool is_huge_file(u64 gpa)
 	return page->size == HUGE_SIZE && page->backing == FILE_BACKED;
 }
 
+/* The next chain is one buffer, the first page of it at hand. */
+static void check_buffer(int head, bool write)
+{
+	const size_t len = rnd.chain.iov->iov_len, first = iov->iov_len;
+	const u32 wants[] = { U32_MAX, first, first + 1, below(2 * PAGE_SIZE) };
+	struct buffer b;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(wants); i++) {
+		rnd_check(peek_buffer(!write, wants[i]).head == -EAGAIN);
+		b = peek_buffer(write, wants[i]);
+		if (min(len, wants[i]) > first) {
+			rnd_check(b.head == -EAGAIN);
+			continue;
+		}
+		rnd_check(b.head == head);
+		rnd_check(b.kaddr == iov->iov_base);
+		rnd_check(b.len == len);
+	}
+}
+
 /* A chain that was taken whole, as @iov, in the section. */
 static void check_direct(int head, unsigned int out, unsigned int in,
 			 const struct buffer b[2])
@@ -865,7 +947,6 @@ static void check_direct(int head, unsigned int out, unsigned int in,
 	const struct vmq_chain *chain = &rnd.rig->burst.chain[vq->burst->next - 1];
 	const u16 flags = rnd.rig->burst.desc[chain->first].flags;
 	unsigned int i;
-	struct buffer now;
 
 	/* vmq_next() wants all of a table, used or not. */
 	if (c->beyond)
@@ -892,14 +973,13 @@ static void check_direct(int head, unsigned int out, unsigned int in,
 	 * And the other way round, now that it is at hand.  A refusal, which is
 	 * of a small page, hides the huge one around it.
 	 */
-	if (chain->count == 1 && out + in == 1 &&
-	    (in || !is_huge_file((u64)c->iov->iov_base)) &&
-	    !(flags & vmq_word(&vq->ring, VRING_DESC_F_INDIRECT))) {
+	if (chain->count == 1 && out + in &&
+	    !(flags & vmq_word(&vq->ring, VRING_DESC_F_INDIRECT)) &&
+	    (in || !is_huge_file((u64)c->iov->iov_base))) {
 		vmq_put_back(vq);
-		now = peek_buffer(in);
-		rnd_check(now.head == head);
-		rnd_check(peek_buffer(!in).head == -EAGAIN);
-		rnd_check(vmq_next_buffer(vq, in, &now.kaddr, &now.len) == head);
+		check_buffer(head, in);
+		vq->burst->next++;
+		vq->ring.last_avail_idx++;
 	}
 	rnd.direct++;
 }
@@ -940,8 +1020,8 @@ static bool play_section(void)
 
 	unit_check(vmq_direct_begin(vq));
 	while (n-- && head >= 0) {
-		b[0] = peek_buffer(false);
-		b[1] = peek_buffer(true);
+		b[0] = peek_buffer(false, U32_MAX);
+		b[1] = peek_buffer(true, U32_MAX);
 		rnd_check(b[0].head < 0 || b[1].head < 0);
 		avail = vq->ring.last_avail_idx;
 		look_ahead();

@@ -59,6 +59,7 @@ do {									\
 #define PAGE_ALIGNED(x)		(!((x) & (PAGE_SIZE - 1)))
 #define BITS_PER_BYTE		8
 #define BITS_PER_LONG		64
+#define U32_MAX			UINT32_MAX
 #define U64_MAX			UINT64_MAX
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define BITS_TO_LONGS(n)	DIV_ROUND_UP(n, BITS_PER_LONG)
