@@ -58,7 +58,7 @@ struct unit_kernel {
 	u64 owes_flush;
 };
 
-#define UNIT_TLB 64
+#define UNIT_TLB 24
 
 /**
  * struct unit_tlb_entry - what a reader keeps of the tables
