@@ -299,7 +299,7 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 	}
 	if (likely(burst->hlen == sizeof(*hdr)))
 		hdr->num_buffers = vmnet_virtio16(nvq, 1);
-	memcpy(to + burst->hlen, skb->data, skb->len);
+	vmq_copy_to(to + burst->hlen, skb->data, skb->len);
 	fill_used(nvq, 0, head, size);
 	burst->bytes += size;
 	return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Copying out of guest memory through its kernel address.  A memory error there
- * is an error of the copy and not the end of the host.
+ * Copying out of guest memory and into it, through its kernel address.  A memory
+ * error there is an error of the copy and not the end of the host.
  */
 #ifndef VHOST_MMU_COPY_H
 #define VHOST_MMU_COPY_H
@@ -72,6 +72,47 @@ static __always_inline unsigned long vmq_copy_mc(void *to, const void *from,
 	return 0;
 failed:
 	return len;
+}
+
+/* One load and the store that goes with it; not to be made a memcpy() again. */
+#define vmq_copy_word(type, dst, src) \
+	(*(type *)(dst) = READ_ONCE(*(const type *)(src)))
+
+/**
+ * vmq_copy_to() - copy into guest memory
+ * @to: kernel address of guest memory
+ * @from: private memory
+ * @len: bytes, within the page of @to
+ *
+ * Context: in a reader section.
+ */
+static __always_inline void vmq_copy_to(void *to, const void *from, size_t len)
+{
+	if (len >= VMQ_COPY_SHORT) {
+		memcpy(to, from, len);
+		return;
+	}
+
+	for (; len >= 32; to += 32, from += 32, len -= 32) {
+		vmq_copy_word(u64, to, from);
+		vmq_copy_word(u64, to + 8, from + 8);
+		vmq_copy_word(u64, to + 16, from + 16);
+		vmq_copy_word(u64, to + 24, from + 24);
+	}
+	for (; len >= 8; to += 8, from += 8, len -= 8)
+		vmq_copy_word(u64, to, from);
+	if (len & 4) {
+		vmq_copy_word(u32, to, from);
+		to += 4;
+		from += 4;
+	}
+	if (len & 2) {
+		vmq_copy_word(u16, to, from);
+		to += 2;
+		from += 2;
+	}
+	if (len & 1)
+		vmq_copy_word(u8, to, from);
 }
 
 #endif /* VHOST_MMU_COPY_H */
