@@ -633,43 +633,52 @@ TEST_F(tlb, resolve_no_address)
 	EXPECT_EQ(vq->stats.payload_refused + vq->stats.payload_shape, 0);
 }
 
-/* ----------------------------------------------------------------- vmq_copy_mc() */
+/* ----------------------------------------------------------------- copies */
 
-/* Between two pages that are not there. */
-TEST(copy_mc)
+/* A page between two that are not there. */
+static char *lone_page(void)
 {
-	char *from = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char to[320], expected[320];
+	char *p = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	unit_check(p != MAP_FAILED);
+	unit_check(!mprotect(p, PAGE_SIZE, PROT_NONE));
+	unit_check(!mprotect(p + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE));
+	return p + PAGE_SIZE;
+}
+
+/* All of it, and nothing around it. */
+static void check_copies(char *page, unsigned int off, char *from,
+			 unsigned int len)
+{
+	char expected[PAGE_SIZE], *to = page + off;
+
+	memset(expected, 0x5a, PAGE_SIZE);
+	memcpy(expected + off, from, len);
+	memset(page, 0x5a, PAGE_SIZE);
+	unit_check(!vmq_copy_mc(to, from, len));
+	unit_check(!memcmp(page, expected, PAGE_SIZE));
+	memset(page, 0x5a, PAGE_SIZE);
+	vmq_copy_to(to, from, len);
+	unit_check(!memcmp(page, expected, PAGE_SIZE));
+}
+
+TEST(copies)
+{
+	char *from = lone_page(), *to = lone_page(), field[16];
 	unsigned int len, off, i;
 
-	ASSERT_NE(from, MAP_FAILED);
-	ASSERT_EQ(mprotect(from, PAGE_SIZE, PROT_NONE), 0);
-	ASSERT_EQ(mprotect(from + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
-	from += PAGE_SIZE;
 	for (i = 0; i < PAGE_SIZE; i++)
 		from[i] = i * 7 + (i >> 8);
-
 	for (len = 0; len <= 300; len++) {
 		for (off = 0; off < 9; off++) {
-			memset(to, 0x5a, sizeof(to));
-			memset(expected, 0x5a, sizeof(expected));
-			memcpy(expected + off, from + PAGE_SIZE - len, len);
-			ASSERT_EQ(vmq_copy_mc(to + off, from + PAGE_SIZE - len,
-					      len), 0);
-			ASSERT_EQ(memcmp(to, expected, sizeof(to)), 0);
-
-			memset(to, 0x5a, sizeof(to));
-			memset(expected, 0x5a, sizeof(expected));
-			memcpy(expected + 1, from + off, len);
-			ASSERT_EQ(vmq_copy_mc(to + 1, from + off, len), 0);
-			ASSERT_EQ(memcmp(to, expected, sizeof(to)), 0);
+			check_copies(to, off, from + PAGE_SIZE - len, len);
+			check_copies(to, PAGE_SIZE - len, from + off, len);
 		}
 	}
 	/* As a field of a known size, which compilers cut short. */
-	ASSERT_EQ(vmq_copy_mc(to, from + 3, 16), 0);
-	EXPECT_EQ(memcmp(to, from + 3, 16), 0);
-	munmap(from - PAGE_SIZE, 3 * PAGE_SIZE);
+	ASSERT_EQ(vmq_copy_mc(field, from + 3, sizeof(field)), 0);
+	EXPECT_EQ(memcmp(field, from + 3, sizeof(field)), 0);
 }
 
 /* ----------------------------------------------------------------- random rings */
