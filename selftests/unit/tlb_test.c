@@ -490,6 +490,21 @@ TEST_F(tlb, reads_of_the_ring)
 	EXPECT_GE(read_in_section(vq, rig), VMQ_SECTION_DESCS);
 }
 
+/* What is empty is read as well. */
+TEST_F(tlb, reads_of_nothing)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+	unsigned int i;
+
+	for (i = 0; i < 60; i++)
+		rig_desc(rig, &rig->desc[i], SMALL(1), 0, i < 59, i + 1);
+	for (i = 0; i < 200; i++)
+		rig_avail(rig, rig->next_avail++, 0);
+	EXPECT_LE(read_in_section(vq, rig), 3 * VMQ_SECTION_DESCS);
+	EXPECT_LE(read_in_section(vq, rig), 3 * VMQ_SECTION_DESCS);
+}
+
 /* No more is read than is expected to be taken; what was read stays. */
 TEST_F(tlb, expected)
 {

@@ -63,7 +63,10 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 	return n;
 }
 
-/* vmq_memory::table_begin.  The table is where the iovecs of its kind say. */
+/*
+ * vmq_memory::table_begin.  Unlike by user access, what a chain does not use of
+ * its table need not be guest memory.
+ */
 static int direct_table_begin(void *ctx, u64 addr, u32 len)
 {
 	struct vmq_tlb *tlb = ctx;
@@ -115,6 +118,7 @@ static noinline int direct_gather(struct vmq *vq)
 {
 	struct vmq_burst *b = vq->burst;
 	struct vmq_tlb *tlb = vq->tlb;
+	unsigned int read = b->read;
 	int ret;
 
 	tlb->miss = VMQ_MISS_SECTION;
@@ -123,8 +127,7 @@ static noinline int direct_gather(struct vmq *vq)
 
 	vmq_burst_widen(b);
 	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->rings);
-	/* Empty ones count as well, and are not in the burst. */
-	tlb->gathered += max(b->nr_desc, 1U);
+	tlb->gathered += b->read - read;
 	if (unlikely(ret == VMQ_AGAIN))
 		return -EAGAIN;
 	if (unlikely(ret < 0)) {

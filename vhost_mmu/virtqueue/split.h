@@ -96,6 +96,7 @@ struct vmq_chain {
  * @nr: number of chains
  * @nr_desc: entries of @desc in use
  * @ahead: chains to fetch next time, follows how many are consumed
+ * @read: descriptors read so far, those that are not kept as well
  * @walking: a chain was cut by the end of a section
  * @walk: that chain
  * @walk_next: its next descriptor
@@ -109,6 +110,7 @@ struct vmq_burst {
 	unsigned int nr;
 	unsigned int nr_desc;
 	unsigned int ahead;
+	unsigned int read;
 	bool walking;
 	struct vmq_chain walk;
 	u16 walk_next;
@@ -431,6 +433,7 @@ vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
 	} while (b->nr < b->ahead && budget &&
 		 (u16)(s->last_avail_idx + b->nr) != s->avail_idx);
 
+	b->read += VMQ_SECTION_DESCS - budget;
 	if (!ret)
 		return VMQ_DONE;
 	if (b->nr) {
