@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the host can do to the memory of packets, under traffic both ways.
- * Timeout: 150 s
+ * Timeout: 400 s
  *
  * Every byte of every packet is checked: a packet from a page that is gone is
  * an old one, a packet into such a page is lost.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Fork while packets are carried: their pages become copy-on-write.
- * Timeout: 120 s
+ * Timeout: 300 s
  *
  * The device belongs to the parent. What it receives must reach the parent's
  * pages always and the child's never, and what it transmits must be what the
