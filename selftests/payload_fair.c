@@ -2,7 +2,7 @@
 /*
  * Nobody waits too long: not one direction for the other, not the notifier for
  * a section; and nobody uses a tap that is gone.
- * Timeout: 120 s
+ * Timeout: 240 s
  */
 #include <kselftest_harness.h>
 #include <limits.h>

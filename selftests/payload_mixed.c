@@ -2,7 +2,7 @@
 /*
  * Packets in memory that has a kernel address, in memory that has none, and in
  * both: right everywhere, and counted.
- * Timeout: 120 s
+ * Timeout: 240 s
  */
 #include <kselftest_harness.h>
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
 /*
  * Writes of the device into packets count like those of its owner: protected,
  * tracked, read-only, logged and reclaimed pages.
- * Timeout: 120 s
+ * Timeout: 240 s
  */
 #include <kselftest_harness.h>
 #include <linux/userfaultfd.h>

@@ -2,7 +2,7 @@
 /*
  * The same packets through stock vhost-net and through the device under test:
  * every header, every byte, every counter of the tap equal.
- * Timeout: 120 s
+ * Timeout: 240 s
  */
 #include <kselftest_harness.h>
 #include <arpa/inet.h>
