@@ -206,6 +206,9 @@ static void receive(struct vt_rig *rig, struct record *rec)
 	}
 }
 
+/* The kernel has none. */
+static bool no_vlans;
+
 /* A tag that goes beside the packet, and that the tap has to put into it. */
 static void receive_tagged(struct vt_rig *rig, struct record *rec)
 {
@@ -215,7 +218,7 @@ static void receive_tagged(struct vt_rig *rig, struct record *rec)
 	if (system("modprobe -q 8021q") ||
 	    vt_ip("link add link %s name tagged type vlan id 5", rig->tap.name) ||
 	    vt_if_up("tagged", 0)) {
-		note_number(rec, "no vlan", 0);
+		no_vlans = true;
 		return;
 	}
 	sock = vt_packet_open(if_nametoindex("tagged"), true);
@@ -466,6 +469,9 @@ TEST_F_TIMEOUT(twin, same, 300)
 		}
 		vt_rig_close(&rig);
 	}
+	free(ours);
+	if (no_vlans)
+		SKIP(return, "no VLANs: ip link add type vlan failed");
 	EXPECT_GT(self->rec[0].len, 1000);
 	EXPECT_EQ(0, compare(&self->rec[0], &self->rec[1]));
 	q = variant->direct;
@@ -473,7 +479,6 @@ TEST_F_TIMEOUT(twin, same, 300)
 	       (unsigned long long)self->kernel[q],
 	       (unsigned long long)self->user[q]);
 	EXPECT_GT(self->kernel[q], self->user[q] / 4);
-	free(ours);
 }
 
 TEST_HARNESS_MAIN

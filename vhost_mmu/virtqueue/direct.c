@@ -12,7 +12,10 @@
 #include "../mmu/fault.h"
 #include "../trace.h"
 
-/* For one chain: faults that brought a page, and those that were refused. */
+/*
+ * For one chain: faults that brought a page; and those in a row that were
+ * refused, of which a page that is copied on write takes one.
+ */
 #define DIRECT_FAULTS	VMQ_SECTION_LOOKUPS
 #define DIRECT_REFUSALS	3
 
@@ -234,6 +237,7 @@ static bool direct_fault(struct vmq *vq)
 	}
 	if (ret > 0 && !user) {
 		tlb->faults++;
+		tlb->refusals = 0;
 		return true;
 	}
 	if (user)

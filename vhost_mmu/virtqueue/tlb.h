@@ -73,7 +73,7 @@ enum vmq_miss {
  * @table_left: its bytes
  * @tried_at: ring index of the chain that @faults and @refusals are about
  * @faults: faults taken for it
- * @refusals: ... and refused by an invalidation
+ * @refusals: ... and refused by an invalidation, since the last that was not
  *
  * All from @budget on belongs to the holder of vmq::mutex.
  */
