@@ -454,14 +454,17 @@ static u64 read_in_section(struct vmq *vq, struct tlb_rig *rig)
 	int n = 0;
 
 	unit_check(vmq_direct_begin(vq));
-	while (n >= 0) {
+	while (n >= 0 && n != (int)vq->ring.num) {
 		n = vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len);
 		if (n < 0)
 			n = take(vq);
 	}
-	unit_check(rig->tlb.miss == VMQ_MISS_SECTION);
 	vmq_direct_end(vq);
-	unit_check(vmq_direct_resolve(vq));
+	/* Otherwise it was the ring that ended. */
+	if (n < 0) {
+		unit_check(rig->tlb.miss == VMQ_MISS_SECTION);
+		unit_check(vmq_direct_resolve(vq));
+	}
 	return rig->reads - reads;
 }
 
