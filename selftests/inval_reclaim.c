@@ -176,9 +176,18 @@ static int page_out_count(struct iv *iv)
 static void pageout(struct __test_metadata *_metadata, struct iv *iv,
 		    enum vt_backing backing)
 {
+	int r;
+
 	begin(_metadata, iv, (struct iv_cfg){ .backing = backing });
-	/* A page on its way to an LRU list is not paged out. */
-	EXPECT_EQ(0, iv_invalidate(iv, page_out, 10, IV_MAY_MISS));
+	/*
+	 * A page on its way to an LRU list is not paged out, nor one that is
+	 * in use just then: a busy machine may miss them all.
+	 */
+	r = iv_invalidate(iv, page_out, 20, IV_MAY_MISS);
+	if (r == -ENOMSG)
+		TH_LOG("none was paged out under traffic");
+	else
+		EXPECT_EQ(0, r);
 	EXPECT_EQ(0, iv_invalidate(iv, page_out_count, 5,
 				   IV_QUIESCE | IV_MAY_MISS));
 	EXPECT_GT(swapped, 0);

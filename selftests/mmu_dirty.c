@@ -11,9 +11,11 @@
  *	- not reported: it was not written after this round began, or just so
  *	  late that the next log will tell; then the next log must
  *
- * KVM excepts the page that was being written when a dirty ring ran full. Here
- * such a write fails with nothing written, and the writer starts over with the
- * number of the round then: there is nothing to except.
+ * A write that finds the dirty ring full fails with nothing written, and the
+ * writer starts over with another page. Its page may be reported none the less:
+ * the fault of the write reported it, an invalidation took the entry away before
+ * the write, and only the next fault found the ring full. Nothing is lost by
+ * that, so it is excepted, as KVM's test excepts the last entry of a full ring.
  */
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
@@ -50,6 +52,8 @@ struct log {
 	_Atomic uint64_t round;
 	/* what was last written to each page, and with success */
 	_Atomic uint64_t *written;
+	/* when a write to each page last found the ring full */
+	_Atomic uint64_t *refused;
 	int fd;
 	int stats;
 	uint64_t options;
@@ -85,11 +89,13 @@ static int log_init(struct log *l, uint64_t options, bool rings, uint64_t pages)
 	l->pages = pages;
 	l->seed = 88172645463325252ULL;
 	l->written = calloc(pages, sizeof(*l->written));
+	l->refused = calloc(pages, sizeof(*l->refused));
 	l->bitmap = calloc(ml_bitmap_words(pages) + 1, 8);
 	l->late = calloc(ml_bitmap_words(pages), 8);
 	l->kept = calloc(ml_bitmap_words(pages), 8);
 	ml_quiet();
-	return l->written && l->bitmap && l->late && l->kept ? 0 : -ENOMEM;
+	return l->written && l->refused && l->bitmap && l->late && l->kept ?
+	       0 : -ENOMEM;
 }
 
 /* The MMU, and the writers, of which none runs yet. */
@@ -173,6 +179,7 @@ static void log_close(struct log *l)
 	if (l->mem.map)
 		vt_mem_free(&l->mem);
 	free((void *)l->written);
+	free((void *)l->refused);
 	free(l->bitmap);
 	free(l->late);
 	free(l->kept);
@@ -191,6 +198,7 @@ static int write_step(void *arg)
 		return 0;
 	}
 	if (r == -ENOSPC) {
+		l->refused[page] = round;
 		ml_sleep_ms(1);
 		return 0;
 	}
@@ -337,6 +345,12 @@ static int collect(struct log *l, bool forget)
 	return clear_pieces(l, l->bitmap, forget);
 }
 
+/* In this round or the last one, which is 1 at first: 0 is never. */
+static bool recent(const struct log *l, uint64_t round)
+{
+	return round && round + 1 >= l->round;
+}
+
 static void verify(struct log *l, const uint64_t *kept, bool first)
 {
 	uint64_t p, value, round = l->round;
@@ -359,7 +373,7 @@ static void verify(struct log *l, const uint64_t *kept, bool first)
 		}
 		l->reported++;
 		if (value != round && value + 1 != round && !first &&
-		    !mt_test_bit(kept, p))
+		    !mt_test_bit(kept, p) && !recent(l, l->refused[p]))
 			wrong(l, p, "is reported, and was not written");
 	}
 }
