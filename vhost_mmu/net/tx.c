@@ -8,18 +8,23 @@
 
 #include "net.h"
 
-/* Send the batch, then give all buffers carried so far back to the driver. */
-static void flush_batch(struct vmnet *net, struct socket *sock)
+/*
+ * After an error the packets are lost, as they are on a wire without a peer.
+ * Their buffers are not: the driver gets them back.
+ */
+static void send_batch(struct vmnet *net, struct socket *sock)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 
-	/*
-	 * After an error the packets are lost, as they are on a wire without a
-	 * peer.  Their buffers are not: the driver gets them back.
-	 */
 	if (net->tx.batched && vmnet_txbuf_send(&net->tx, sock) < 0)
 		vmq_err(&nvq->vq.vmq, "Fail to send a batch of packets\n");
-	vmnet_signal_used(nvq);
+}
+
+/* Send the batch, then give all buffers carried so far back to the driver. */
+static void flush_batch(struct vmnet *net, struct socket *sock)
+{
+	send_batch(net, sock);
+	vmnet_signal_used(&net->vqs[VMNET_TX]);
 }
 
 /* Does the next packet follow at once? */
@@ -71,7 +76,7 @@ static int send_packet(struct vmnet *net, struct socket *sock, bool batch,
 			return 0;
 		}
 		/* Keep the order: what is batched goes first. */
-		flush_batch(net, sock);
+		send_batch(net, sock);
 		if (ret != -ENOSPC)
 			return ret;
 		more = false;
@@ -165,8 +170,11 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 		size_t len;
 		int head;
 
-		if (nvq->done == VMNET_BATCH || net->tx.want_large)
+		if (nvq->done == VMNET_BATCH)
 			flush_batch(net, sock);
+		else if (net->tx.want_large)
+			/* The driver need not know: it is not short of buffers. */
+			send_batch(net, sock);
 
 		if (batch) {
 			n = vmnet_txdirect(net, min(VMNET_BATCH - nvq->done,
