@@ -493,6 +493,24 @@ TEST_F(tlb, reads_of_the_ring)
 	EXPECT_GE(read_in_section(vq, rig), VMQ_SECTION_DESCS);
 }
 
+/* Buffers are read ahead as chains are, and what was there before is gone. */
+TEST_F(tlb, buffers_are_fetched)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+	void *kaddr;
+	size_t len;
+
+	ASSERT_TRUE(vmq_direct_begin(vq));
+	add_chain(rig, 1, 1);
+	EXPECT_EQ(take(vq), 1);
+	add_chain(rig, 1, 1);
+	EXPECT_LE(0, vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len));
+	EXPECT_EQ(vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len), -EAGAIN);
+	EXPECT_EQ(take(vq), 0);
+	vmq_direct_end(vq);
+}
+
 /* What is empty is read as well. */
 TEST_F(tlb, reads_of_nothing)
 {

@@ -116,8 +116,14 @@ static const struct vmq_memory direct_memory = {
 	.table_read = direct_table_read,
 };
 
-/* Read the ring, until a section has read enough. */
-static noinline int direct_gather(struct vmq *vq)
+/**
+ * vmq_direct_fetch() - read chains ahead, until the section has read enough
+ * @vq: queue whose chains that were read before are all taken
+ *
+ * Context: in a section of vmq_direct_begin().
+ * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to return.
+ */
+int vmq_direct_fetch(struct vmq *vq)
 {
 	struct vmq_burst *b = vq->burst;
 	struct vmq_tlb *tlb = vq->tlb;
@@ -142,6 +148,7 @@ static noinline int direct_gather(struct vmq *vq)
 		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
 	return b->nr;
 }
+EXPORT_SYMBOL_NS_GPL(vmq_direct_fetch, VHOST_MMU);
 
 /**
  * vmq_next_direct() - take the next available buffer chain by kernel addresses
@@ -168,7 +175,7 @@ int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 	lockdep_assert_held(&vq->reader.lock);
 
 	if (b->next == b->nr) {
-		ret = direct_gather(vq);
+		ret = vmq_direct_fetch(vq);
 		if (ret <= 0)
 			return ret ?: vq->ring.num;
 	}

@@ -28,6 +28,7 @@
  */
 #define VMQ_SECTION_LOOKUPS	128
 
+int vmq_direct_fetch(struct vmq *vq);
 int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 		    unsigned int *out_num, unsigned int *in_num);
 bool vmq_direct_resolve(struct vmq *vq);
@@ -106,12 +107,14 @@ static __always_inline int vmq_next_buffer(struct vmq *vq, bool write,
 	const __virtio16 kind = vmq_word(&vq->ring, VRING_DESC_F_INDIRECT |
 						    VRING_DESC_F_WRITE);
 	struct vmq_burst *b = vq->burst;
-	const unsigned int next = b->next;
-	const struct vmq_chain *chain = &b->chain[next];
+	const struct vmq_chain *chain;
 	const struct vring_desc *desc;
 	u64 room;
 
-	if (unlikely(next == b->nr || chain->count != 1))
+	if (unlikely(b->next == b->nr) && vmq_direct_fetch(vq) <= 0)
+		return -EAGAIN;
+	chain = &b->chain[b->next];
+	if (unlikely(chain->count != 1))
 		return -EAGAIN;
 	desc = &b->desc[chain->first];
 	if (unlikely((desc->flags & kind) !=
@@ -126,7 +129,7 @@ static __always_inline int vmq_next_buffer(struct vmq *vq, bool write,
 		return -EAGAIN;
 
 	vq->tlb->fresh = false;
-	b->next = next + 1;
+	b->next++;
 	vq->ring.last_avail_idx++;
 	return chain->head;
 }
