@@ -25,6 +25,10 @@ if ! kvm_reason=$(modprobe kvm_amd 2>&1); then
 	kvm_reason="modprobe kvm_amd: ${kvm_reason#modprobe: }"
 elif [ ! -c /dev/kvm ]; then
 	kvm_reason="kvm_amd is loaded but /dev/kvm does not exist"
+elif [ -z "$symbols" ]; then
+	# Several CPUs, and nothing that is counted.
+	"${0%/*}/hold-kvm" &
+	trap 'kill $!' EXIT
 fi
 
 loaded=
