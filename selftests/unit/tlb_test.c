@@ -511,6 +511,45 @@ TEST_F(tlb, buffers_are_fetched)
 	vmq_direct_end(vq);
 }
 
+/* In how many sections a chain turns out to be none for here. */
+static unsigned int sections_of(struct vmq *vq, struct tlb_rig *rig)
+{
+	unsigned int n = 0;
+	void *kaddr;
+	size_t len;
+
+	do {
+		unit_check(vmq_direct_begin(vq));
+		unit_check(vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len) ==
+			   -EAGAIN);
+		unit_check(take(vq) == -EAGAIN);
+		vmq_direct_end(vq);
+	} while (++n < 20 && rig->tlb.miss == VMQ_MISS_SECTION);
+	unit_check(rig->tlb.miss == VMQ_MISS_SHAPE);
+	return n;
+}
+
+/* Who asks both ways for the same broken chain comes to its end as well. */
+TEST_F(tlb, broken_chain)
+{
+	struct tlb_rig *rig = self->rig;
+	struct vmq *vq = self->vq;
+	unsigned int i;
+
+	/* It points to itself. */
+	rig_desc(rig, &rig->desc[0], SMALL(1), PAGE_SIZE, true, 0);
+	rig_avail(rig, rig->next_avail++, 0);
+	EXPECT_LE(sections_of(vq, rig), RIG_NUM / VMQ_SECTION_DESCS + 1);
+
+	/* Just as long as what a section reads, and then goes nowhere. */
+	for (i = 0; i < VMQ_SECTION_DESCS; i++)
+		rig_desc(rig, &rig->desc[i], SMALL(1), PAGE_SIZE, true,
+			 i + 1 < VMQ_SECTION_DESCS ? i + 1 : RIG_NUM);
+	EXPECT_LE(sections_of(vq, rig), 2);
+	rig->desc[3].next = RIG_NUM;
+	EXPECT_EQ(sections_of(vq, rig), 1);
+}
+
 /* What is empty is read as well. */
 TEST_F(tlb, reads_of_nothing)
 {

@@ -130,7 +130,12 @@ int vmq_direct_fetch(struct vmq *vq)
 	unsigned int read = b->read;
 	int ret;
 
+	/* Another try would begin the chain anew, and never come to its end. */
+	if (unlikely(tlb->stuck))
+		return -EAGAIN;
+
 	tlb->miss = VMQ_MISS_SECTION;
+	tlb->stuck = true;
 	if (tlb->gathered >= VMQ_SECTION_DESCS)
 		return -EAGAIN;
 
@@ -144,6 +149,7 @@ int vmq_direct_fetch(struct vmq *vq)
 		tlb->miss = VMQ_MISS_SHAPE;
 		return -EAGAIN;
 	}
+	tlb->stuck = false;
 	if (b->nr)
 		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
 	return b->nr;

@@ -57,6 +57,7 @@ static inline bool vmq_direct_try_begin(struct vmq *vq)
 	tlb->budget = VMQ_SECTION_LOOKUPS;
 	tlb->fresh = true;
 	tlb->gathered = 0;
+	tlb->stuck = false;
 	/* As in vmq_section_try_begin(). */
 	__release(&vq->reader.lock);
 	return true;

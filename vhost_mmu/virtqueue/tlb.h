@@ -66,6 +66,7 @@ enum vmq_miss {
  * @budget: look-ups and table entries left to the section
  * @fresh: the section has taken no chain yet
  * @gathered: descriptors that it has read of the ring
+ * @stuck: it can read no more of it
  * @miss: why the last chain was not had
  * @miss_gpa: where
  * @miss_write: how
@@ -86,6 +87,7 @@ struct vmq_tlb {
 	unsigned int budget;
 	bool fresh;
 	unsigned int gathered;
+	bool stuck;
 
 	enum vmq_miss miss;
 	u64 miss_gpa;
