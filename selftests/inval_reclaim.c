@@ -184,14 +184,14 @@ static void pageout(struct __test_metadata *_metadata, struct iv *iv,
 	 * in use just then: a busy machine may miss them all.
 	 */
 	r = iv_invalidate(iv, page_out, 20, IV_MAY_MISS);
-	if (r == -ENOMSG)
-		TH_LOG("none was paged out under traffic");
-	else
+	if (r != -ENOMSG)
 		EXPECT_EQ(0, r);
 	EXPECT_EQ(0, iv_invalidate(iv, page_out_count, 5,
 				   IV_QUIESCE | IV_MAY_MISS));
 	EXPECT_GT(swapped, 0);
 	EXPECT_EQ(0, iv_stop(iv));
+	if (r == -ENOMSG && __test_passed(_metadata))
+		SKIP(return, "none was paged out under traffic, only at rest");
 }
 
 TEST_F_TIMEOUT(reclaim, pageout_anon, 300)

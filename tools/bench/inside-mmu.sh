@@ -28,7 +28,7 @@ elif [ ! -c /dev/kvm ]; then
 elif [ -z "$symbols" ]; then
 	# Several CPUs, and nothing that is counted.
 	"${0%/*}/hold-kvm" &
-	trap 'kill $!' EXIT
+	trap 'kill $! || :' EXIT
 fi
 
 loaded=

@@ -173,7 +173,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 		if (nvq->done == VMNET_BATCH)
 			flush_batch(net, sock);
 		else if (net->tx.want_large)
-			/* The driver need not know: it is not short of buffers. */
+			/* Used buffers wait for the end of the ring or the run. */
 			send_batch(net, sock);
 
 		if (batch) {

@@ -120,7 +120,7 @@ static const struct vmq_memory direct_memory = {
  * vmq_direct_fetch() - read chains ahead, until the section has read enough
  * @vq: queue whose chains that were read before are all taken
  *
- * Context: in a section of vmq_direct_begin().
+ * Context: in a section of vmq_direct_begin(), the reader lock held.
  * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to return.
  */
 int vmq_direct_fetch(struct vmq *vq)
@@ -129,6 +129,8 @@ int vmq_direct_fetch(struct vmq *vq)
 	struct vmq_tlb *tlb = vq->tlb;
 	unsigned int read = b->read;
 	int ret;
+
+	lockdep_assert_held(&vq->reader.lock);
 
 	/* Another try would begin the chain anew, and never come to its end. */
 	if (unlikely(tlb->stuck))
