@@ -160,13 +160,13 @@ TEST_F_TIMEOUT(memory, path, 300)
 	if (variant->reason)
 		reason = iv_sum(iv, variant->reason);
 	EXPECT_EQ(0, iv_flow(iv, 500));
-	user = iv_sum(iv, "bursts_user");
-	kernel = iv_sum(iv, "bursts_kernel");
+	user = iv_sum(iv, "user_ops");
+	kernel = iv_sum(iv, "sections");
 	/* more than the longest pause between two attempts */
 	EXPECT_EQ(0, iv_flow(iv, 1500));
 	if (iv->counters && variant->reason) {
-		EXPECT_GT(iv_sum(iv, "bursts_user"), user);
-		EXPECT_EQ(iv_sum(iv, "bursts_kernel"), kernel);
+		EXPECT_GT(iv_sum(iv, "user_ops"), user);
+		EXPECT_EQ(iv_sum(iv, "sections"), kernel);
 		EXPECT_GT(iv_sum(iv, variant->reason), reason);
 	}
 	if (!variant->reason)

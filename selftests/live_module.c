@@ -107,14 +107,14 @@ TEST_F_TIMEOUT(module, metadata_access, 300)
 	EXPECT_EQ(0, iv_stop(iv));
 	ASSERT_EQ(0, iv_restart(iv));
 	expect_access(_metadata, iv, "user");
-	kernel = iv_sum(iv, "bursts_kernel");
-	user = iv_sum(iv, "bursts_user");
+	kernel = iv_sum(iv, "sections");
+	user = iv_sum(iv, "user_ops");
 	config = iv_sum(iv, "fallback_config");
 	ASSERT_EQ(0, iv_start(iv));
 	EXPECT_EQ(0, iv_flow(iv, 300));
 	EXPECT_EQ(0, iv_stop(iv));
-	EXPECT_EQ(kernel, iv_sum(iv, "bursts_kernel"));
-	EXPECT_GT(iv_sum(iv, "bursts_user"), user);
+	EXPECT_EQ(kernel, iv_sum(iv, "sections"));
+	EXPECT_GT(iv_sum(iv, "user_ops"), user);
 	EXPECT_GT(iv_sum(iv, "fallback_config"), config);
 
 	ASSERT_EQ(0, iv_write_file(ACCESS, "kernel\n"));

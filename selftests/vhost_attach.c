@@ -371,27 +371,27 @@ static int discard(struct iv *iv)
 TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 {
 	struct iv *iv = &self->iv;
-	uint64_t from_table = iv_sum(iv, "maps_from_table");
+	uint64_t from_table = iv_sum(iv, "maps_from_mmu");
 	unsigned int i, n = mt_scale(4);
 
 	EXPECT_GT(from_table, 0);
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_RINGS));
-		from_table = iv_sum(iv, "maps_from_table");
+		from_table = iv_sum(iv, "maps_from_mmu");
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 
 		/* its log is not for the device */
 		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS,
 				     VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
 				     iv->dev, iv->len));
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 
 		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
 				     iv->dev, iv->len));
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_GT(iv_sum(iv, "maps_from_table"), from_table);
+		EXPECT_GT(iv_sum(iv, "maps_from_mmu"), from_table);
 	}
 	EXPECT_EQ(0, iv_stop(iv));
 }

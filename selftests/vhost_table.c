@@ -212,7 +212,7 @@ FIXTURE_SETUP(ring)
 	ASSERT_EQ(0, iv_start(&self->iv));
 	ASSERT_EQ(0, iv_hot(&self->iv));
 	/* in no region yet */
-	EXPECT_EQ(0, iv_sum(&self->iv, "maps_from_table"));
+	EXPECT_EQ(0, iv_sum(&self->iv, "maps_from_mmu"));
 	EXPECT_NE(0, iv_sum(&self->iv, "maps_installed"));
 }
 
@@ -243,7 +243,7 @@ static void most_from_table(struct __test_metadata *_metadata, struct iv *iv,
 			    uint64_t installed, uint64_t from_table)
 {
 	installed = iv_sum(iv, "maps_installed") - installed;
-	from_table = iv_sum(iv, "maps_from_table") - from_table;
+	from_table = iv_sum(iv, "maps_from_mmu") - from_table;
 	EXPECT_GT(from_table, 0);
 	EXPECT_GE(from_table * 2, installed);
 }
@@ -307,7 +307,7 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	installed = iv_sum(iv, "maps_installed");
-	from_table = iv_sum(iv, "maps_from_table");
+	from_table = iv_sum(iv, "maps_from_mmu");
 	EXPECT_GT(from_table, 0);
 
 	/* the kernel itself leaves pages alone that are mapped twice */
@@ -339,13 +339,13 @@ TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
 		ASSERT_EQ(0, iv_hot(iv));
-		EXPECT_GT(iv_sum(iv, "maps_from_table"), from_table);
+		EXPECT_GT(iv_sum(iv, "maps_from_mmu"), from_table);
 		iv->rig.dev.nregions--;
 		ASSERT_EQ(0, vt_dev_set_mem_table(&iv->rig.dev));
 		ASSERT_EQ(0, iv_hot(iv));
-		from_table = iv_sum(iv, "maps_from_table");
+		from_table = iv_sum(iv, "maps_from_mmu");
 		ASSERT_EQ(0, iv_flow(iv, 50));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 	}
 	EXPECT_EQ(0, iv_stop(iv));
 }
@@ -366,7 +366,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_EQ(0, iv_hot(iv));
 	ASSERT_NE(0, md_table(&iv->rig.dev));
 	installed = iv_sum(iv, "maps_installed") - installed;
-	from_table = iv_sum(iv, "maps_from_table");
+	from_table = iv_sum(iv, "maps_from_mmu");
 	EXPECT_GT(from_table, 0);
 	EXPECT_LT(from_table, installed);
 
@@ -374,9 +374,9 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + 8, 0, iv->len));
 	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
-	from_table = iv_sum(iv, "maps_from_table");
+	from_table = iv_sum(iv, "maps_from_mmu");
 	EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(4), IV_QUIESCE));
-	EXPECT_EQ(from_table, iv_sum(iv, "maps_from_table"));
+	EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 	EXPECT_EQ(0, iv_stop(iv));
 }
 
@@ -436,9 +436,9 @@ TEST_F_TIMEOUT(packets, without_mmu, 300)
 			  r->memory_size);
 	ASSERT_EQ(0, vt_dev_set_mem_table(dev));
 	EXPECT_EQ(0, md_table(dev));
-	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_table", &from_table));
+	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_mmu", &from_table));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 200, NULL));
-	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_table", &val));
+	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_mmu", &val));
 	EXPECT_EQ(from_table, val);
 }
 

@@ -438,13 +438,13 @@ static int hot_one(struct iv *iv, unsigned int vq)
 	int r;
 
 	do {
-		kernel = iv_count(iv, vq, "bursts_kernel");
-		user = iv_count(iv, vq, "bursts_user");
+		kernel = iv_count(iv, vq, "sections");
+		user = iv_count(iv, vq, "user_ops");
 		r = vt_traffic_wait(&iv->t[vq], HOT, VT_TIMEOUT);
 		if (r || !iv->counters)
 			return r;
-		if (iv_count(iv, vq, "bursts_user") == user &&
-		    iv_count(iv, vq, "bursts_kernel") > kernel)
+		if (iv_count(iv, vq, "user_ops") == user &&
+		    iv_count(iv, vq, "sections") > kernel)
 			return 0;
 	} while (vt_now_ns() < end);
 	vt_msg("inval: vq%u: the fast path is not used again", vq);

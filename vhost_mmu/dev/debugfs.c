@@ -31,12 +31,12 @@ struct counter {
 
 static const struct counter counters[] = {
 	STAT(maps_installed),
-	STAT(maps_from_table),
+	STAT(maps_from_mmu),
 	STAT(maps_refused),
 	STAT(maps_invalidated),
 	STAT(maps_dropped),
-	STAT(bursts_kernel),
-	STAT(bursts_user),
+	STAT(sections),
+	STAT(user_ops),
 	STAT(fallback_config),
 	STAT(fallback_file),
 	STAT(fallback_nodirect),

@@ -153,7 +153,7 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
 		__ret = fn(__VA_ARGS__, &vmq_kernel_access, __vq->rings); \
 		vmq_section_end(__vq);					\
 	} else {							\
-		__vq->stats.bursts_user++;				\
+		__vq->stats.user_ops++;				\
 		__ret = fn(__VA_ARGS__, &vmq_user_access, __vq);	\
 	}								\
 	__ret;								\

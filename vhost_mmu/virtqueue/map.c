@@ -246,7 +246,7 @@ static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
 	enum vmmu_page_status status = vmq_map_from_table(map, i);
 
 	if (status == VMMU_PAGE_OK)
-		map->vq->stats.maps_from_table++;
+		map->vq->stats.maps_from_mmu++;
 	else if (status != VMMU_PAGE_REFUSED)
 		status = vmq_map_look_up(map, i);
 	return status;

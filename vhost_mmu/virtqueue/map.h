@@ -50,7 +50,7 @@ struct vmq_map {
  * @shift: binary logarithm of the last such pause
  * @retry_on_inval: an invalidation ends the pause, as the reason may be gone
  * @fail_seq: vmq_rings_seq() at the last failure
- * @filled_at: vmq_stats::bursts_kernel when the maps were last filled
+ * @filled_at: vmq_stats::sections when the maps were last filled
  *
  * All but @map belongs to the holder of vmq::mutex.
  */
@@ -142,7 +142,7 @@ static inline bool vmq_section_try_begin(struct vmq *vq)
 
 	if (!READ_ONCE(rings->used))
 		WRITE_ONCE(rings->used, true);
-	vq->stats.bursts_kernel++;
+	vq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
 	__release(&vq->reader.lock);
 	return true;

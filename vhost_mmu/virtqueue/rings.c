@@ -185,7 +185,7 @@ bool vmq_section_begin_slow(struct vmq *vq)
 
 	lockdep_assert_held(&vq->mutex);
 
-	if (vmq_rings_pausing(rings, vq->stats.bursts_kernel)) {
+	if (vmq_rings_pausing(rings, vq->stats.sections)) {
 		vmq_fallback(vq, VMMU_PAGE_OK);
 		return false;
 	}
@@ -196,7 +196,7 @@ bool vmq_section_begin_slow(struct vmq *vq)
 		if (status == VMMU_PAGE_OK) {
 			spin_lock(&vq->reader.lock);
 			if (likely(vmq_rings_complete(rings))) {
-				rings->filled_at = vq->stats.bursts_kernel + 1;
+				rings->filled_at = vq->stats.sections + 1;
 				/* For sparse, as in vmq_section_try_begin(). */
 				__release(&vq->reader.lock);
 				return true;

@@ -25,13 +25,13 @@ struct vmq_tlb;
 /**
  * struct vmq_stats - what one virtqueue did since its device was opened
  * @maps_installed: ring pages entered into a ring map
- * @maps_from_table: ... of those, the ones taken from the tables of an MMU
+ * @maps_from_mmu: ... of those, the ones taken from the tables of an MMU
  * @maps_refused: installs given up because an invalidation overlapped
  * @maps_invalidated: ring pages taken back by the MMU notifier
  * @maps_dropped: ring pages given back by reconfiguration or stop
- * @bursts_kernel: reader sections entered
- * @bursts_user: ring operations that went by user access
- * @fallback_config: of @bursts_user, those of a vring started in user mode
+ * @sections: reader sections entered
+ * @user_ops: ring operations that went by user access
+ * @fallback_config: of @user_ops, those of a vring started in user mode
  * @fallback_file: ... because a ring page is file-backed
  * @fallback_nodirect: ... because a ring page cannot be reached directly
  * @fallback_fault: ... because a ring page could not be faulted in
@@ -59,12 +59,12 @@ struct vmq_tlb;
  */
 struct vmq_stats {
 	u64 maps_installed;
-	u64 maps_from_table;
+	u64 maps_from_mmu;
 	u64 maps_refused;
 	u64 maps_invalidated;
 	u64 maps_dropped;
-	u64 bursts_kernel;
-	u64 bursts_user;
+	u64 sections;
+	u64 user_ops;
 	u64 fallback_config;
 	u64 fallback_file;
 	u64 fallback_nodirect;
