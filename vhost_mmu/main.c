@@ -19,7 +19,7 @@ static int __init vhost_mmu_init(void)
 	if (ret)
 		return ret;
 
-	ret = vmmu_table_init();
+	ret = vmmu_module_init();
 	if (ret)
 		return ret;
 
@@ -31,7 +31,7 @@ static int __init vhost_mmu_init(void)
 
 err_mmufd:
 	vmdev_debugfs_exit();
-	vmmu_table_exit();
+	vmmu_module_exit();
 	return ret;
 }
 module_init(vhost_mmu_init);
@@ -40,7 +40,7 @@ static void __exit vhost_mmu_exit(void)
 {
 	vmmu_mmufd_exit();
 	vmdev_debugfs_exit();
-	vmmu_table_exit();
+	vmmu_module_exit();
 	/* Spaces and whatever else RCU still frees use code of this module. */
 	vmmu_space_exit();
 	rcu_barrier();

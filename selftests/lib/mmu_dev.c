@@ -31,7 +31,7 @@ uint64_t md_count(const struct vt_dev *dev, const char *name)
 
 uint64_t md_table(const struct vt_dev *dev)
 {
-	return md_count(dev, "refs") ? md_count(dev, "table") + 1 : 0;
+	return md_count(dev, "refs") ? md_count(dev, "mmu") + 1 : 0;
 }
 
 int md_attach(int vhost, int mmu)

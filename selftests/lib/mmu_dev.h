@@ -7,7 +7,7 @@
 
 /*
  * A number from the file "mmu" of a device in debugfs: "refs" (0: there is no
- * MMU), "table" (its number then), "attached", "failures". ~0 if it is not there.
+ * MMU), "mmu" (its number then), "attached", "failures". ~0 if it is not there.
  */
 uint64_t md_count(const struct vt_dev *dev, const char *name);
 /* Tells MMUs apart; 0 for none. */

@@ -47,14 +47,14 @@ static bool tlb_overlaps(const struct unit_tlb_entry *e, u64 first, u64 last)
 }
 
 /* Be a reader that keeps what it looks up; false if it finds nothing. */
-bool unit_tlb_fill(struct vmmu_table *table, u64 gfn, bool write)
+bool unit_tlb_fill(struct vmmu *mmu, u64 gfn, bool write)
 {
 	struct unit_tlb_entry *e = &unit_tlb[unit_random(UNIT_TLB)];
 	struct vmmu_leaf leaf;
 	bool found;
 
 	rcu_read_lock();
-	found = vmmu_lookup(table, gfn, write, &leaf);
+	found = vmmu_lookup(mmu, gfn, write, &leaf);
 	rcu_read_unlock();
 	if (!found)
 		return false;
@@ -79,7 +79,7 @@ bool unit_tlb_has(u64 first, u64 last)
  * May one page still be used in this way?  Also, that it is used has to be
  * known, and what is a part now has to go with the whole.
  */
-static bool tlb_holds(struct vmmu_table *table, const struct unit_tlb_entry *e,
+static bool tlb_holds(struct vmmu *mmu, const struct unit_tlb_entry *e,
 		      u64 gfn)
 {
 	const u64 need = VMMU_PTE_DIRECT | VMMU_PTE_ACCESSED |
@@ -88,7 +88,7 @@ static bool tlb_holds(struct vmmu_table *table, const struct unit_tlb_entry *e,
 	bool found;
 
 	rcu_read_lock();
-	found = vmmu_walk(table, gfn, &leaf);
+	found = vmmu_walk(mmu, gfn, &leaf);
 	rcu_read_unlock();
 	return found && (leaf.pte & need) == need &&
 	       vmmu_level_pages(leaf.level) <= e->npages &&
@@ -97,7 +97,7 @@ static bool tlb_holds(struct vmmu_table *table, const struct unit_tlb_entry *e,
 }
 
 /* What the reader has of these pages must be what the table says. */
-void unit_tlb_check(struct vmmu_table *table, u64 first, u64 last)
+void unit_tlb_check(struct vmmu *mmu, u64 first, u64 last)
 {
 	const struct unit_tlb_entry *e;
 	u64 from, to;
@@ -107,20 +107,20 @@ void unit_tlb_check(struct vmmu_table *table, u64 first, u64 last)
 			continue;
 		from = max(first, e->gfn);
 		to = min(last, e->gfn + e->npages - 1);
-		if (!tlb_holds(table, e, from) || !tlb_holds(table, e, to) ||
-		    !tlb_holds(table, e, from + unit_random(to - from + 1)))
+		if (!tlb_holds(mmu, e, from) || !tlb_holds(mmu, e, to) ||
+		    !tlb_holds(mmu, e, from + unit_random(to - from + 1)))
 			unit_die("a reader still %s pages %#llx to %#llx",
 				 e->write ? "writes" : "reads", e->gfn,
 				 e->gfn + e->npages - 1);
 	}
 }
 
-void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_readers_flush(struct vmmu *mmu, u64 first, u64 last)
 {
 	unsigned int i;
 
 	unit_check(first <= last);
-	unit_check(table->mmu_lock.writer || table->mmu_lock.readers);
+	unit_check(mmu->mmu_lock.writer || mmu->mmu_lock.readers);
 	unit_check(!unit_kernel.owes_flush ||
 		   unit_kernel.owes_flush == unit_kernel.hold);
 	unit_kernel.owes_flush = 0;
@@ -275,36 +275,36 @@ unsigned int vmmu_host_level(struct mm_struct *mm, unsigned long hva,
 	return unit_kernel.host_level;
 }
 
-struct vmmu_table *unit_table_new(void)
+struct vmmu *unit_table_new(void)
 {
-	struct vmmu_table *table = calloc(1, sizeof(*table));
+	struct vmmu *mmu = calloc(1, sizeof(*mmu));
 
-	unit_check(table);
-	table->space = calloc(1, sizeof(*table->space));
-	unit_check(table->space);
-	table->root = vmmu_pt_alloc(table);
-	vmmu_pt_account(table, table->root, 1);
-	return table;
+	unit_check(mmu);
+	mmu->space = calloc(1, sizeof(*mmu->space));
+	unit_check(mmu->space);
+	mmu->root = vmmu_pt_alloc(mmu);
+	vmmu_pt_account(mmu, mmu->root, 1);
+	return mmu;
 }
 
 /* Of what was mapped nothing must be left. */
-void unit_table_free(struct vmmu_table *table)
+void unit_table_free(struct vmmu *mmu)
 {
-	vmmu_zap(table, 0, VMMU_MAX_GFN);
-	vmmu_prune(table, 0, VMMU_MAX_GFN);
+	vmmu_zap(mmu, 0, VMMU_MAX_GFN);
+	vmmu_prune(mmu, 0, VMMU_MAX_GFN);
 	unit_check(!unit_tlb_has(0, VMMU_MAX_GFN));
-	unit_check(atomic64_read(&table->stats.pages[0]) == 0);
-	unit_check(atomic64_read(&table->stats.pages[1]) == 0);
-	unit_check(atomic64_read(&table->stats.pages[2]) == 0);
-	unit_check(atomic64_read(&table->stats.table_pages) == 1);
+	unit_check(atomic64_read(&mmu->stats.pages[0]) == 0);
+	unit_check(atomic64_read(&mmu->stats.pages[1]) == 0);
+	unit_check(atomic64_read(&mmu->stats.pages[2]) == 0);
+	unit_check(atomic64_read(&mmu->stats.table_pages) == 1);
 	unit_check(unit_kernel.pages == 1);
-	vmmu_pt_free(table, table->root);
-	free(table->space);
-	free(table);
+	vmmu_pt_free(mmu, mmu->root);
+	free(mmu->space);
+	free(mmu);
 }
 
 /* Map one entry, as a fault does, with so many tables at hand. */
-enum vmmu_mapped unit_map(struct vmmu_table *table, u64 gfn, unsigned int level,
+enum vmmu_mapped unit_map(struct vmmu *mmu, u64 gfn, unsigned int level,
 			  unsigned long pfn, u64 bits, unsigned int nr_cached)
 {
 	const struct vmmu_mapping map = {
@@ -317,13 +317,13 @@ enum vmmu_mapped unit_map(struct vmmu_table *table, u64 gfn, unsigned int level,
 	struct vmmu_iter iter;
 	enum vmmu_mapped ret;
 
-	vmmu_context_init(&ctx, table, NULL);
+	vmmu_context_init(&ctx, mmu, NULL);
 	unit_check(!vmmu_context_topup(&ctx, nr_cached));
-	read_lock(&table->mmu_lock);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 	ret = vmmu_map_first(&ctx, &iter, &map);
 	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
+	read_unlock(&mmu->mmu_lock);
 	vmmu_context_destroy(&ctx);
 	return ret;
 }

@@ -79,12 +79,12 @@ extern struct unit_tlb_entry unit_tlb[UNIT_TLB];
 extern struct unit_kernel unit_kernel;
 
 u64 unit_random(u64 below);
-bool unit_tlb_fill(struct vmmu_table *table, u64 gfn, bool write);
+bool unit_tlb_fill(struct vmmu *mmu, u64 gfn, bool write);
 bool unit_tlb_has(u64 first, u64 last);
-void unit_tlb_check(struct vmmu_table *table, u64 first, u64 last);
-struct vmmu_table *unit_table_new(void);
-void unit_table_free(struct vmmu_table *table);
-enum vmmu_mapped unit_map(struct vmmu_table *table, u64 gfn, unsigned int level,
+void unit_tlb_check(struct vmmu *mmu, u64 first, u64 last);
+struct vmmu *unit_table_new(void);
+void unit_table_free(struct vmmu *mmu);
+enum vmmu_mapped unit_map(struct vmmu *mmu, u64 gfn, unsigned int level,
 			  unsigned long pfn, u64 bits, unsigned int nr_cached);
 
 #endif

@@ -24,7 +24,7 @@ struct plain {
 };
 
 static struct {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct plain now[IDS], before[IDS];
 	unsigned int commits;
 	unsigned int started, stopped;
@@ -111,7 +111,7 @@ static void check_hva(struct vmmu_memslots *slots, const struct plain *set)
 
 static void check_set(const struct plain *set)
 {
-	struct vmmu_memslots *slots = vmmu_slots(test.table);
+	struct vmmu_memslots *slots = vmmu_slots(test.mmu);
 	const struct plain *p;
 	unsigned int i;
 	u64 gpa;
@@ -139,7 +139,7 @@ static void check_set(const struct plain *set)
 /* Nothing that is mapped lies outside, and nothing more is inside. */
 static void check_hull(const struct plain *set)
 {
-	struct vmmu_range *hull = &test.table->space->hull;
+	struct vmmu_range *hull = &test.mmu->space->hull;
 	unsigned long start = ULONG_MAX, last = 0;
 	unsigned int i;
 
@@ -160,8 +160,8 @@ static void check_overlap(void)
 	struct vmmu_memslot *slot = NULL;
 
 	if (but < IDS)
-		slot = xa_load(&test.table->by_id, but);
-	unit_check(vmmu_slot_overlap(test.table, gpa, size, slot) ==
+		slot = xa_load(&test.mmu->by_id, but);
+	unit_check(vmmu_slot_overlap(test.mmu, gpa, size, slot) ==
 		   model_overlap(gpa, size, but));
 }
 
@@ -172,7 +172,7 @@ void vmmu_space_update_begin(struct vmmu_space *space)
 	mutex_lock(&space->inval_lock);
 	check_set(test.before);
 	/* What is looked up while it is odd is not remembered. */
-	unit_check(test.table->generation % 2);
+	unit_check(test.mmu->generation % 2);
 }
 
 void vmmu_space_update_end(struct vmmu_space *space)
@@ -187,18 +187,18 @@ void vmmu_space_update_end(struct vmmu_space *space)
  */
 static void synchronize(void)
 {
-	unit_check(test.table->generation % 2);
+	unit_check(test.mmu->generation % 2);
 	check_set(test.now);
 	check_hull(test.now);
 	test.commits++;
 }
 
-void vmmu_log_start(struct vmmu_table *table, struct vmmu_memslot *slot)
+void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	test.started++;
 }
 
-void vmmu_log_stop(struct vmmu_table *table, struct vmmu_memslot *slot)
+void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	test.stopped++;
 }
@@ -304,8 +304,8 @@ static void map_some(unsigned int id)
 {
 	const struct plain *p = &test.now[id];
 
-	unit_map(test.table, p->gpa >> PAGE_SHIFT, 1, 100 + id, LEAF_BITS, 3);
-	unit_map(test.table, model_end(p) >> PAGE_SHIFT, 1, 200 + id, LEAF_BITS,
+	unit_map(test.mmu, p->gpa >> PAGE_SHIFT, 1, 100 + id, LEAF_BITS, 3);
+	unit_map(test.mmu, model_end(p) >> PAGE_SHIFT, 1, 200 + id, LEAF_BITS,
 		 3);
 }
 
@@ -317,7 +317,7 @@ static void check_mapped(void)
 	u64 pfn;
 
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, test.table, 1, 0, VMMU_MAX_GFN) {
+	vmmu_for_each_pte(iter, test.mmu, 1, 0, VMMU_MAX_GFN) {
 		if (!vmmu_pte_leaf(iter.old))
 			continue;
 		p = model_by_gpa(test.now, iter.gfn << PAGE_SHIFT);
@@ -340,19 +340,19 @@ static void step(void)
 	random_args(&args);
 	memcpy(test.before, test.now, sizeof(test.before));
 	expected = model_set(&args);
-	is = vmmu_set_memslot(test.table, &args);
+	is = vmmu_set_memslot(test.mmu, &args);
 	unit_check(is == expected);
 
 	changed = memcmp(test.before, test.now, sizeof(test.before));
 	unit_check(test.commits == commits + changed);
-	unit_check(test.table->generation == 2 * test.commits);
+	unit_check(test.mmu->generation == 2 * test.commits);
 	old = &test.before[args.slot % IDS];
 	new = &test.now[args.slot % IDS];
 	unit_check(test.started + test.stopped == logs +
 		   (changed && old->used && new->used && old->gpa == new->gpa));
 	for (i = 0; i < IDS; i++)
 		n += test.now[i].used;
-	unit_check(atomic64_read(&test.table->stats.slots) == n);
+	unit_check(atomic64_read(&test.mmu->stats.slots) == n);
 	check_set(test.now);
 	check_overlap();
 	check_mapped();
@@ -381,19 +381,19 @@ FIXTURE_SETUP(slots)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	self->seed = (u64)now.tv_sec * 1000000000 + now.tv_nsec;
-	test.table = unit_table_new();
-	vmmu_slots_init(test.table);
-	INIT_LIST_HEAD(&test.table->space->tables);
-	list_add(&test.table->node, &test.table->space->tables);
+	test.mmu = unit_table_new();
+	vmmu_slots_init(test.mmu);
+	INIT_LIST_HEAD(&test.mmu->space->mmus);
+	list_add(&test.mmu->node, &test.mmu->space->mmus);
 	unit_kernel.synchronize = synchronize;
 }
 
 /* Memslots go with the table; nothing is left of either. */
 FIXTURE_TEARDOWN(slots)
 {
-	vmmu_slots_destroy(test.table);
+	vmmu_slots_destroy(test.mmu);
 	EXPECT_EQ(unit_kernel.objects, 0);
-	unit_table_free(test.table);
+	unit_table_free(test.mmu);
 }
 
 static void play(struct __test_metadata *_metadata, u64 seed)
@@ -422,10 +422,10 @@ static void play(struct __test_metadata *_metadata, u64 seed)
 		memcpy(test.before, test.now, sizeof(test.before));
 		test.now[i].used = false;
 		args.slot = i;
-		ASSERT_EQ(vmmu_set_memslot(test.table, &args), 0);
+		ASSERT_EQ(vmmu_set_memslot(test.mmu, &args), 0);
 	}
-	EXPECT_EQ(atomic64_read(&test.table->stats.pages[0]), 0);
-	EXPECT_EQ(atomic64_read(&test.table->stats.table_pages), 1);
+	EXPECT_EQ(atomic64_read(&test.mmu->stats.pages[0]), 0);
+	EXPECT_EQ(atomic64_read(&test.mmu->stats.table_pages), 1);
 	EXPECT_EQ(unit_kernel.objects, 0);
 }
 
@@ -443,7 +443,7 @@ TEST_F_TIMEOUT(slots, fresh_seed, 300)
 /* Tables of devices are made of ranges of bytes. */
 TEST_F(slots, bytes)
 {
-	struct vmmu_table *t = test.table;
+	struct vmmu *t = test.mmu;
 	struct vmmu_memslots *slots = vmmu_slots(t);
 
 	EXPECT_EQ(vmmu_insert_slot(t, 0, 0, 0x1001, 0x2000, 0x7001), 0);

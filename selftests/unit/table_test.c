@@ -32,7 +32,7 @@ static const unsigned int weights[OPS] = {
 };
 
 static struct {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	/* What the step under way changes, for what happens beside it. */
 	u64 first, last;
 	bool beside;
@@ -64,7 +64,7 @@ static void check(const char *what, long long is, long long expected)
 
 static void check_counters(void)
 {
-	struct vmmu_stats *s = &test.table->stats;
+	struct vmmu_stats *s = &test.mmu->stats;
 
 	check("pages_4k", atomic64_read(&s->pages[0]), model.pages[0]);
 	check("pages_2m", atomic64_read(&s->pages[1]), model.pages[1]);
@@ -87,7 +87,7 @@ static void check_page(u32 page)
 	struct vmmu_leaf leaf;
 
 	rcu_read_lock();
-	check("mapped", vmmu_walk(test.table, gfn, &leaf), !!model.level[page]);
+	check("mapped", vmmu_walk(test.mmu, gfn, &leaf), !!model.level[page]);
 	if (model.level[page]) {
 		check("level", leaf.level, model.level[page]);
 		check("bits", leaf.pte & MODEL_BITS, model.bits[page]);
@@ -106,7 +106,7 @@ static void check_all(void)
 
 	unit_kernel.yield_percent = 0;
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, test.table, 1, 0, VMMU_MAX_GFN)
+	vmmu_for_each_pte(iter, test.mmu, 1, 0, VMMU_MAX_GFN)
 		if (vmmu_pte_leaf(iter.old))
 			leaves[iter.level - 1]++;
 	rcu_read_unlock();
@@ -185,7 +185,7 @@ static void do_map(unsigned int block)
 	if (level == 1 && model.level[page] == 1 && !unit_random(10))
 		pfn ^= 1;
 	expected = model_map(page, level, pfn, bits, cached);
-	is = unit_map(test.table, model_gfn(page), level, pfn, bits, cached);
+	is = unit_map(test.mmu, model_gfn(page), level, pfn, bits, cached);
 	check("result", is, expected);
 	test.mapped[is]++;
 }
@@ -203,9 +203,9 @@ static void do_protect_mask(void)
 	for (i = 0; i < 64; i++)
 		if (mask >> i & 1)
 			model_clear(first + i, first + i, VMMU_PTE_WRITE);
-	write_lock(&test.table->mmu_lock);
-	vmmu_protect_mask(test.table, first, mask);
-	write_unlock(&test.table->mmu_lock);
+	write_lock(&test.mmu->mmu_lock);
+	vmmu_protect_mask(test.mmu, first, mask);
+	write_unlock(&test.mmu->mmu_lock);
 }
 
 static void do_collapse(unsigned int block)
@@ -225,7 +225,7 @@ static void do_collapse(unsigned int block)
 			skews[unit_random(ARRAY_SIZE(skews))]) << PAGE_SHIFT;
 	unit_kernel.host_level = 1 + unit_random(3);
 	model_collapse(&slot.map, unit_kernel.host_level);
-	vmmu_collapse(test.table, &slot);
+	vmmu_collapse(test.mmu, &slot);
 }
 
 static void do_lookup(unsigned int block)
@@ -238,7 +238,7 @@ static void do_lookup(unsigned int block)
 	test.first = model_gfn(page);
 	test.last = test.first;
 	rcu_read_lock();
-	check("lookup", vmmu_lookup(test.table, test.first, write, &leaf),
+	check("lookup", vmmu_lookup(test.mmu, test.first, write, &leaf),
 	      expected);
 	rcu_read_unlock();
 }
@@ -257,7 +257,7 @@ static void do_age(void)
 	memset(expected, 0, sizeof(maps[0][0]));
 	old = model_age(test.first, test.last, clear, bitmap ? expected : NULL);
 	check("vmmu_age()",
-	      vmmu_age(test.table, test.first << PAGE_SHIFT, n << PAGE_SHIFT,
+	      vmmu_age(test.mmu, test.first << PAGE_SHIFT, n << PAGE_SHIFT,
 		       clear, bitmap ? (u64 *)is : NULL, &young), 0);
 	check("young", young, old);
 	if (bitmap)
@@ -271,7 +271,7 @@ static void do_remap(unsigned int block)
 	test.first = block_gfn[block];
 	test.last = test.first + BLOCK_PAGES - 1;
 	model_zap(test.first, test.last);
-	vmmu_zap(test.table, test.first, test.last);
+	vmmu_zap(test.mmu, test.first, test.last);
 	model.base[block] += BLOCKS * BLOCK_PAGES;
 }
 
@@ -280,7 +280,7 @@ static void keep(u32 page)
 	const bool write = unit_random(2), expected = model_lookup(page, write);
 
 	check("looked up to be kept",
-	      unit_tlb_fill(test.table, model_gfn(page), write), expected);
+	      unit_tlb_fill(test.mmu, model_gfn(page), write), expected);
 	test.kept += expected;
 }
 
@@ -298,7 +298,7 @@ static void keep_some(unsigned int block)
 
 static void do_op(enum op op, unsigned int block)
 {
-	struct vmmu_table *table = test.table;
+	struct vmmu *mmu = test.mmu;
 
 	test.op = op;
 	random_range(block);
@@ -313,19 +313,19 @@ static void do_op(enum op op, unsigned int block)
 		break;
 	case ZAP:
 		model_zap(test.first, test.last);
-		vmmu_zap(table, test.first, test.last);
+		vmmu_zap(mmu, test.first, test.last);
 		break;
 	case PRUNE:
 		model_prune(test.first, test.last);
-		vmmu_prune(table, test.first, test.last);
+		vmmu_prune(mmu, test.first, test.last);
 		break;
 	case SPLIT:
 		model_split(test.first, test.last);
-		vmmu_split(table, test.first, test.last);
+		vmmu_split(mmu, test.first, test.last);
 		break;
 	case PROTECT:
 		model_clear(test.first, test.last, VMMU_PTE_WRITE);
-		vmmu_protect(table, test.first, test.last);
+		vmmu_protect(mmu, test.first, test.last);
 		break;
 	case PROTECT_MASK:
 		do_protect_mask();
@@ -347,7 +347,7 @@ static void do_op(enum op op, unsigned int block)
 	}
 	/* Whoever is back from a change may rely on it. */
 	check("hold without a flush", unit_kernel.owes_flush, 0);
-	unit_tlb_check(table, test.first, test.last);
+	unit_tlb_check(mmu, test.first, test.last);
 	test.done[op]++;
 }
 
@@ -446,7 +446,7 @@ static void step(void)
 
 	do_op(random_op(), block);
 	if (!unit_random(16))
-		unit_tlb_check(test.table, 0, VMMU_MAX_GFN);
+		unit_tlb_check(test.mmu, 0, VMMU_MAX_GFN);
 	check_counters();
 	for (i = 0; i < SAMPLES; i++)
 		check_page(random_page(i % 2 ? block : unit_random(BLOCKS)));
@@ -465,14 +465,14 @@ static void episode(u64 seed)
 	unit_kernel.resched = beside;
 	unit_kernel.yield_percent = percents[unit_random(4)];
 	test.seed = seed;
-	test.table = unit_table_new();
+	test.mmu = unit_table_new();
 	model_init();
 	for (test.step = 0; test.step < EPISODE_STEPS; test.step++)
 		step();
 	check_all();
 	unit_kernel.resched = NULL;
 	unit_kernel.yield_percent = 0;
-	unit_table_free(test.table);
+	unit_table_free(test.mmu);
 }
 
 static u64 number(const char *name, u64 otherwise)

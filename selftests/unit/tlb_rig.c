@@ -106,7 +106,7 @@ struct tlb_rig *rig_new(bool is_le)
 	rig->vq.ring.is_le = is_le;
 	rig->vq.mutex.held = true;
 	rig->vq.direct = true;
-	rig->vq.mmu = &rig->table;
+	rig->vq.mmu = &rig->mmu;
 	rig->vq.rings = &rig->rings;
 	rig->vq.burst = &rig->burst;
 	rig->vq.tlb = &rig->tlb;
@@ -183,13 +183,13 @@ bool vmq_section_begin_slow(struct vmq *vq)
 	unit_die("the ring is missing");
 }
 
-bool vmmu_lookup(struct vmmu_table *table, u64 gfn, bool write,
+bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write,
 		 struct vmmu_leaf *leaf)
 {
 	struct page_model *page = rig_page(current_rig, gfn << PAGE_SHIFT);
 
 	unit_check(rcu_depth);
-	unit_check(table == &current_rig->table);
+	unit_check(mmu == &current_rig->mmu);
 	current_rig->lookups++;
 	if (!page || !page->mapped || (write && !page->writable) ||
 	    page->backing == SECRET)
@@ -200,15 +200,15 @@ bool vmmu_lookup(struct vmmu_table *table, u64 gfn, bool write,
 	return true;
 }
 
-void vmmu_context_init(struct vmmu_context *ctx, struct vmmu_table *table,
+void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
 		       struct vmmu_ring *ring)
 {
-	ctx->table = table;
+	ctx->mmu = mmu;
 }
 
 void vmmu_context_destroy(struct vmmu_context *ctx)
 {
-	unit_check(ctx->table == &current_rig->table);
+	unit_check(ctx->mmu == &current_rig->mmu);
 }
 
 long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,

@@ -87,7 +87,7 @@ struct tlb_rig {
 	struct vmq_tlb tlb;
 	struct vmq_burst burst;
 	struct vmq_rings rings;
-	struct vmmu_table table;
+	struct vmmu mmu;
 	struct vring_desc desc[RIG_NUM];
 	u16 avail[RIG_NUM + 3];
 	u16 next_desc;

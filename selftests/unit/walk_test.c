@@ -21,38 +21,38 @@ static struct visits plain, yielding;
 
 FIXTURE(walk)
 {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 };
 
 FIXTURE_SETUP(walk)
 {
-	self->table = unit_table_new();
+	self->mmu = unit_table_new();
 }
 
 FIXTURE_TEARDOWN(walk)
 {
 	unit_kernel.yield_percent = 0;
-	unit_table_free(self->table);
+	unit_table_free(self->mmu);
 }
 
-static enum vmmu_mapped map(struct vmmu_table *table, u64 gfn,
+static enum vmmu_mapped map(struct vmmu *mmu, u64 gfn,
 			    unsigned int level)
 {
 	/* The page number repeats the guest's. */
-	return unit_map(table, gfn, level, vmmu_level_base(gfn, level),
+	return unit_map(mmu, gfn, level, vmmu_level_base(gfn, level),
 			LEAF_BITS | VMMU_PTE_WRITE, 3);
 }
 
 /* What the body of a walk sees, yields passed over as everybody does. */
-static void visit(struct vmmu_table *table, unsigned int min_level, u64 first,
+static void visit(struct vmmu *mmu, unsigned int min_level, u64 first,
 		  u64 last, struct visits *v)
 {
 	struct vmmu_iter iter;
 
 	v->n = 0;
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, min_level, first, last) {
+	vmmu_for_each_pte(iter, mmu, min_level, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
 			continue;
 		unit_check(v->n < MAX_VISITS);
@@ -63,7 +63,7 @@ static void visit(struct vmmu_table *table, unsigned int min_level, u64 first,
 		v->at[v->n++].old = iter.old;
 	}
 	rcu_read_unlock();
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 }
 
 static bool was_visited(const struct visits *v, unsigned int level, u64 gfn)
@@ -78,12 +78,12 @@ static bool was_visited(const struct visits *v, unsigned int level, u64 gfn)
 
 TEST_F(walk, empty)
 {
-	visit(self->table, VMMU_LEVEL_4K, 0, VMMU_MAX_GFN, &plain);
+	visit(self->mmu, VMMU_LEVEL_4K, 0, VMMU_MAX_GFN, &plain);
 	EXPECT_EQ(plain.n, VMMU_PTES);
-	visit(self->table, VMMU_LEVEL_4K, VMMU_MAX_GFN, VMMU_MAX_GFN, &plain);
+	visit(self->mmu, VMMU_LEVEL_4K, VMMU_MAX_GFN, VMMU_MAX_GFN, &plain);
 	EXPECT_EQ(plain.n, 1);
 	/* Nothing lies behind the end. */
-	visit(self->table, VMMU_LEVEL_4K, VMMU_MAX_GFN + 1, U64_MAX, &plain);
+	visit(self->mmu, VMMU_LEVEL_4K, VMMU_MAX_GFN + 1, U64_MAX, &plain);
 	EXPECT_EQ(plain.n, 0);
 }
 
@@ -93,9 +93,9 @@ TEST_F(walk, pre_order)
 	static const unsigned int expected[] = { 4, 3, 2, 1, 1, 2, 1, 1 };
 	unsigned int i;
 
-	ASSERT_EQ(map(self->table, 1023, 1), VMMU_MAP_FIXED);
-	ASSERT_EQ(map(self->table, 1024, 1), VMMU_MAP_FIXED);
-	visit(self->table, VMMU_LEVEL_4K, 1022, 1025, &plain);
+	ASSERT_EQ(map(self->mmu, 1023, 1), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 1024, 1), VMMU_MAP_FIXED);
+	visit(self->mmu, VMMU_LEVEL_4K, 1022, 1025, &plain);
 	ASSERT_EQ(plain.n, ARRAY_SIZE(expected));
 	for (i = 0; i < plain.n; i++)
 		EXPECT_EQ(plain.at[i].level, expected[i]);
@@ -105,9 +105,9 @@ TEST_F(walk, pre_order)
 	EXPECT_EQ(plain.at[7].gfn, 1025);
 
 	/* Not below the lowest level that is asked for. */
-	visit(self->table, VMMU_LEVEL_2M, 1022, 1025, &plain);
+	visit(self->mmu, VMMU_LEVEL_2M, 1022, 1025, &plain);
 	EXPECT_EQ(plain.n, 4);
-	visit(self->table, VMMU_LEVEL_ROOT, 1022, 1025, &plain);
+	visit(self->mmu, VMMU_LEVEL_ROOT, 1022, 1025, &plain);
 	EXPECT_EQ(plain.n, 1);
 }
 
@@ -118,10 +118,10 @@ TEST_F(walk, changed_by_another)
 	unsigned int leafs = 0;
 	u64 kept = 0;
 
-	ASSERT_EQ(map(self->table, 1, 1), VMMU_MAP_FIXED);
-	read_lock(&self->table->mmu_lock);
+	ASSERT_EQ(map(self->mmu, 1, 1), VMMU_MAP_FIXED);
+	read_lock(&self->mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, self->table, VMMU_LEVEL_4K, 0, 3) {
+	vmmu_for_each_pte(iter, self->mmu, VMMU_LEVEL_4K, 0, 3) {
 		if (iter.level == VMMU_LEVEL_2M) {
 			kept = *iter.ptep;
 			*iter.ptep = 0;
@@ -129,11 +129,11 @@ TEST_F(walk, changed_by_another)
 		leafs += vmmu_pte_leaf(iter.old);
 	}
 	rcu_read_unlock();
-	read_unlock(&self->table->mmu_lock);
+	read_unlock(&self->mmu->mmu_lock);
 	EXPECT_EQ(leafs, 0);
 
 	ASSERT_TRUE(vmmu_pte_table(kept));
-	vmmu_iter_start(&iter, self->table, VMMU_LEVEL_2M, 0);
+	vmmu_iter_start(&iter, self->mmu, VMMU_LEVEL_2M, 0);
 	while (iter.level != VMMU_LEVEL_2M)
 		vmmu_iter_next(&iter);
 	*iter.ptep = kept;
@@ -149,14 +149,14 @@ TEST_F(walk, edges)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
-		ASSERT_EQ(map(self->table, pages[i], 1), VMMU_MAP_FIXED);
+		ASSERT_EQ(map(self->mmu, pages[i], 1), VMMU_MAP_FIXED);
 	for (i = 0; i + 1 < ARRAY_SIZE(pages); i++) {
-		visit(self->table, VMMU_LEVEL_4K, pages[i], pages[i], &plain);
+		visit(self->mmu, VMMU_LEVEL_4K, pages[i], pages[i], &plain);
 		EXPECT_EQ(plain.n, 4);
 		EXPECT_EQ(plain.at[3].gfn, pages[i]);
 		if (pages[i + 1] - pages[i] > 600)
 			continue;
-		visit(self->table, VMMU_LEVEL_4K, pages[i], pages[i + 1],
+		visit(self->mmu, VMMU_LEVEL_4K, pages[i], pages[i + 1],
 		      &plain);
 		EXPECT_TRUE(was_visited(&plain, 1, pages[i]));
 		EXPECT_TRUE(was_visited(&plain, 1, pages[i + 1]));
@@ -171,17 +171,17 @@ TEST_F(walk, yields)
 {
 	unsigned int i, n = 0;
 
-	ASSERT_EQ(map(self->table, 1000, 1), VMMU_MAP_FIXED);
-	ASSERT_EQ(map(self->table, 1024, 2), VMMU_MAP_FIXED);
-	ASSERT_EQ(map(self->table, 2048, 1), VMMU_MAP_FIXED);
-	visit(self->table, VMMU_LEVEL_4K, 1, 3000, &plain);
+	ASSERT_EQ(map(self->mmu, 1000, 1), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 1024, 2), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 2048, 1), VMMU_MAP_FIXED);
+	visit(self->mmu, VMMU_LEVEL_4K, 1, 3000, &plain);
 	EXPECT_EQ(unit_kernel.yields, 0);
 
 	unit_kernel.yield_percent = 100;
 	unit_kernel.yields_max = 10000;
-	visit(self->table, VMMU_LEVEL_4K, 1, 3000, &yielding);
+	visit(self->mmu, VMMU_LEVEL_4K, 1, 3000, &yielding);
 	EXPECT_GT(unit_kernel.yields, 500);
-	EXPECT_EQ(atomic64_read(&self->table->stats.yields),
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.yields),
 		  unit_kernel.yields);
 
 	/* The entries without a table below, in the same order, once each. */
@@ -198,7 +198,7 @@ TEST_F(walk, yields)
 	EXPECT_EQ(n, plain.n);
 }
 
-static struct vmmu_table *other_table;
+static struct vmmu *other_table;
 
 /* All that the walk stands in goes away: nothing of it may be used again. */
 static void take_all_down(void)
@@ -210,13 +210,13 @@ static void take_all_down(void)
 
 TEST_F(walk, tables_go_at_a_yield)
 {
-	ASSERT_EQ(map(self->table, 1000, 1), VMMU_MAP_FIXED);
-	ASSERT_EQ(map(self->table, 1001, 1), VMMU_MAP_FIXED);
-	other_table = self->table;
+	ASSERT_EQ(map(self->mmu, 1000, 1), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 1001, 1), VMMU_MAP_FIXED);
+	other_table = self->mmu;
 	unit_kernel.resched = take_all_down;
 	unit_kernel.yield_percent = 30;
-	vmmu_protect(self->table, 900, 1001);
-	EXPECT_EQ(atomic64_read(&self->table->stats.table_pages), 1);
+	vmmu_protect(self->mmu, 900, 1001);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.table_pages), 1);
 	EXPECT_EQ(unit_kernel.yields, 1);
 }
 
@@ -240,15 +240,15 @@ TEST_F(walk, zapped_by_another)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
-		ASSERT_EQ(map(self->table, pages[i], 1), VMMU_MAP_FIXED);
-		ASSERT_TRUE(unit_tlb_fill(self->table, pages[i], true));
+		ASSERT_EQ(map(self->mmu, pages[i], 1), VMMU_MAP_FIXED);
+		ASSERT_TRUE(unit_tlb_fill(self->mmu, pages[i], true));
 	}
 	while (!unit_tlb_has(900, 900))
-		ASSERT_TRUE(unit_tlb_fill(self->table, 900, true));
-	other_table = self->table;
+		ASSERT_TRUE(unit_tlb_fill(self->mmu, 900, true));
+	other_table = self->mmu;
 	unit_kernel.resched = zap_the_same;
 	unit_kernel.yield_percent = 30;
-	vmmu_zap(self->table, 890, 1001);
+	vmmu_zap(self->mmu, 890, 1001);
 	EXPECT_EQ(unit_kernel.yield_percent, 0);
 	EXPECT_FALSE(unit_tlb_has(0, VMMU_MAX_GFN));
 	unit_kernel.resched = NULL;
@@ -260,19 +260,19 @@ TEST_F(walk, zapped_by_another)
  */
 TEST_F(walk, frozen)
 {
-	struct vmmu_stats *stats = &self->table->stats;
+	struct vmmu_stats *stats = &self->mmu->stats;
 	struct vmmu_iter late, iter;
 
-	ASSERT_EQ(map(self->table, 512, 1), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 512, 1), VMMU_MAP_FIXED);
 	rcu_read_lock();
-	vmmu_for_each_pte(late, self->table, VMMU_LEVEL_4K, 513, 513)
+	vmmu_for_each_pte(late, self->mmu, VMMU_LEVEL_4K, 513, 513)
 		if (late.level == VMMU_LEVEL_4K)
 			break;
 	ASSERT_EQ(late.level, VMMU_LEVEL_4K);
 	ASSERT_EQ(late.old, 0);
 
 	/* A huge leaf takes the table's place. */
-	vmmu_for_each_pte(iter, self->table, VMMU_LEVEL_2M, 512, 512)
+	vmmu_for_each_pte(iter, self->mmu, VMMU_LEVEL_2M, 512, 512)
 		if (iter.level == VMMU_LEVEL_2M)
 			break;
 	ASSERT_TRUE(vmmu_iter_cmpxchg(&iter,
@@ -306,17 +306,17 @@ TEST_F(walk, map_meets_frozen)
 	struct vmmu_context ctx;
 	struct vmmu_iter iter;
 
-	vmmu_context_init(&ctx, self->table, NULL);
+	vmmu_context_init(&ctx, self->mmu, NULL);
 	ASSERT_EQ(vmmu_context_topup(&ctx, 3), 0);
-	self->table->root[0] = VMMU_PTE_FROZEN;
+	self->mmu->root[0] = VMMU_PTE_FROZEN;
 	EXPECT_EQ(vmmu_map_first(&ctx, &iter, &m), VMMU_MAP_RETRY);
 	EXPECT_EQ(ctx.nr_cached, 3);
-	EXPECT_EQ(self->table->root[0], VMMU_PTE_FROZEN);
-	self->table->root[0] = 0;
+	EXPECT_EQ(self->mmu->root[0], VMMU_PTE_FROZEN);
+	self->mmu->root[0] = 0;
 	vmmu_context_destroy(&ctx);
 
-	ASSERT_EQ(map(self->table, 5, 1), VMMU_MAP_FIXED);
-	vmmu_iter_start(&iter, self->table, 1, 5);
+	ASSERT_EQ(map(self->mmu, 5, 1), VMMU_MAP_FIXED);
+	vmmu_iter_start(&iter, self->mmu, 1, 5);
 	while (iter.level > 1)
 		vmmu_iter_next(&iter);
 	iter.old = VMMU_PTE_FROZEN;
@@ -327,37 +327,37 @@ TEST_F(walk, map_meets_frozen)
 /* Without tables the fault gets nowhere, and nothing is lost. */
 TEST_F(walk, no_tables)
 {
-	EXPECT_EQ(unit_map(self->table, 5, 1, 5, LEAF_BITS, 0),
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 5, LEAF_BITS, 0),
 		  VMMU_MAP_NOMEM);
-	EXPECT_EQ(atomic64_read(&self->table->stats.table_pages), 1);
-	EXPECT_EQ(unit_map(self->table, 5, 1, 5, LEAF_BITS, 2),
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.table_pages), 1);
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 5, LEAF_BITS, 2),
 		  VMMU_MAP_NOMEM);
-	EXPECT_EQ(atomic64_read(&self->table->stats.table_pages), 3);
-	EXPECT_EQ(unit_map(self->table, 5, 1, 5, LEAF_BITS, 1),
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.table_pages), 3);
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 5, LEAF_BITS, 1),
 		  VMMU_MAP_FIXED);
-	EXPECT_EQ(atomic64_read(&self->table->stats.table_pages), 4);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.table_pages), 4);
 
 	/* What cannot be split for want of memory stays huge. */
-	ASSERT_EQ(map(self->table, 1 << 18, 3), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 1 << 18, 3), VMMU_MAP_FIXED);
 	unit_kernel.pages_max = unit_kernel.pages + 2;
-	vmmu_split(self->table, 1 << 18, (1 << 19) - 1);
+	vmmu_split(self->mmu, 1 << 18, (1 << 19) - 1);
 	unit_kernel.pages_max = ULONG_MAX;
-	EXPECT_EQ(atomic64_read(&self->table->stats.pages[2]), 0);
-	EXPECT_EQ(atomic64_read(&self->table->stats.pages[1]), VMMU_PTES - 1);
-	EXPECT_EQ(atomic64_read(&self->table->stats.pages[0]), VMMU_PTES + 1);
-	EXPECT_EQ(atomic64_read(&self->table->stats.splits), 2);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages[2]), 0);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages[1]), VMMU_PTES - 1);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages[0]), VMMU_PTES + 1);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.splits), 2);
 }
 
 /* One page is never replaced by another. */
 TEST_F(walk, another_page)
 {
-	ASSERT_EQ(unit_map(self->table, 5, 1, 77, LEAF_BITS, 3),
+	ASSERT_EQ(unit_map(self->mmu, 5, 1, 77, LEAF_BITS, 3),
 		  VMMU_MAP_FIXED);
-	EXPECT_EQ(unit_map(self->table, 5, 1, 78, LEAF_BITS | VMMU_PTE_WRITE, 3),
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 78, LEAF_BITS | VMMU_PTE_WRITE, 3),
 		  VMMU_MAP_RETRY);
-	EXPECT_EQ(unit_map(self->table, 5, 1, 77, LEAF_BITS | VMMU_PTE_WRITE, 3),
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 77, LEAF_BITS | VMMU_PTE_WRITE, 3),
 		  VMMU_MAP_FIXED);
-	EXPECT_EQ(unit_map(self->table, 5, 1, 77, LEAF_BITS, 3),
+	EXPECT_EQ(unit_map(self->mmu, 5, 1, 77, LEAF_BITS, 3),
 		  VMMU_MAP_SPURIOUS);
 }
 
@@ -366,21 +366,21 @@ TEST_F(walk, handed_over)
 {
 	struct vmmu_leaf leaf;
 
-	ASSERT_EQ(map(self->table, 1024, 2), VMMU_MAP_FIXED);
-	ASSERT_EQ(map(self->table, 5, 1), VMMU_MAP_FIXED);
-	EXPECT_FALSE(vmmu_lookup(self->table, 6, false, &leaf));
-	EXPECT_TRUE(vmmu_lookup(self->table, 5, false, &leaf));
-	EXPECT_TRUE(vmmu_lookup(self->table, 1500, true, &leaf));
+	ASSERT_EQ(map(self->mmu, 1024, 2), VMMU_MAP_FIXED);
+	ASSERT_EQ(map(self->mmu, 5, 1), VMMU_MAP_FIXED);
+	EXPECT_FALSE(vmmu_lookup(self->mmu, 6, false, &leaf));
+	EXPECT_TRUE(vmmu_lookup(self->mmu, 5, false, &leaf));
+	EXPECT_TRUE(vmmu_lookup(self->mmu, 1500, true, &leaf));
 	EXPECT_EQ(vmmu_leaf_page(&leaf, 1500), __va(1500UL << PAGE_SHIFT));
 
-	vmmu_zap(self->table, 6, 1023);
+	vmmu_zap(self->mmu, 6, 1023);
 	EXPECT_EQ(unit_kernel.dirty + unit_kernel.accessed, 0);
-	vmmu_zap(self->table, 0, 1024);
+	vmmu_zap(self->mmu, 0, 1024);
 	EXPECT_EQ(unit_kernel.dirty, 1);
 	EXPECT_EQ(unit_kernel.dirty_pfns, 1024);
 	EXPECT_EQ(unit_kernel.accessed, 2);
 	EXPECT_EQ(unit_kernel.accessed_pfns, 1024 + 5);
-	EXPECT_EQ(atomic64_read(&self->table->stats.pages_zapped), 513);
+	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages_zapped), 513);
 }
 
 /* The bitmap is made in parts, which end in the midst of huge leaves. */
@@ -391,23 +391,23 @@ TEST_F(walk, age_by_parts)
 	struct vmmu_leaf leaf;
 	u64 young, i;
 
-	ASSERT_EQ(map(self->table, 1 << 18, 3), VMMU_MAP_FIXED);
-	ASSERT_TRUE(vmmu_lookup(self->table, 300000, false, &leaf));
-	ASSERT_EQ(vmmu_age(self->table, gpa, size, false, bitmap, &young), 0);
+	ASSERT_EQ(map(self->mmu, 1 << 18, 3), VMMU_MAP_FIXED);
+	ASSERT_TRUE(vmmu_lookup(self->mmu, 300000, false, &leaf));
+	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, false, bitmap, &young), 0);
 	EXPECT_EQ(young, 1 << 18);
-	ASSERT_EQ(vmmu_age(self->table, gpa, size, true, bitmap, &young), 0);
+	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, true, bitmap, &young), 0);
 	EXPECT_EQ(young, 1 << 18);
 	for (i = 0; i < ARRAY_SIZE(bitmap); i++)
 		ASSERT_EQ(bitmap[i], U64_MAX);
-	ASSERT_EQ(vmmu_age(self->table, gpa, size, true, bitmap, &young), 0);
+	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, true, bitmap, &young), 0);
 	EXPECT_EQ(young, 0);
 
 	/* Also a leaf that goes on behind the end is cleared. */
-	ASSERT_TRUE(vmmu_lookup(self->table, 300000, false, &leaf));
-	ASSERT_EQ(vmmu_age(self->table, gpa, 4096, true, bitmap, &young), 0);
+	ASSERT_TRUE(vmmu_lookup(self->mmu, 300000, false, &leaf));
+	ASSERT_EQ(vmmu_age(self->mmu, gpa, 4096, true, bitmap, &young), 0);
 	EXPECT_EQ(young, 1);
 	EXPECT_EQ(bitmap[0], 1);
-	ASSERT_EQ(vmmu_age(self->table, gpa, size, true, NULL, &young), 0);
+	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, true, NULL, &young), 0);
 	EXPECT_EQ(young, 0);
 }
 

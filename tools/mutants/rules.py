@@ -116,8 +116,8 @@ MUTANTS = [
            "debug", "mmu_race -t refused"),
     Mutant("slot-not-killed", "nothing is mapped from a memslot that is deleted",
            "vhost_mmu/mmu/setslot.c",
-           "	slot_kill(table, old);\n	vmmu_slots_commit(table, old, NULL);",
-           "	vmmu_slots_commit(table, old, NULL);",
+           "	slot_kill(mmu, old);\n	vmmu_slots_commit(mmu, old, NULL);",
+           "	vmmu_slots_commit(mmu, old, NULL);",
            "6.12", "mmu_memslot -t delete_race"),
     Mutant("swap-without-wait", "memslots stay from an invalidation's start to its end",
            "vhost_mmu/mmu/update.c",
@@ -126,7 +126,7 @@ MUTANTS = [
            "debug", "mmu_race -t swap_waits"),
     Mutant("no-protect", "a page whose dirty bit is taken faults when it is written",
            "vhost_mmu/mmu/dirty.c",
-           "		vmmu_protect_mask(table, word_gfn(slot, i),\n"
+           "		vmmu_protect_mask(mmu, word_gfn(slot, i),\n"
            "				  slot->dirty_copy[i]);\n",
            "",
            "6.12", "mmu_dirty -t exact"),
@@ -159,7 +159,7 @@ MUTANTS = [
     # Payload by kernel address.
     Mutant("no-flush", "an invalidation makes readers forget the pages it takes",
            "vhost_mmu/mmu/zap.c",
-           "	vmmu_readers_flush(table, first, last);\n",
+           "	vmmu_readers_flush(mmu, first, last);\n",
            "",
            "6.12", "payload_change -v replace_MEMFD"),
     Mutant("flush-without-drain", "a reader is waited for before it is made to forget",
@@ -171,7 +171,7 @@ MUTANTS = [
            "debug", "payload_change -v discard_shared_MEMFD"),
     Mutant("protect-no-flush", "a page whose dirty bit is taken faults for readers, too",
            "vhost_mmu/mmu/protect.c",
-           "	vmmu_readers_flush(table, first, last);\n}\n",
+           "	vmmu_readers_flush(mmu, first, last);\n}\n",
            "}\n",
            "6.12", "payload_track -t slot_logged"),
     Mutant("tlb-read-serves-write", "what was looked up to be read is not written",

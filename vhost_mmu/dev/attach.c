@@ -31,7 +31,7 @@ static struct vhost_iotlb no_umem = {
 void vmdev_apply_memory(struct vmdev *dev)
 {
 	struct vhost_iotlb *umem = dev->attached ? &no_umem : dev->umem;
-	struct vmmu_table *mmu = dev->attached ?: dev->mmu;
+	struct vmmu *mmu = dev->attached ?: dev->mmu;
 	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
@@ -54,9 +54,9 @@ void vmdev_apply_memory(struct vmdev *dev)
 void vmdev_put_mmus(struct vmdev *dev)
 {
 	if (dev->attached)
-		vmmu_table_put(dev->attached);
+		vmmu_put(dev->attached);
 	if (dev->mmu)
-		vmmu_table_put(dev->mmu);
+		vmmu_put(dev->mmu);
 	dev->attached = NULL;
 	dev->mmu = NULL;
 	dev->mmu_failures = 0;
@@ -77,20 +77,20 @@ static bool any_vq_running(struct vmdev *dev)
 	return running;
 }
 
-static struct vmmu_table *mmu_of_fd(const struct vmdev *dev, int fd)
+static struct vmmu *mmu_of_fd(const struct vmdev *dev, int fd)
 {
 	struct file *file = fget(fd);
-	struct vmmu_table *mmu;
+	struct vmmu *mmu;
 
 	if (!file)
 		return ERR_PTR(-EBADF);
-	mmu = vmmu_mmufd_get_table(file);
+	mmu = vmmu_mmufd_get_mmu(file);
 	fput(file);
 	if (!mmu)
 		return ERR_PTR(-EINVAL);
 
-	if (!vmmu_table_is_of(mmu, dev->mm)) {
-		vmmu_table_put(mmu);
+	if (!vmmu_is_of_mm(mmu, dev->mm)) {
+		vmmu_put(mmu);
 		return ERR_PTR(-EIO);
 	}
 	return mmu;
@@ -119,7 +119,7 @@ static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
  */
 long vmdev_attach(struct vmdev *dev, void __user *argp)
 {
-	struct vmmu_table *mmu = NULL;
+	struct vmmu *mmu = NULL;
 	struct vhost_mmu_attach args;
 	int ret;
 
@@ -141,6 +141,6 @@ long vmdev_attach(struct vmdev *dev, void __user *argp)
 		vmdev_apply_memory(dev);
 	}
 	if (mmu)
-		vmmu_table_put(mmu);
+		vmmu_put(mmu);
 	return ret;
 }

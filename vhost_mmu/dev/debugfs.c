@@ -101,8 +101,8 @@ static int mmu_show(struct seq_file *m, void *unused)
 	}
 	spin_unlock(&vmq->reader.lock);
 
-	seq_printf(m, "table %u\nrefs %u\nattached %u\nfailures %llu\n", id,
-		   refs, attached, READ_ONCE(dev->mmu_failures));
+	seq_printf(m, "mmu %u\nrefs %u\nattached %u\nfailures %llu\n", id, refs,
+		   attached, READ_ONCE(dev->mmu_failures));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(mmu);

@@ -105,8 +105,8 @@ struct vmdev {
 	struct mm_struct *mm;
 	struct vmmu_space *space;
 	struct vhost_iotlb *umem;
-	struct vmmu_table *mmu;
-	struct vmmu_table *attached;
+	struct vmmu *mmu;
+	struct vmmu *attached;
 	u64 mmu_failures;
 	struct vmdev_vq **vqs;
 	unsigned int nvqs;

@@ -129,16 +129,16 @@ static struct vhost_memory_region *regions_get(struct vhost_memory __user *from,
  * Without an MMU the device works as well: rings are looked up page by page.
  * That is no error of the client, whatever the reason.
  */
-static struct vmmu_table *mmu_get(struct vmdev *dev,
-				  const struct vhost_memory_region *regions,
-				  unsigned int nregions)
+static struct vmmu *mmu_get(struct vmdev *dev,
+			    const struct vhost_memory_region *regions,
+			    unsigned int nregions)
 {
-	struct vmmu_table *mmu;
+	struct vmmu *mmu;
 
 	if (!nregions)
 		return NULL;
 
-	mmu = vmmu_table_of_regions(dev->mm, regions, nregions);
+	mmu = vmmu_get_shared(dev->mm, regions, nregions);
 	if (!IS_ERR(mmu))
 		return mmu;
 	WRITE_ONCE(dev->mmu_failures, dev->mmu_failures + 1);
@@ -146,7 +146,7 @@ static struct vmmu_table *mmu_get(struct vmdev *dev,
 }
 
 static struct vhost_iotlb *umem_get(struct vmdev *dev, void __user *argp,
-				    struct vmmu_table **mmu)
+				    struct vmmu **mmu)
 {
 	struct vhost_memory_region *regions;
 	struct vhost_iotlb *umem;
@@ -180,7 +180,7 @@ static struct vhost_iotlb *umem_get(struct vmdev *dev, void __user *argp,
  */
 long vmdev_set_mem_table(struct vmdev *dev, void __user *argp)
 {
-	struct vmmu_table *mmu = NULL;
+	struct vmmu *mmu = NULL;
 	struct vhost_iotlb *umem;
 	long ret = 0;
 
@@ -204,6 +204,6 @@ long vmdev_set_mem_table(struct vmdev *dev, void __user *argp)
 	/* The old ones, or the new ones that were not accepted. */
 	vhost_iotlb_free(umem);
 	if (mmu)
-		vmmu_table_put(mmu);
+		vmmu_put(mmu);
 	return ret;
 }

@@ -35,17 +35,17 @@ static bool copy_word(void *to, const void *from, unsigned int len)
 }
 
 /* 0, -EHWPOISON, or 1 if a fault is needed. */
-static int access_direct(struct vmmu_table *table, u64 gpa, void *buf,
-			 unsigned int len, bool write)
+static int access_direct(struct vmmu *mmu, u64 gpa, void *buf, unsigned int len,
+			 bool write)
 {
 	u64 gfn = gpa >> PAGE_SHIFT;
 	struct vmmu_leaf leaf;
 	void *guest;
 	int ret = 1;
 
-	read_lock(&table->mmu_lock);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	if (vmmu_lookup(table, gfn, write, &leaf)) {
+	if (vmmu_lookup(mmu, gfn, write, &leaf)) {
 		guest = vmmu_leaf_page(&leaf, gfn) + offset_in_page(gpa);
 		ret = 0;
 		if (write) {
@@ -57,10 +57,10 @@ static int access_direct(struct vmmu_table *table, u64 gpa, void *buf,
 		}
 	}
 	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
+	read_unlock(&mmu->mmu_lock);
 
 	if (!ret)
-		atomic64_add(len, &table->stats.bytes_direct);
+		atomic64_add(len, &mmu->stats.bytes_direct);
 	return ret;
 }
 
@@ -99,7 +99,7 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 	void __user *user;
 	int ret;
 
-	slot = vmmu_slot_by_gpa(vmmu_slots(ctx->table), gpa);
+	slot = vmmu_slot_by_gpa(vmmu_slots(ctx->mmu), gpa);
 	if (!slot || gpa - slot->gpa + len > slot->size)
 		return -ENOENT;
 	if (write && slot->flags & VMMU_MEM_READONLY)
@@ -114,7 +114,7 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 	ret = copy_user(user, buf, len, write);
 	if (ret)
 		return ret;
-	atomic64_add(len, &ctx->table->stats.bytes_user);
+	atomic64_add(len, &ctx->mmu->stats.bytes_user);
 
 	/* Behind the write: who takes the bit sees what it stands for. */
 	if (write && vmmu_slot_logs(slot) &&
@@ -126,11 +126,11 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 static int access_user(struct vmmu_context *ctx, u64 gpa, void *buf,
 		       unsigned int len, bool write)
 {
-	struct vmmu_table *table = ctx->table;
-	int idx = srcu_read_lock(&table->srcu);
+	struct vmmu *mmu = ctx->mmu;
+	int idx = srcu_read_lock(&mmu->srcu);
 	int ret = access_user_slot(ctx, gpa, buf, len, write);
 
-	srcu_read_unlock(&table->srcu, idx);
+	srcu_read_unlock(&mmu->srcu, idx);
 	return ret;
 }
 
@@ -142,7 +142,7 @@ static int access_guest(struct vmmu_context *ctx, u64 gpa, void *buf,
 	long ret;
 
 	for (tries = 0;; tries++) {
-		ret = access_direct(ctx->table, gpa, buf, len, write);
+		ret = access_direct(ctx->mmu, gpa, buf, len, write);
 		if (ret <= 0)
 			return ret;
 
@@ -189,25 +189,23 @@ int vmmu_write_guest(struct vmmu_context *ctx, u64 gpa, const void *from,
 	return access_guest(ctx, gpa, (void *)from, len, true);
 }
 
-static int translate_slot(struct vmmu_table *table,
-			  struct vmmu_translate *args)
+static int translate_slot(struct vmmu *mmu, struct vmmu_translate *args)
 {
 	struct vmmu_memslot *slot;
 	int idx, ret = -ENOENT;
 
-	idx = srcu_read_lock(&table->srcu);
-	slot = vmmu_slot_by_gpa(vmmu_slots(table), args->gpa);
+	idx = srcu_read_lock(&mmu->srcu);
+	slot = vmmu_slot_by_gpa(vmmu_slots(mmu), args->gpa);
 	if (slot) {
 		args->slot = slot->id;
 		args->hva = slot->hva + (args->gpa - slot->gpa);
 		ret = 0;
 	}
-	srcu_read_unlock(&table->srcu, idx);
+	srcu_read_unlock(&mmu->srcu, idx);
 	return ret;
 }
 
-static void translate_leaf(struct vmmu_table *table,
-			   struct vmmu_translate *args)
+static void translate_leaf(struct vmmu *mmu, struct vmmu_translate *args)
 {
 	struct vmmu_leaf leaf;
 	bool mapped;
@@ -216,12 +214,12 @@ static void translate_leaf(struct vmmu_table *table,
 	args->page_shift = 0;
 	args->state = 0;
 
-	read_lock(&table->mmu_lock);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 	mapped = args->gpa >> PAGE_SHIFT <= VMMU_MAX_GFN &&
-		 vmmu_walk(table, args->gpa >> PAGE_SHIFT, &leaf);
+		 vmmu_walk(mmu, args->gpa >> PAGE_SHIFT, &leaf);
 	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
+	read_unlock(&mmu->mmu_lock);
 	if (!mapped)
 		return;
 
@@ -257,8 +255,8 @@ int vmmu_translate(struct vmmu_context *ctx, struct vmmu_translate *args)
 			return ret;
 	}
 
-	ret = translate_slot(ctx->table, args);
+	ret = translate_slot(ctx->mmu, args);
 	if (!ret)
-		translate_leaf(ctx->table, args);
+		translate_leaf(ctx->mmu, args);
 	return ret;
 }

@@ -18,15 +18,15 @@
  * With more, the pages behind the last one are looked at next: a huge leaf that
  * goes on there keeps its mark until then.
  */
-static u64 age_gfns(struct vmmu_table *table, u64 first, u64 last, bool more,
+static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 		    bool clear, unsigned long *bitmap, bool may_sleep)
 {
 	struct vmmu_iter iter;
 	u64 from, to, end, young = 0;
 
-	read_lock(&table->mmu_lock);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_SHARED, may_sleep))
 			continue;
 		if (!vmmu_pte_leaf(iter.old) ||
@@ -45,14 +45,14 @@ static u64 age_gfns(struct vmmu_table *table, u64 first, u64 last, bool more,
 	rcu_read_unlock();
 	/* A page that is used again is to be marked again. */
 	if (clear && young)
-		vmmu_readers_flush(table, first, last);
-	read_unlock(&table->mmu_lock);
+		vmmu_readers_flush(mmu, first, last);
+	read_unlock(&mmu->mmu_lock);
 	return young;
 }
 
 /**
  * vmmu_age_gfns() - look at the marks of guest pages
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  * @clear: clear the marks
@@ -62,27 +62,27 @@ static u64 age_gfns(struct vmmu_table *table, u64 first, u64 last, bool more,
  * Context: notifier callback or process context.
  * Return: how many pages were used.
  */
-u64 vmmu_age_gfns(struct vmmu_table *table, u64 first, u64 last, bool clear,
+u64 vmmu_age_gfns(struct vmmu *mmu, u64 first, u64 last, bool clear,
 		  unsigned long *bitmap, bool may_sleep)
 {
-	return age_gfns(table, first, last, false, clear, bitmap, may_sleep);
+	return age_gfns(mmu, first, last, false, clear, bitmap, may_sleep);
 }
 
-static int age_chunk(struct vmmu_table *table, u64 first, u64 npages, bool more,
+static int age_chunk(struct vmmu *mmu, u64 first, u64 npages, bool more,
 		     bool clear, unsigned long *buffer, u64 __user *bitmap,
 		     u64 *young)
 {
 	size_t bytes = BITS_TO_LONGS(npages) * sizeof(long);
 
 	memset(buffer, 0, bytes);
-	*young += age_gfns(table, first, first + npages - 1, more, clear, buffer,
+	*young += age_gfns(mmu, first, first + npages - 1, more, clear, buffer,
 			   true);
 	return copy_to_user(bitmap, buffer, bytes) ? -EFAULT : 0;
 }
 
 /**
  * vmmu_age() - VMMU_AGE
- * @table: the table
+ * @mmu: the MMU
  * @gpa: first address
  * @length: bytes
  * @clear: clear the marks
@@ -92,7 +92,7 @@ static int age_chunk(struct vmmu_table *table, u64 first, u64 npages, bool more,
  * Context: process context, may sleep; no lock held.
  * Return: 0, -EINVAL, -ENOMEM, -EINTR or -EFAULT.
  */
-int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
+int vmmu_age(struct vmmu *mmu, u64 gpa, u64 length, bool clear,
 	     u64 __user *bitmap, u64 *young)
 {
 	u64 gfn = gpa >> PAGE_SHIFT, left = length >> PAGE_SHIFT, n;
@@ -105,7 +105,7 @@ int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
 
 	*young = 0;
 	if (!bitmap) {
-		*young = vmmu_age_gfns(table, gfn, gfn + left - 1, clear, NULL,
+		*young = vmmu_age_gfns(mmu, gfn, gfn + left - 1, clear, NULL,
 				       true);
 		return 0;
 	}
@@ -115,7 +115,7 @@ int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
 		return -ENOMEM;
 	for (; left && !ret; left -= n, gfn += n) {
 		n = min_t(u64, left, AGE_CHUNK);
-		ret = age_chunk(table, gfn, n, n < left, clear, buffer, bitmap,
+		ret = age_chunk(mmu, gfn, n, n < left, clear, buffer, bitmap,
 				young);
 		bitmap += BITS_TO_LONGS(n);
 		if (!ret && fatal_signal_pending(current))

@@ -5,7 +5,7 @@
 
 #include "table.h"
 
-u64 vmmu_age_gfns(struct vmmu_table *table, u64 first, u64 last, bool clear,
+u64 vmmu_age_gfns(struct vmmu *mmu, u64 first, u64 last, bool clear,
 		  unsigned long *bitmap, bool may_sleep);
 
 #endif /* VHOST_MMU_AGE_H */

@@ -12,8 +12,8 @@
 
 #include "change.h"
 
-static void pte_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
-			u64 old, u64 new);
+static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
+			u64 new);
 
 /*
  * Hand over to the page what was done through the entry.  It still is mapped in
@@ -38,8 +38,8 @@ static void hand_over(u64 old)
 		folio_set_referenced(folio);
 }
 
-static void leaf_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
-			 u64 old, u64 new)
+static void leaf_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
+			 u64 new)
 {
 	const u64 same = VMMU_PTE_PFN_MASK | VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
 
@@ -52,18 +52,17 @@ static void leaf_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
 	}
 
 	hand_over(old);
-	atomic64_dec(&table->stats.pages[level - 1]);
+	atomic64_dec(&mmu->stats.pages[level - 1]);
 	/* What is split stays mapped. */
 	if (!vmmu_pte_present(new))
-		atomic64_add(vmmu_level_pages(level),
-			     &table->stats.pages_zapped);
+		atomic64_add(vmmu_level_pages(level), &mmu->stats.pages_zapped);
 }
 
 /*
  * A table was unlinked.  Others may still be walking it, and installing into
  * it: freezing an entry ends that for this entry, and gives its last value.
  */
-static void table_removed(struct vmmu_table *table, u64 gfn, unsigned int level,
+static void table_removed(struct vmmu *mmu, u64 gfn, unsigned int level,
 			  u64 *pt)
 {
 	unsigned int i;
@@ -74,24 +73,24 @@ static void table_removed(struct vmmu_table *table, u64 gfn, unsigned int level,
 		/* Who unlinked the table owns all of it. */
 		WARN_ON_ONCE(old == VMMU_PTE_FROZEN);
 		if (old)
-			pte_changed(table, gfn, level, old, VMMU_PTE_FROZEN);
+			pte_changed(mmu, gfn, level, old, VMMU_PTE_FROZEN);
 		gfn += vmmu_level_pages(level);
 	}
-	vmmu_pt_free_rcu(table, pt);
+	vmmu_pt_free_rcu(mmu, pt);
 }
 
-static void pte_changed(struct vmmu_table *table, u64 gfn, unsigned int level,
-			u64 old, u64 new)
+static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
+			u64 new)
 {
 	if (vmmu_pte_leaf(old))
-		leaf_changed(table, gfn, level, old, new);
+		leaf_changed(mmu, gfn, level, old, new);
 	else if (vmmu_pte_table(old))
-		table_removed(table, gfn, level - 1, vmmu_pte_child(old));
+		table_removed(mmu, gfn, level - 1, vmmu_pte_child(old));
 
 	if (vmmu_pte_leaf(new) && !vmmu_pte_leaf(old))
-		atomic64_inc(&table->stats.pages[level - 1]);
+		atomic64_inc(&mmu->stats.pages[level - 1]);
 	else if (vmmu_pte_table(new))
-		vmmu_pt_account(table, vmmu_pte_child(new), 1);
+		vmmu_pt_account(mmu, vmmu_pte_child(new), 1);
 }
 
 /**
@@ -112,7 +111,7 @@ bool vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new)
 	if (!try_cmpxchg64(iter->ptep, &iter->old, new))
 		return false;
 
-	pte_changed(iter->table, iter->gfn, iter->level, old, new);
+	pte_changed(iter->mmu, iter->gfn, iter->level, old, new);
 	iter->old = new;
 	return true;
 }
@@ -128,10 +127,10 @@ void vmmu_iter_set(struct vmmu_iter *iter, u64 new)
 {
 	u64 old;
 
-	lockdep_assert_held_write(&iter->table->mmu_lock);
+	lockdep_assert_held_write(&iter->mmu->mmu_lock);
 
 	old = xchg(iter->ptep, new);
-	pte_changed(iter->table, iter->gfn, iter->level, old, new);
+	pte_changed(iter->mmu, iter->gfn, iter->level, old, new);
 	iter->old = new;
 }
 

@@ -32,14 +32,14 @@ static inline bool vmmu_iter_try_install(struct vmmu_iter *iter, unsigned int i,
 static inline void vmmu_iter_installed(struct vmmu_iter *iter, unsigned int n)
 {
 	if (n)
-		atomic64_add(n, &iter->table->stats.pages[iter->level - 1]);
+		atomic64_add(n, &iter->mmu->stats.pages[iter->level - 1]);
 }
 
 /* ptmem.c */
-u64 *vmmu_pt_alloc(struct vmmu_table *table);
-void vmmu_pt_free(struct vmmu_table *table, u64 *pt);
-void vmmu_pt_free_rcu(struct vmmu_table *table, u64 *pt);
-void vmmu_pt_account(struct vmmu_table *table, u64 *pt, int n);
+u64 *vmmu_pt_alloc(struct vmmu *mmu);
+void vmmu_pt_free(struct vmmu *mmu, u64 *pt);
+void vmmu_pt_free_rcu(struct vmmu *mmu, u64 *pt);
+void vmmu_pt_account(struct vmmu *mmu, u64 *pt, int n);
 int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n);
 
 #endif /* VHOST_MMU_CHANGE_H */

@@ -8,7 +8,7 @@
 
 /**
  * vmmu_walk() - find the leaf that maps a page
- * @table: the table
+ * @mmu: the MMU
  * @gfn: guest page
  * @leaf: set to the leaf, or to the entry at which the walk ended
  *
@@ -16,9 +16,9 @@
  *	RCU read section.
  * Return: true if there is one.
  */
-bool vmmu_walk(struct vmmu_table *table, u64 gfn, struct vmmu_leaf *leaf)
+bool vmmu_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf)
 {
-	u64 *pt = table->root;
+	u64 *pt = mmu->root;
 
 	leaf->pte = 0;
 	if (gfn > VMMU_MAX_GFN)
@@ -37,7 +37,7 @@ bool vmmu_walk(struct vmmu_table *table, u64 gfn, struct vmmu_leaf *leaf)
 
 /**
  * vmmu_lookup() - find a page in order to use it, and note that it is used
- * @table: the table
+ * @mmu: the MMU
  * @gfn: guest page
  * @write: it will be written
  * @leaf: set to the leaf
@@ -45,13 +45,12 @@ bool vmmu_walk(struct vmmu_table *table, u64 gfn, struct vmmu_leaf *leaf)
  * Context: as for vmmu_walk(); the page may be used until the lock is released.
  * Return: false if a fault is needed, or the page has no kernel address.
  */
-bool vmmu_lookup(struct vmmu_table *table, u64 gfn, bool write,
-		 struct vmmu_leaf *leaf)
+bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf)
 {
 	u64 need = VMMU_PTE_DIRECT | (write ? VMMU_PTE_WRITE : 0);
 	u64 mark = VMMU_PTE_ACCESSED | (write ? VMMU_PTE_DIRTY : 0);
 
-	if (!vmmu_walk(table, gfn, leaf))
+	if (!vmmu_walk(mmu, gfn, leaf))
 		return false;
 
 	do {

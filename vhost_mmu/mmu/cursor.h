@@ -50,9 +50,8 @@ enum vmmu_mapped {
 };
 
 /* cursor.c: read-only */
-bool vmmu_walk(struct vmmu_table *table, u64 gfn, struct vmmu_leaf *leaf);
-bool vmmu_lookup(struct vmmu_table *table, u64 gfn, bool write,
-		 struct vmmu_leaf *leaf);
+bool vmmu_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf);
+bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf);
 
 /* Kernel address of a guest page; the leaf has VMMU_PTE_DIRECT. */
 static inline void *vmmu_leaf_page(const struct vmmu_leaf *leaf, u64 gfn)
@@ -61,7 +60,7 @@ static inline void *vmmu_leaf_page(const struct vmmu_leaf *leaf, u64 gfn)
 }
 
 /* reader.c */
-void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last);
+void vmmu_readers_flush(struct vmmu *mmu, u64 first, u64 last);
 
 /* map.c */
 enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,
@@ -71,29 +70,28 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 			       const struct vmmu_mapping *map);
 
 /* zap.c */
-void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
-		     bool may_sleep);
-void vmmu_zap(struct vmmu_table *table, u64 first, u64 last);
-void vmmu_prune(struct vmmu_table *table, u64 first, u64 last);
+void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep);
+void vmmu_zap(struct vmmu *mmu, u64 first, u64 last);
+void vmmu_prune(struct vmmu *mmu, u64 first, u64 last);
 
 /* split.c */
 bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt);
-void vmmu_split(struct vmmu_table *table, u64 first, u64 last);
-void vmmu_collapse(struct vmmu_table *table, const struct vmmu_memslot *slot);
+void vmmu_split(struct vmmu *mmu, u64 first, u64 last);
+void vmmu_collapse(struct vmmu *mmu, const struct vmmu_memslot *slot);
 
 /* protect.c */
-void vmmu_protect(struct vmmu_table *table, u64 first, u64 last);
-void vmmu_protect_mask(struct vmmu_table *table, u64 gfn, u64 mask);
+void vmmu_protect(struct vmmu *mmu, u64 first, u64 last);
+void vmmu_protect_mask(struct vmmu *mmu, u64 gfn, u64 mask);
 
 /* host.c */
 unsigned int vmmu_host_level(struct mm_struct *mm, unsigned long hva,
 			     unsigned long pfn);
 
 /* tables.c: what the notifier calls */
-bool vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
-			    unsigned long last, bool may_sleep);
-void vmmu_tables_release(struct vmmu_space *space);
-bool vmmu_tables_age(struct vmmu_space *space, unsigned long start,
-		     unsigned long last, bool clear);
+bool vmmu_invalidate_all(struct vmmu_space *space, unsigned long start,
+			 unsigned long last, bool may_sleep);
+void vmmu_release_all(struct vmmu_space *space);
+bool vmmu_age_all(struct vmmu_space *space, unsigned long start,
+		  unsigned long last, bool clear);
 
 #endif /* VHOST_MMU_CURSOR_H */

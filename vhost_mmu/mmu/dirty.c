@@ -23,13 +23,13 @@
  */
 int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot)
 {
-	if (!vmmu_slot_logs(slot) || !ctx->table->ring_entries)
+	if (!vmmu_slot_logs(slot) || !ctx->mmu->ring_entries)
 		return 0;
 	if (!ctx->ring)
 		return -ENXIO;
 	if (!vmmu_ring_full(ctx->ring))
 		return 0;
-	atomic64_inc(&ctx->table->stats.ring_full);
+	atomic64_inc(&ctx->mmu->stats.ring_full);
 	return -ENOSPC;
 }
 
@@ -46,62 +46,62 @@ int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot)
 int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 		  bool written)
 {
-	struct vmmu_table *table = ctx->table;
+	struct vmmu *mmu = ctx->mmu;
 	u64 offset = gfn - slot->map.gfn;
 	int ret;
 
-	if (table->ring_entries) {
+	if (mmu->ring_entries) {
 		if (!ctx->ring)
 			return -ENXIO;
 		ret = vmmu_ring_push(ctx->ring, slot->id, offset, written);
 		if (ret) {
-			atomic64_inc(&table->stats.ring_full);
+			atomic64_inc(&mmu->stats.ring_full);
 			return ret;
 		}
 	} else if (test_bit(offset, slot->dirty) ||
 		   test_and_set_bit(offset, slot->dirty)) {
 		return 0;
 	}
-	atomic64_inc(&table->stats.dirty_pages);
+	atomic64_inc(&mmu->stats.dirty_pages);
 	return 0;
 }
 
 /**
  * vmmu_log_start() - the log of a memslot was turned on
- * @table: the table
+ * @mmu: the MMU
  * @slot: the memslot, in the active set
  *
  * When it returns, every write from now on is logged.
  *
  * Context: process context, slots_lock held, may sleep.
  */
-void vmmu_log_start(struct vmmu_table *table, struct vmmu_memslot *slot)
+void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	u64 last = slot->map.gfn + slot->map.npages - 1;
 
-	lockdep_assert_held(&table->slots_lock);
+	lockdep_assert_held(&mmu->slots_lock);
 
 	/* All is dirty: what is written meanwhile need not be known. */
-	if (slot->dirty && table->options & VMMU_OPTION_INITIALLY_SET)
+	if (slot->dirty && mmu->options & VMMU_OPTION_INITIALLY_SET)
 		return;
 
-	if (!(table->options & VMMU_OPTION_LAZY_SPLIT))
-		vmmu_split(table, slot->map.gfn, last);
-	vmmu_protect(table, slot->map.gfn, last);
+	if (!(mmu->options & VMMU_OPTION_LAZY_SPLIT))
+		vmmu_split(mmu, slot->map.gfn, last);
+	vmmu_protect(mmu, slot->map.gfn, last);
 }
 
 /**
  * vmmu_log_stop() - the log of a memslot was turned off
- * @table: the table
+ * @mmu: the MMU
  * @slot: the memslot, in the active set
  *
  * Context: process context, slots_lock held, may sleep.
  */
-void vmmu_log_stop(struct vmmu_table *table, struct vmmu_memslot *slot)
+void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
-	lockdep_assert_held(&table->slots_lock);
+	lockdep_assert_held(&mmu->slots_lock);
 
-	vmmu_collapse(table, slot);
+	vmmu_collapse(mmu, slot);
 }
 
 /* Page of the memslot that bit 0 of a word of its bitmap stands for. */
@@ -111,28 +111,27 @@ static u64 word_gfn(const struct vmmu_memslot *slot, size_t word)
 }
 
 /* Let others in between two words, if they wait. */
-static void log_yield(struct vmmu_table *table)
+static void log_yield(struct vmmu *mmu)
 {
-	if (need_resched() || rwlock_needbreak(&table->mmu_lock))
-		cond_resched_rwlock_write(&table->mmu_lock);
+	if (need_resched() || rwlock_needbreak(&mmu->mmu_lock))
+		cond_resched_rwlock_write(&mmu->mmu_lock);
 }
 
 /* Move the bits to the copy, and make their pages fault. */
-static void log_take(struct vmmu_table *table, struct vmmu_memslot *slot)
+static void log_take(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	size_t words = vmmu_slot_dirty_words(slot), i;
 
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	for (i = 0; i < words; i++) {
 		slot->dirty_copy[i] = 0;
 		if (!READ_ONCE(slot->dirty[i]))
 			continue;
 		slot->dirty_copy[i] = xchg(&slot->dirty[i], 0);
-		vmmu_protect_mask(table, word_gfn(slot, i),
-				  slot->dirty_copy[i]);
-		log_yield(table);
+		vmmu_protect_mask(mmu, word_gfn(slot, i), slot->dirty_copy[i]);
+		log_yield(mmu);
 	}
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 }
 
 /* User space did not get them: they stay dirty. */
@@ -145,44 +144,41 @@ static void log_give_back(struct vmmu_memslot *slot)
 			       (atomic_long_t *)&slot->dirty[i]);
 }
 
-static int log_get(struct vmmu_table *table, struct vmmu_memslot *slot,
-		   void __user *to)
+static int log_get(struct vmmu *mmu, struct vmmu_memslot *slot, void __user *to)
 {
 	size_t bytes = vmmu_slot_dirty_words(slot) * sizeof(long);
 
-	if (table->options & VMMU_OPTION_MANUAL_PROTECT) {
+	if (mmu->options & VMMU_OPTION_MANUAL_PROTECT) {
 		memcpy(slot->dirty_copy, slot->dirty, bytes);
 		return copy_to_user(to, slot->dirty_copy, bytes) ? -EFAULT : 0;
 	}
 
-	log_take(table, slot);
+	log_take(mmu, slot);
 	if (!copy_to_user(to, slot->dirty_copy, bytes))
 		return 0;
 	log_give_back(slot);
 	return -EFAULT;
 }
 
-static int log_find(struct vmmu_table *table, u32 id,
-		    struct vmmu_memslot **slot)
+static int log_find(struct vmmu *mmu, u32 id, struct vmmu_memslot **slot)
 {
-	if (table->ring_entries)
+	if (mmu->ring_entries)
 		return -ENXIO;
 	if (id >= VMMU_MAX_SLOTS)
 		return -EINVAL;
-	*slot = xa_load(&table->by_id, id);
+	*slot = xa_load(&mmu->by_id, id);
 	return *slot && (*slot)->dirty ? 0 : -ENOENT;
 }
 
 /**
  * vmmu_get_dirty_log() - VMMU_GET_DIRTY_LOG
- * @table: the table
+ * @mmu: the MMU
  * @args: as the ioctl has it; its size was checked
  *
  * Context: process context, may sleep; no lock held.
  * Return: 0, -EINVAL, -ENXIO, -ENOENT, or -EFAULT with no bit lost.
  */
-int vmmu_get_dirty_log(struct vmmu_table *table,
-		       const struct vmmu_dirty_log *args)
+int vmmu_get_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args)
 {
 	struct vmmu_memslot *slot;
 	int ret;
@@ -190,11 +186,11 @@ int vmmu_get_dirty_log(struct vmmu_table *table,
 	if (args->first_page || args->num_pages)
 		return -EINVAL;
 
-	mutex_lock(&table->slots_lock);
-	ret = log_find(table, args->slot, &slot);
+	mutex_lock(&mmu->slots_lock);
+	ret = log_find(mmu, args->slot, &slot);
 	if (!ret)
-		ret = log_get(table, slot, u64_to_user_ptr(args->bitmap));
-	mutex_unlock(&table->slots_lock);
+		ret = log_get(mmu, slot, u64_to_user_ptr(args->bitmap));
+	mutex_unlock(&mmu->slots_lock);
 	return ret;
 }
 
@@ -212,7 +208,7 @@ static int log_clear_args(const struct vmmu_memslot *slot,
 	return 0;
 }
 
-static int log_clear(struct vmmu_table *table, struct vmmu_memslot *slot,
+static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 		     const struct vmmu_dirty_log *args)
 {
 	size_t first = args->first_page / BITS_PER_LONG, i;
@@ -230,10 +226,10 @@ static int log_clear(struct vmmu_table *table, struct vmmu_memslot *slot,
 			BITMAP_LAST_WORD_MASK(args->num_pages);
 
 	/* So that a write makes 4 KiB dirty, not 2 MiB. */
-	if (!(table->options & VMMU_OPTION_LAZY_SPLIT))
-		vmmu_split(table, gfn, gfn + args->num_pages - 1);
+	if (!(mmu->options & VMMU_OPTION_LAZY_SPLIT))
+		vmmu_split(mmu, gfn, gfn + args->num_pages - 1);
 
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	for (i = 0; i < words; i++) {
 		mask = slot->dirty_copy[i];
 		if (!mask)
@@ -241,34 +237,32 @@ static int log_clear(struct vmmu_table *table, struct vmmu_memslot *slot,
 		mask &= atomic_long_fetch_andnot(mask,
 				(atomic_long_t *)&slot->dirty[first + i]);
 		if (mask)
-			vmmu_protect_mask(table, word_gfn(slot, first + i),
-					  mask);
-		log_yield(table);
+			vmmu_protect_mask(mmu, word_gfn(slot, first + i), mask);
+		log_yield(mmu);
 	}
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 	return 0;
 }
 
 /**
  * vmmu_clear_dirty_log() - VMMU_CLEAR_DIRTY_LOG
- * @table: the table
+ * @mmu: the MMU
  * @args: as the ioctl has it; its size was checked
  *
  * Context: process context, may sleep; no lock held.
  * Return: 0, -EINVAL, -ENXIO, -ENOENT or -EFAULT.
  */
-int vmmu_clear_dirty_log(struct vmmu_table *table,
-			 const struct vmmu_dirty_log *args)
+int vmmu_clear_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args)
 {
 	struct vmmu_memslot *slot;
 	int ret;
 
-	mutex_lock(&table->slots_lock);
-	ret = log_find(table, args->slot, &slot);
+	mutex_lock(&mmu->slots_lock);
+	ret = log_find(mmu, args->slot, &slot);
 	if (!ret)
 		ret = log_clear_args(slot, args);
 	if (!ret)
-		ret = log_clear(table, slot, args);
-	mutex_unlock(&table->slots_lock);
+		ret = log_clear(mmu, slot, args);
+	mutex_unlock(&mmu->slots_lock);
 	return ret;
 }

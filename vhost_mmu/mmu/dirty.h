@@ -14,8 +14,8 @@
 int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot);
 int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 		  bool written);
-void vmmu_log_start(struct vmmu_table *table, struct vmmu_memslot *slot);
-void vmmu_log_stop(struct vmmu_table *table, struct vmmu_memslot *slot);
+void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot);
+void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot);
 
 /* ring.c */
 bool vmmu_ring_full(const struct vmmu_ring *ring);

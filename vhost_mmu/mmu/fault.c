@@ -27,7 +27,7 @@
 /**
  * struct fault - a fault that is being handled
  * @ctx: the thread's context
- * @table: its table
+ * @mmu: its MMU
  * @slot: memslot of the pages
  * @gfn: first guest page
  * @npages: how many
@@ -40,7 +40,7 @@
  */
 struct fault {
 	struct vmmu_context *ctx;
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct vmmu_memslot *slot;
 	u64 gfn;
 	unsigned int npages;
@@ -59,7 +59,7 @@ static long fault_slot(struct fault *f)
 	long ret;
 	u64 left;
 
-	slot = vmmu_slot_by_gpa(vmmu_slots(f->table), f->gfn << PAGE_SHIFT);
+	slot = vmmu_slot_by_gpa(vmmu_slots(f->mmu), f->gfn << PAGE_SHIFT);
 	if (!slot)
 		return -ENOENT;
 	if (f->write && slot->flags & VMMU_MEM_READONLY)
@@ -88,29 +88,30 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 }
 
 /* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
-static bool fault_lock(struct vmmu_table *table)
-	__acquires(&table->mmu_lock) __acquires(RCU)
+static bool fault_lock(struct vmmu *mmu)
+	__acquires(&mmu->mmu_lock) __acquires(RCU)
 {
 	bool exclusive = vmmu_hook_exclusive();
 
 	if (exclusive) {
-		write_lock(&table->mmu_lock);
-		atomic64_inc(&table->stats.mmu_lock_write_fault);
+		write_lock(&mmu->mmu_lock);
+		atomic64_inc(&mmu->stats.mmu_lock_write_fault);
 	} else {
-		read_lock(&table->mmu_lock);
+		read_lock(&mmu->mmu_lock);
 	}
 	rcu_read_lock();
 	return exclusive;
 }
 
-static void fault_unlock(struct vmmu_table *table, bool exclusive)
-	__releases(&table->mmu_lock) __releases(RCU)
+static void fault_unlock(struct vmmu *mmu, bool exclusive)
+	__releases(&mmu->mmu_lock)
+	__releases(RCU)
 {
 	rcu_read_unlock();
 	if (exclusive)
-		write_unlock(&table->mmu_lock);
+		write_unlock(&mmu->mmu_lock);
 	else
-		read_unlock(&table->mmu_lock);
+		read_unlock(&mmu->mmu_lock);
 }
 
 /* Write access to a page that was looked up for writing before. */
@@ -127,14 +128,14 @@ static long fault_fast(struct fault *f, const struct vmmu_leaf *leaf, u64 gfn)
 	/* Only a bit that nothing else follows from: needs no funnel. */
 	if (!try_cmpxchg64(leaf->ptep, &old, old | VMMU_PTE_WRITE))
 		return VMMU_FAULT_RETRY;
-	atomic64_inc(&f->table->stats.pf_fast);
+	atomic64_inc(&f->mmu->stats.pf_fast);
 	return vmmu_level_next(gfn, leaf->level) - gfn;
 }
 
 /* How many pages from @gfn on are mapped as wanted; 0 if the first is not. */
 static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
 {
-	if (!vmmu_walk(f->table, gfn, leaf))
+	if (!vmmu_walk(f->mmu, gfn, leaf))
 		return 0;
 	if (!(leaf->pte & VMMU_PTE_DIRECT))
 		f->user = true;
@@ -143,7 +144,7 @@ static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
 			return 0;
 		return fault_fast(f, leaf, gfn);
 	}
-	atomic64_inc(&f->table->stats.pf_spurious);
+	atomic64_inc(&f->mmu->stats.pf_spurious);
 	return vmmu_level_next(gfn, leaf->level) - gfn;
 }
 
@@ -153,13 +154,13 @@ static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
  */
 static long fault_peek(struct fault *f, unsigned int *missing)
 {
-	struct vmmu_table *table = f->table;
+	struct vmmu *mmu = f->mmu;
 	struct vmmu_leaf leaf;
 	u64 *ptep;
 	long ret, done = 0;
 	unsigned int n;
 
-	read_lock(&table->mmu_lock);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 	if (f->slot->dying) {
 		ret = -EAGAIN;
@@ -185,7 +186,7 @@ static long fault_peek(struct fault *f, unsigned int *missing)
 	f->npages = n;
 out:
 	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
+	read_unlock(&mmu->mmu_lock);
 	return ret;
 }
 
@@ -195,7 +196,7 @@ static bool huge_open(struct fault *f, unsigned int level)
 	u64 base = vmmu_level_base(f->gfn, level);
 	struct vmmu_range range = hva_range(vmmu_slot_page_hva(f->slot, base),
 					    vmmu_level_pages(level));
-	struct vmmu_space *space = f->table->space;
+	struct vmmu_space *space = f->mmu->space;
 
 	return !vmmu_space_inval_open(space, range.start, range.last);
 }
@@ -214,8 +215,7 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
 	if (level == VMMU_LEVEL_4K)
 		return level;
-	level = min(level, vmmu_host_level(f->table->space->mn.mm, f->hva,
-					   pfn));
+	level = min(level, vmmu_host_level(f->mmu->space->mn.mm, f->hva, pfn));
 	if (level > VMMU_LEVEL_4K && !huge_open(f, level))
 		return VMMU_LEVEL_4K;
 	return level;
@@ -231,7 +231,7 @@ static unsigned int fault_level_hint(struct fault *f)
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
 	if (level == VMMU_LEVEL_4K)
 		return level;
-	return min(level, vmmu_host_level(f->table->space->mn.mm, f->hva, 0));
+	return min(level, vmmu_host_level(f->mmu->space->mn.mm, f->hva, 0));
 }
 
 /* What an entry may do, for a page that allows @bits. */
@@ -315,7 +315,7 @@ static unsigned int map_rest(struct fault *f, struct vmmu_iter *iter)
 
 static long map_pages(struct fault *f)
 {
-	struct vmmu_stats *stats = &f->table->stats;
+	struct vmmu_stats *stats = &f->mmu->stats;
 	u64 bits = fault_bits(f, 0), next;
 	struct vmmu_iter iter;
 	unsigned int rest = 0;
@@ -344,18 +344,18 @@ static long map_pages(struct fault *f)
 
 static long fault_install(struct fault *f)
 {
-	struct vmmu_table *table = f->table;
+	struct vmmu *mmu = f->mmu;
 	bool exclusive;
 	long ret;
 
-	exclusive = fault_lock(table);
+	exclusive = fault_lock(mmu);
 	if (f->slot->dying)
 		ret = -EAGAIN;
-	else if (vmmu_install_refused(table->space, f->range, f->seq))
+	else if (vmmu_install_refused(mmu->space, f->range, f->seq))
 		ret = VMMU_FAULT_RETRY;
 	else
 		ret = map_pages(f);
-	fault_unlock(table, exclusive);
+	fault_unlock(mmu, exclusive);
 	return ret;
 }
 
@@ -379,7 +379,7 @@ static long fault_handle(struct fault *f)
 		f->npages = 1;
 
 	f->range = hva_range(f->hva, f->npages);
-	if (!vmmu_install_begin(f->table->space, f->range, &f->seq))
+	if (!vmmu_install_begin(f->mmu->space, f->range, &f->seq))
 		return VMMU_FAULT_RETRY;
 	ret = vmmu_resolve_pages(f->hva, f->npages, f->write, f->pages);
 	if (!ret) {
@@ -392,7 +392,7 @@ static long fault_handle(struct fault *f)
 		/* No page for the tables may still be memory for the user. */
 		f->user = true;
 	}
-	vmmu_install_end(f->table->space);
+	vmmu_install_end(f->mmu->space);
 	return ret;
 }
 
@@ -415,28 +415,28 @@ static long fault_handle(struct fault *f)
 long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 		bool write, bool *user)
 {
-	struct vmmu_table *table = ctx->table;
+	struct vmmu *mmu = ctx->mmu;
 	struct fault f;
 	long ret;
 	int idx;
 
 	f.ctx = ctx;
-	f.table = table;
+	f.mmu = mmu;
 	f.gfn = gfn;
 	f.npages = npages;
 	f.write = write;
 	f.user = false;
 	f.pages = &ctx->pages;
 
-	atomic64_inc(&table->stats.pf_taken);
-	idx = srcu_read_lock(&table->srcu);
+	atomic64_inc(&mmu->stats.pf_taken);
+	idx = srcu_read_lock(&mmu->srcu);
 	ret = fault_handle(&f);
-	srcu_read_unlock(&table->srcu, idx);
+	srcu_read_unlock(&mmu->srcu, idx);
 
 	if (ret == VMMU_FAULT_RETRY)
-		atomic64_inc(&table->stats.pf_retried);
+		atomic64_inc(&mmu->stats.pf_retried);
 	else if (ret < 0)
-		atomic64_inc(&table->stats.pf_failed);
+		atomic64_inc(&mmu->stats.pf_failed);
 	*user = f.user;
 	return ret;
 }
@@ -453,7 +453,7 @@ int vmmu_fault_pause(struct vmmu_context *ctx, unsigned int tries)
 {
 	if (signal_pending(current))
 		return -EINTR;
-	if (READ_ONCE(ctx->table->space->inval.dead))
+	if (READ_ONCE(ctx->mmu->space->inval.dead))
 		return -EFAULT;
 	if (tries < FAULT_SPINS)
 		cond_resched();

@@ -28,12 +28,12 @@ static void hull_add(struct vmmu_range *hull, struct rb_root_cached *tree)
 void vmmu_space_hull_update(struct vmmu_space *space)
 {
 	struct vmmu_range hull = { .start = ULONG_MAX, .last = 0 };
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 
 	lockdep_assert_held(&space->inval_lock);
 
 	hull_add(&hull, &space->clients);
-	list_for_each_entry(table, &space->tables, node)
-		hull_add(&hull, &vmmu_slots(table)->hva_tree);
+	list_for_each_entry(mmu, &space->mmus, node)
+		hull_add(&hull, &vmmu_slots(mmu)->hva_tree);
 	space->hull = hull;
 }

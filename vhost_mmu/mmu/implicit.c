@@ -61,11 +61,11 @@ static bool slot_is_region(const struct vmmu_memslot *slot,
 }
 
 /* Either set will do, as the memslots of such a table never change. */
-static bool table_is_of_regions(const struct vmmu_table *table,
-				const struct vhost_memory_region *sorted,
-				unsigned int nregions)
+static bool mmu_is_of_regions(const struct vmmu *mmu,
+			      const struct vhost_memory_region *sorted,
+			      unsigned int nregions)
 {
-	struct rb_node *node = rb_first(&table->sets[0].gpa_tree);
+	struct rb_node *node = rb_first(&mmu->sets[0].gpa_tree);
 	struct vmmu_memslot *slot;
 	unsigned int i;
 
@@ -79,74 +79,72 @@ static bool table_is_of_regions(const struct vmmu_table *table,
 }
 
 /* Find a table of another device that was told the same, and refer to it. */
-static struct vmmu_table *
-table_find(struct vmmu_space *space, const struct vhost_memory_region *sorted,
-	   unsigned int nregions)
+static struct vmmu *shared_find(struct vmmu_space *space,
+				const struct vhost_memory_region *sorted,
+				unsigned int nregions)
 {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 
-	lockdep_assert_held(&space->tables_mutex);
+	lockdep_assert_held(&space->mmus_mutex);
 
 	spin_lock(&space->inval_lock);
-	list_for_each_entry(table, &space->tables, node) {
-		if (table->implicit &&
-		    table_is_of_regions(table, sorted, nregions) &&
-		    kref_get_unless_zero(&table->ref))
+	list_for_each_entry(mmu, &space->mmus, node) {
+		if (mmu->implicit && mmu_is_of_regions(mmu, sorted, nregions) &&
+		    kref_get_unless_zero(&mmu->ref))
 			goto out;
 	}
-	table = NULL;
+	mmu = NULL;
 out:
 	spin_unlock(&space->inval_lock);
-	return table;
+	return mmu;
 }
 
-static struct vmmu_table *
-table_make(struct mm_struct *mm, const struct vhost_memory_region *sorted,
-	   unsigned int nregions)
+static struct vmmu *shared_make(struct mm_struct *mm,
+				const struct vhost_memory_region *sorted,
+				unsigned int nregions)
 {
-	struct vmmu_table *table = vmmu_table_alloc(mm);
+	struct vmmu *mmu = vmmu_alloc(mm);
 	unsigned int i;
 	int ret;
 
-	if (IS_ERR(table))
-		return table;
+	if (IS_ERR(mmu))
+		return mmu;
 
-	table->implicit = true;
+	mmu->implicit = true;
 	for (i = 0; i < nregions; i++) {
-		ret = vmmu_insert_slot(table, i, 0, sorted[i].guest_phys_addr,
+		ret = vmmu_insert_slot(mmu, i, 0, sorted[i].guest_phys_addr,
 				       sorted[i].memory_size,
 				       sorted[i].userspace_addr);
 		if (ret)
 			goto err_slot;
 	}
-	vmmu_table_publish(table);
-	return table;
+	vmmu_publish(mmu);
+	return mmu;
 
 err_slot:
-	vmmu_table_put(table);
+	vmmu_put(mmu);
 	return ERR_PTR(ret);
 }
 
 /**
- * vmmu_table_of_regions() - get the table for a device's memory table
+ * vmmu_get_shared() - get the table for a device's memory table
  * @mm: owner of the device; the caller holds mm_users and its space
  * @regions: the memory table; bounds may be any bytes
  * @nregions: how many
  *
  * Context: process context, may sleep; no vmq::mutex held.
- * Return: a reference to the table, to be given to vmmu_table_put(); or an error
+ * Return: a reference to the table, to be given to vmmu_put(); or an error
  *	pointer if memslots cannot say the same as the memory table: -ENOENT
  *	(it is empty), -EEXIST (guest addresses overlap), -EINVAL (a region
  *	wraps or lies outside of user space), or -ENOMEM.
  */
-struct vmmu_table *
-vmmu_table_of_regions(struct mm_struct *mm,
-		      const struct vhost_memory_region *regions,
-		      unsigned int nregions)
+struct vmmu *vmmu_get_shared(struct mm_struct *mm,
+			     const struct vhost_memory_region *regions,
+			     unsigned int nregions)
 {
 	struct vhost_memory_region *sorted;
 	struct vmmu_space *space;
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 
 	sorted = regions_sort(regions, nregions);
 	if (IS_ERR(sorted))
@@ -158,13 +156,13 @@ vmmu_table_of_regions(struct mm_struct *mm,
 		return ERR_CAST(space);
 	}
 
-	mutex_lock(&space->tables_mutex);
-	table = table_find(space, sorted, nregions);
-	if (!table)
-		table = table_make(mm, sorted, nregions);
-	mutex_unlock(&space->tables_mutex);
+	mutex_lock(&space->mmus_mutex);
+	mmu = shared_find(space, sorted, nregions);
+	if (!mmu)
+		mmu = shared_make(mm, sorted, nregions);
+	mutex_unlock(&space->mmus_mutex);
 
 	vmmu_space_put(space);
 	kvfree(sorted);
-	return table;
+	return mmu;
 }

@@ -21,7 +21,7 @@ static void iter_read(struct vmmu_iter *iter)
 static void iter_restart(struct vmmu_iter *iter)
 {
 	iter->level = VMMU_LEVEL_ROOT;
-	iter->path[VMMU_LEVEL_ROOT - 1] = iter->table->root;
+	iter->path[VMMU_LEVEL_ROOT - 1] = iter->mmu->root;
 	iter->yielded = false;
 	iter_read(iter);
 }
@@ -29,16 +29,16 @@ static void iter_restart(struct vmmu_iter *iter)
 /**
  * vmmu_iter_start() - go to the root's entry for a page
  * @iter: the walk
- * @table: what to walk
+ * @mmu: what to walk
  * @min_level: lowest level to visit
  * @gfn: first page
  *
  * Context: mmu_lock held; in an RCU read section if it is held for reading.
  */
-void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
+void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu *mmu,
 		     unsigned int min_level, u64 gfn)
 {
-	iter->table = table;
+	iter->mmu = mmu;
 	iter->min_level = min_level;
 	iter->next = gfn;
 	/* Nowhere, so that the first entry may yield. */
@@ -125,21 +125,21 @@ void vmmu_iter_next(struct vmmu_iter *iter)
  */
 bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 			  bool may_sleep)
-	__must_hold(&iter->table->mmu_lock) __must_hold(RCU)
+	__must_hold(&iter->mmu->mmu_lock) __must_hold(RCU)
 {
-	struct vmmu_table *table = iter->table;
+	struct vmmu *mmu = iter->mmu;
 
 	if (iter->next == iter->yielded_at)
 		return false;
-	if (likely(!need_resched() && !rwlock_needbreak(&table->mmu_lock) &&
+	if (likely(!need_resched() && !rwlock_needbreak(&mmu->mmu_lock) &&
 		   !vmmu_hook_yield()))
 		return false;
 
 	rcu_read_unlock();
 	if (hold == VMMU_SHARED)
-		read_unlock(&table->mmu_lock);
+		read_unlock(&mmu->mmu_lock);
 	else
-		write_unlock(&table->mmu_lock);
+		write_unlock(&mmu->mmu_lock);
 
 	if (may_sleep)
 		cond_resched();
@@ -147,12 +147,12 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 		cpu_relax();
 
 	if (hold == VMMU_SHARED)
-		read_lock(&table->mmu_lock);
+		read_lock(&mmu->mmu_lock);
 	else
-		write_lock(&table->mmu_lock);
+		write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 
-	atomic64_inc(&table->stats.yields);
+	atomic64_inc(&mmu->stats.yields);
 	iter->yielded_at = iter->next;
 	iter->yielded = true;
 	return true;

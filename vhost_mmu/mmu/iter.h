@@ -28,7 +28,7 @@ enum vmmu_hold {
 
 /**
  * struct vmmu_iter - a walk and the entry that it is at
- * @table: what is walked
+ * @mmu: what is walked
  * @min_level: entries of lower levels are not visited
  * @level: of the entry
  * @gfn: first guest page that it covers
@@ -42,7 +42,7 @@ enum vmmu_hold {
  * @path: the tables from the root down, by level
  */
 struct vmmu_iter {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	unsigned int min_level;
 	unsigned int level;
 	u64 gfn;
@@ -56,7 +56,7 @@ struct vmmu_iter {
 	u64 *path[VMMU_LEVEL_ROOT];
 };
 
-void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu_table *table,
+void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu *mmu,
 		     unsigned int min_level, u64 gfn);
 void vmmu_iter_next(struct vmmu_iter *iter);
 bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
@@ -85,10 +85,9 @@ static inline bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
 	return vmmu_iter_yield_slow(iter, hold, may_sleep);
 }
 
-#define vmmu_for_each_pte(iter, table, min_level, first, last)		\
-	for (vmmu_iter_start(&(iter), table, min_level, first);		\
-	     (iter).valid && (iter).gfn <= (last);			\
-	     vmmu_iter_next(&(iter)))
+#define vmmu_for_each_pte(iter, mmu, min_level, first, last)  \
+	for (vmmu_iter_start(&(iter), mmu, min_level, first); \
+	     (iter).valid && (iter).gfn <= (last); vmmu_iter_next(&(iter)))
 
 static inline u64 *vmmu_pte_child(u64 pte)
 {

@@ -65,9 +65,9 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 	if (!vmmu_iter_cmpxchg(iter, new))
 		return VMMU_MAP_RETRY;
 	if (vmmu_pte_table(old)) {
-		atomic64_inc(&iter->table->stats.collapses);
+		atomic64_inc(&iter->mmu->stats.collapses);
 		/* What is done to the huge one is done to all of it. */
-		vmmu_readers_flush(iter->table, iter->gfn,
+		vmmu_readers_flush(iter->mmu, iter->gfn,
 				   vmmu_level_next(iter->gfn, iter->level) - 1);
 	}
 	return VMMU_MAP_FIXED;
@@ -88,7 +88,7 @@ enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,
 {
 	enum vmmu_mapped ret;
 
-	vmmu_for_each_pte(*iter, ctx->table, map->level, map->gfn, map->gfn) {
+	vmmu_for_each_pte(*iter, ctx->mmu, map->level, map->gfn, map->gfn) {
 		if (iter->level == map->level)
 			return vmmu_map_here(iter, map);
 

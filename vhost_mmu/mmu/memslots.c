@@ -107,7 +107,7 @@ static void set_replace(struct vmmu_memslots *slots, struct vmmu_memslot *old,
 
 /**
  * vmmu_slots_commit() - put one memslot in the place of another
- * @table: the table
+ * @mmu: the MMU
  * @old: memslot to take out, or NULL
  * @new: memslot to put in, or NULL
  *
@@ -115,33 +115,33 @@ static void set_replace(struct vmmu_memslots *slots, struct vmmu_memslot *old,
  *
  * Context: process context, slots_lock held, no SRCU section; may sleep.
  */
-void vmmu_slots_commit(struct vmmu_table *table, struct vmmu_memslot *old,
+void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 		       struct vmmu_memslot *new)
 {
-	struct vmmu_memslots *active = vmmu_slots(table);
-	struct vmmu_memslots *other = &table->sets[!active->index];
+	struct vmmu_memslots *active = vmmu_slots(mmu);
+	struct vmmu_memslots *other = &mmu->sets[!active->index];
 
-	lockdep_assert_held(&table->slots_lock);
+	lockdep_assert_held(&mmu->slots_lock);
 
 	set_replace(other, old, new);
 
 	/* Odd: what is looked up from here on must not be remembered. */
-	WRITE_ONCE(table->generation, table->generation + 1);
-	vmmu_space_update_begin(table->space);
-	rcu_assign_pointer(table->slots, other);
-	vmmu_space_hull_update(table->space);
-	vmmu_space_update_end(table->space);
-	synchronize_srcu_expedited(&table->srcu);
-	WRITE_ONCE(table->generation, table->generation + 1);
+	WRITE_ONCE(mmu->generation, mmu->generation + 1);
+	vmmu_space_update_begin(mmu->space);
+	rcu_assign_pointer(mmu->slots, other);
+	vmmu_space_hull_update(mmu->space);
+	vmmu_space_update_end(mmu->space);
+	synchronize_srcu_expedited(&mmu->srcu);
+	WRITE_ONCE(mmu->generation, mmu->generation + 1);
 
 	set_replace(active, old, new);
-	atomic64_inc(&table->stats.slot_swaps);
-	atomic64_add(!!new - !!old, &table->stats.slots);
+	atomic64_inc(&mmu->stats.slot_swaps);
+	atomic64_add(!!new - !!old, &mmu->stats.slots);
 }
 
 /**
  * vmmu_slot_alloc() - make a memslot that is in no set
- * @table: the table that it is for
+ * @mmu: the MMU that it is for
  * @id: number
  * @flags: VMMU_MEM_*
  * @gpa: first guest address
@@ -150,9 +150,8 @@ void vmmu_slots_commit(struct vmmu_table *table, struct vmmu_memslot *old,
  *
  * Return: the memslot, or NULL.
  */
-struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu_table *table, u32 id,
-				     u32 flags, u64 gpa, u64 size,
-				     unsigned long hva)
+struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu *mmu, u32 id, u32 flags,
+				     u64 gpa, u64 size, unsigned long hva)
 {
 	struct vmmu_memslot *slot;
 	size_t words;
@@ -168,7 +167,7 @@ struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu_table *table, u32 id,
 	slot->hva = hva;
 	slot->map = vmmu_extent_of(gpa, size, hva);
 
-	if (!vmmu_slot_logs(slot) || table->ring_entries)
+	if (!vmmu_slot_logs(slot) || mmu->ring_entries)
 		return slot;
 
 	words = vmmu_slot_dirty_words(slot);
@@ -178,7 +177,7 @@ struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu_table *table, u32 id,
 		return NULL;
 	}
 	slot->dirty_copy = slot->dirty + words;
-	if (table->options & VMMU_OPTION_INITIALLY_SET)
+	if (mmu->options & VMMU_OPTION_INITIALLY_SET)
 		bitmap_set(slot->dirty, 0, slot->map.npages);
 	return slot;
 }
@@ -197,17 +196,17 @@ void vmmu_slot_free(struct vmmu_memslot *slot)
 
 /**
  * vmmu_slot_overlap() - does any memslot but one share an address with a range?
- * @table: the table, slots_lock held
+ * @mmu: the MMU, slots_lock held
  * @gpa: first address
  * @size: bytes, not 0
  * @but: this one does not count, may be NULL
  *
  * Return: true if so.
  */
-bool vmmu_slot_overlap(struct vmmu_table *table, u64 gpa, u64 size,
+bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 		       const struct vmmu_memslot *but)
 {
-	struct vmmu_memslots *slots = vmmu_slots(table);
+	struct vmmu_memslots *slots = vmmu_slots(mmu);
 	struct rb_node *node = slots->gpa_tree.rb_node;
 	struct vmmu_memslot *slot, *next = NULL;
 
@@ -235,7 +234,7 @@ bool vmmu_slot_overlap(struct vmmu_table *table, u64 gpa, u64 size,
 
 /**
  * vmmu_insert_slot() - give a table that nobody else knows yet a memslot
- * @table: table made by vmmu_table_alloc(), not published
+ * @mmu: MMU made by vmmu_alloc(), not published
  * @id: number, not in use
  * @flags: VMMU_MEM_*
  * @gpa: first guest address, any byte
@@ -245,60 +244,60 @@ bool vmmu_slot_overlap(struct vmmu_table *table, u64 gpa, u64 size,
  * Return: 0, -EINVAL if the range wraps, -EEXIST if it overlaps another, or
  *	-ENOMEM.
  */
-int vmmu_insert_slot(struct vmmu_table *table, u32 id, u32 flags, u64 gpa,
-		     u64 size, unsigned long hva)
+int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
+		     unsigned long hva)
 {
 	struct vmmu_memslot *slot;
 	int ret;
 
 	if (!size || gpa + (size - 1) < gpa || hva + (size - 1) < hva)
 		return -EINVAL;
-	if (vmmu_slot_overlap(table, gpa, size, NULL))
+	if (vmmu_slot_overlap(mmu, gpa, size, NULL))
 		return -EEXIST;
 
-	slot = vmmu_slot_alloc(table, id, flags, gpa, size, hva);
+	slot = vmmu_slot_alloc(mmu, id, flags, gpa, size, hva);
 	if (!slot)
 		return -ENOMEM;
-	ret = xa_err(xa_store(&table->by_id, id, slot, GFP_KERNEL_ACCOUNT));
+	ret = xa_err(xa_store(&mmu->by_id, id, slot, GFP_KERNEL_ACCOUNT));
 	if (ret) {
 		vmmu_slot_free(slot);
 		return ret;
 	}
 
-	set_insert(&table->sets[0], slot);
-	set_insert(&table->sets[1], slot);
-	atomic64_inc(&table->stats.slots);
+	set_insert(&mmu->sets[0], slot);
+	set_insert(&mmu->sets[1], slot);
+	atomic64_inc(&mmu->stats.slots);
 	return 0;
 }
 
 /**
  * vmmu_slots_init() - make both sets empty
- * @table: the table
+ * @mmu: the MMU
  */
-void vmmu_slots_init(struct vmmu_table *table)
+void vmmu_slots_init(struct vmmu *mmu)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(table->sets); i++) {
-		table->sets[i].index = i;
-		table->sets[i].gpa_tree = RB_ROOT;
-		table->sets[i].hva_tree = RB_ROOT_CACHED;
-		table->sets[i].last = NULL;
+	for (i = 0; i < ARRAY_SIZE(mmu->sets); i++) {
+		mmu->sets[i].index = i;
+		mmu->sets[i].gpa_tree = RB_ROOT;
+		mmu->sets[i].hva_tree = RB_ROOT_CACHED;
+		mmu->sets[i].last = NULL;
 	}
-	RCU_INIT_POINTER(table->slots, &table->sets[0]);
-	xa_init(&table->by_id);
+	RCU_INIT_POINTER(mmu->slots, &mmu->sets[0]);
+	xa_init(&mmu->by_id);
 }
 
 /**
  * vmmu_slots_destroy() - free all memslots of a table that nobody knows any more
- * @table: the table, with nothing mapped
+ * @mmu: the MMU, with nothing mapped
  */
-void vmmu_slots_destroy(struct vmmu_table *table)
+void vmmu_slots_destroy(struct vmmu *mmu)
 {
 	struct vmmu_memslot *slot;
 	unsigned long id;
 
-	xa_for_each(&table->by_id, id, slot)
+	xa_for_each(&mmu->by_id, id, slot)
 		vmmu_slot_free(slot);
-	xa_destroy(&table->by_id);
+	xa_destroy(&mmu->by_id);
 }

@@ -7,33 +7,32 @@
 #include "table.h"
 
 /* table.c: a table is built before the notifier knows it */
-struct vmmu_table *vmmu_table_alloc(struct mm_struct *mm);
-void vmmu_table_publish(struct vmmu_table *table);
+struct vmmu *vmmu_alloc(struct mm_struct *mm);
+void vmmu_publish(struct vmmu *mmu);
 
-void vmmu_slots_init(struct vmmu_table *table);
-void vmmu_slots_destroy(struct vmmu_table *table);
-void vmmu_slots_commit(struct vmmu_table *table, struct vmmu_memslot *old,
+void vmmu_slots_init(struct vmmu *mmu);
+void vmmu_slots_destroy(struct vmmu *mmu);
+void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 		       struct vmmu_memslot *new);
-struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu_table *table, u32 id,
-				     u32 flags, u64 gpa, u64 size,
-				     unsigned long hva);
+struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu *mmu, u32 id, u32 flags,
+				     u64 gpa, u64 size, unsigned long hva);
 void vmmu_slot_free(struct vmmu_memslot *slot);
-bool vmmu_slot_overlap(struct vmmu_table *table, u64 gpa, u64 size,
+bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 		       const struct vmmu_memslot *but);
-int vmmu_insert_slot(struct vmmu_table *table, u32 id, u32 flags, u64 gpa,
-		     u64 size, unsigned long hva);
+int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
+		     unsigned long hva);
 
 /**
  * vmmu_slots() - the active set, for the length of an SRCU section
- * @table: the table, its srcu held for reading, or its slots_lock held, or an
+ * @mmu: the MMU, its srcu held for reading, or its slots_lock held, or an
  *	invalidation of its space open
  *
  * Return: the set.
  */
-static inline struct vmmu_memslots *vmmu_slots(struct vmmu_table *table)
+static inline struct vmmu_memslots *vmmu_slots(struct vmmu *mmu)
 {
 	/* The third case of the above is not one that lockdep knows. */
-	return rcu_dereference_raw(table->slots);
+	return rcu_dereference_raw(mmu->slots);
 }
 
 static inline bool vmmu_slot_logs(const struct vmmu_memslot *slot)

@@ -27,7 +27,7 @@
 struct vmmu_client;
 struct vmmu_reader;
 struct vmmu_space;
-struct vmmu_table;
+struct vmmu;
 
 /**
  * struct vmmu_client_ops - what a client does when the mm changes under it
@@ -118,10 +118,8 @@ void vmmu_reader_drain_begin(struct vmmu_reader *reader)
 void vmmu_reader_drain_end(struct vmmu_reader *reader)
 	__releases(&reader->lock);
 
-void vmmu_table_add_reader(struct vmmu_table *table,
-			   struct vmmu_reader *reader);
-void vmmu_table_del_reader(struct vmmu_table *table,
-			   struct vmmu_reader *reader);
+void vmmu_table_add_reader(struct vmmu *mmu, struct vmmu_reader *reader);
+void vmmu_table_del_reader(struct vmmu *mmu, struct vmmu_reader *reader);
 
 /* pfn.c: from a host virtual address to a page */
 enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,

@@ -44,16 +44,16 @@ static noinline int inval_start_near(struct vmmu_space *space,
 	__releases(&space->inval_lock)
 {
 	struct vmmu_range range = range_of(mnr);
-	bool clients, tables;
+	bool clients, mmus;
 
 	clients = vmmu_clients_hit(space, range);
 	spin_unlock(&space->inval_lock);
 
-	tables = vmmu_tables_invalidate(space, range.start, range.last,
-					mmu_notifier_range_blockable(mnr));
+	mmus = vmmu_invalidate_all(space, range.start, range.last,
+				   mmu_notifier_range_blockable(mnr));
 	if (clients)
 		vmmu_clients_invalidate(space, range);
-	if (clients || tables)
+	if (clients || mmus)
 		trace_vmmu_invalidate(range.start, range.last);
 	return 0;
 }
@@ -122,7 +122,7 @@ static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 		vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
-	vmmu_tables_release(space);
+	vmmu_release_all(space);
 	vmmu_clients_invalidate(space, all);
 }
 
@@ -130,7 +130,7 @@ static bool age(struct vmmu_space *space, struct vmmu_range range, bool clear)
 {
 	bool young = vmmu_clients_age(space, range, clear);
 
-	return vmmu_tables_age(space, range.start, range.last, clear) || young;
+	return vmmu_age_all(space, range.start, range.last, clear) || young;
 }
 
 static int vmmu_clear_flush_young(struct mmu_notifier *mn,

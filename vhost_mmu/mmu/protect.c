@@ -9,31 +9,31 @@
 
 /**
  * vmmu_protect() - make pages fault when they are written
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  *
  * Context: process context, may sleep.
  */
-void vmmu_protect(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_protect(struct vmmu *mmu, u64 first, u64 last)
 {
 	struct vmmu_iter iter;
 
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
 			continue;
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(table, first, last);
-	write_unlock(&table->mmu_lock);
+	vmmu_readers_flush(mmu, first, last);
+	write_unlock(&mmu->mmu_lock);
 }
 
 /**
  * vmmu_protect_mask() - make some of 64 pages fault when they are written
- * @table: the table
+ * @mmu: the MMU
  * @gfn: first of the 64 pages
  * @mask: which of them
  *
@@ -41,20 +41,20 @@ void vmmu_protect(struct vmmu_table *table, u64 first, u64 last)
  *
  * Context: mmu_lock held for writing.
  */
-void vmmu_protect_mask(struct vmmu_table *table, u64 gfn, u64 mask)
+void vmmu_protect_mask(struct vmmu *mmu, u64 gfn, u64 mask)
 {
 	u64 first = gfn + __ffs64(mask), last = gfn + fls64(mask) - 1;
 	struct vmmu_iter iter;
 
-	lockdep_assert_held_write(&table->mmu_lock);
+	lockdep_assert_held_write(&mmu->mmu_lock);
 
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
 		if (iter.level == VMMU_LEVEL_4K &&
 		    !(mask >> (iter.gfn - gfn) & 1))
 			continue;
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(table, first, last);
+	vmmu_readers_flush(mmu, first, last);
 }

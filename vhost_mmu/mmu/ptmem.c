@@ -11,12 +11,12 @@
 
 /**
  * vmmu_pt_alloc() - allocate a table with no entry
- * @table: the MMU that it is for
+ * @mmu: the MMU that it is for
  *
  * Context: process context, may sleep.
  * Return: the table, or NULL.
  */
-u64 *vmmu_pt_alloc(struct vmmu_table *table)
+u64 *vmmu_pt_alloc(struct vmmu *mmu)
 {
 	BUILD_BUG_ON(VMMU_PTES * sizeof(u64) != PAGE_SIZE);
 	BUILD_BUG_ON(VMMU_PAGE_SHIFT != PAGE_SHIFT);
@@ -26,27 +26,27 @@ u64 *vmmu_pt_alloc(struct vmmu_table *table)
 
 /**
  * vmmu_pt_free() - free a table that was never linked, or by nobody is seen
- * @table: the MMU that it was for
+ * @mmu: the MMU that it was for
  * @pt: the table
  */
-void vmmu_pt_free(struct vmmu_table *table, u64 *pt)
+void vmmu_pt_free(struct vmmu *mmu, u64 *pt)
 {
 	free_page((unsigned long)pt);
 }
 
 /**
  * vmmu_pt_account() - count tables that are linked or unlinked
- * @table: the MMU
+ * @mmu: the MMU
  * @pt: the table
  * @n: 1 or -1
  */
-void vmmu_pt_account(struct vmmu_table *table, u64 *pt, int n)
+void vmmu_pt_account(struct vmmu *mmu, u64 *pt, int n)
 {
-	s64 now = atomic64_add_return(n, &table->stats.table_pages);
+	s64 now = atomic64_add_return(n, &mmu->stats.table_pages);
 
 	/* A lost update makes the peak too low by a moment's difference. */
-	if (now > atomic64_read(&table->stats.table_pages_peak))
-		atomic64_set(&table->stats.table_pages_peak, now);
+	if (now > atomic64_read(&mmu->stats.table_pages_peak))
+		atomic64_set(&mmu->stats.table_pages_peak, now);
 	mod_lruvec_page_state(virt_to_page(pt), NR_SECONDARY_PAGETABLE, n);
 }
 
@@ -57,12 +57,12 @@ static void pt_free_callback(struct rcu_head *head)
 
 /**
  * vmmu_pt_free_rcu() - free a table that was unlinked, when no walk is in it
- * @table: the MMU that it was for
+ * @mmu: the MMU that it was for
  * @pt: the table
  */
-void vmmu_pt_free_rcu(struct vmmu_table *table, u64 *pt)
+void vmmu_pt_free_rcu(struct vmmu *mmu, u64 *pt)
 {
-	vmmu_pt_account(table, pt, -1);
+	vmmu_pt_account(mmu, pt, -1);
 	call_rcu(&virt_to_page(pt)->rcu_head, pt_free_callback);
 }
 
@@ -79,7 +79,7 @@ int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n)
 	u64 *pt;
 
 	while (ctx->nr_cached < n) {
-		pt = vmmu_pt_alloc(ctx->table);
+		pt = vmmu_pt_alloc(ctx->mmu);
 		if (!pt)
 			return -ENOMEM;
 		ctx->cache[ctx->nr_cached++] = pt;
@@ -90,13 +90,13 @@ int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n)
 /**
  * vmmu_context_init() - prepare to use a table
  * @ctx: the context, the caller's alone
- * @table: the table, which the caller keeps
+ * @mmu: the MMU, which the caller keeps
  * @ring: where pages are reported that it writes, or NULL
  */
-void vmmu_context_init(struct vmmu_context *ctx, struct vmmu_table *table,
+void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
 		       struct vmmu_ring *ring)
 {
-	ctx->table = table;
+	ctx->mmu = mmu;
 	ctx->ring = ring;
 	ctx->nr_cached = 0;
 }
@@ -108,5 +108,5 @@ void vmmu_context_init(struct vmmu_context *ctx, struct vmmu_table *table,
 void vmmu_context_destroy(struct vmmu_context *ctx)
 {
 	while (ctx->nr_cached)
-		vmmu_pt_free(ctx->table, ctx->cache[--ctx->nr_cached]);
+		vmmu_pt_free(ctx->mmu, ctx->cache[--ctx->nr_cached]);
 }

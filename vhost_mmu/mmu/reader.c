@@ -61,39 +61,37 @@ void vmmu_reader_drain_end(struct vmmu_reader *reader)
 
 /**
  * vmmu_table_add_reader() - let a reader use translations of a table
- * @table: the table
+ * @mmu: the MMU
  * @reader: reader with its flush set, of no table so far
  *
  * It may keep them from one section to the next, until it is told otherwise.
  *
  * Context: process context, reader lock not held.
  */
-void vmmu_table_add_reader(struct vmmu_table *table,
-			   struct vmmu_reader *reader)
+void vmmu_table_add_reader(struct vmmu *mmu, struct vmmu_reader *reader)
 {
-	write_lock(&table->mmu_lock);
-	list_add(&reader->node, &table->readers);
-	write_unlock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
+	list_add(&reader->node, &mmu->readers);
+	write_unlock(&mmu->mmu_lock);
 }
 
 /**
  * vmmu_table_del_reader() - undo vmmu_table_add_reader()
- * @table: the table
+ * @mmu: the MMU
  * @reader: the reader; it uses nothing of what it kept any more
  *
  * Context: process context, reader lock not held.
  */
-void vmmu_table_del_reader(struct vmmu_table *table,
-			   struct vmmu_reader *reader)
+void vmmu_table_del_reader(struct vmmu *mmu, struct vmmu_reader *reader)
 {
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	list_del_init(&reader->node);
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 }
 
 /**
  * vmmu_readers_flush() - make the readers of a table look guest pages up again
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  *
@@ -108,13 +106,13 @@ void vmmu_table_del_reader(struct vmmu_table *table,
  * Context: mmu_lock held, in the same hold as the change, or a later one of the
  *	same invalidation; may be a notifier callback.
  */
-void vmmu_readers_flush(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_readers_flush(struct vmmu *mmu, u64 first, u64 last)
 {
 	struct vmmu_reader *reader;
 
-	lockdep_assert_held(&table->mmu_lock);
+	lockdep_assert_held(&mmu->mmu_lock);
 
-	list_for_each_entry(reader, &table->readers, node) {
+	list_for_each_entry(reader, &mmu->readers, node) {
 		vmmu_reader_drain_begin(reader);
 		reader->flush(reader, first, last);
 		vmmu_reader_drain_end(reader);

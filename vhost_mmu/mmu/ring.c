@@ -18,7 +18,7 @@
 /**
  * struct vmmu_ring - a dirty ring
  * @node: in the table's list
- * @table: the table
+ * @mmu: the MMU
  * @entries: shared with user space
  * @mask: their number less 1
  * @lock: leaf; serialises those who fill
@@ -27,7 +27,7 @@
  */
 struct vmmu_ring {
 	struct list_head node;
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct vmmu_dirty_gfn *entries;
 	u32 mask;
 	/* leaf; serialises those who fill */
@@ -38,29 +38,29 @@ struct vmmu_ring {
 
 /**
  * vmmu_ring_create() - make a dirty ring
- * @table: table with dirty rings
+ * @mmu: MMU with dirty rings
  *
  * Context: process context, slots_lock held, may sleep.
  * Return: the ring, or NULL without memory for it.
  */
-struct vmmu_ring *vmmu_ring_create(struct vmmu_table *table)
+struct vmmu_ring *vmmu_ring_create(struct vmmu *mmu)
 {
 	struct vmmu_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 
-	lockdep_assert_held(&table->slots_lock);
+	lockdep_assert_held(&mmu->slots_lock);
 
 	if (!ring)
 		return NULL;
-	ring->entries = vmalloc_user(array_size(table->ring_entries,
-						sizeof(*ring->entries)));
+	ring->entries = vmalloc_user(
+		array_size(mmu->ring_entries, sizeof(*ring->entries)));
 	if (!ring->entries) {
 		kfree(ring);
 		return NULL;
 	}
-	ring->table = table;
-	ring->mask = table->ring_entries - 1;
+	ring->mmu = mmu;
+	ring->mask = mmu->ring_entries - 1;
 	spin_lock_init(&ring->lock);
-	list_add_tail(&ring->node, &table->rings);
+	list_add_tail(&ring->node, &mmu->rings);
 	return ring;
 }
 
@@ -74,7 +74,7 @@ void vmmu_ring_destroy(struct vmmu_ring *ring)
 {
 	if (!ring)
 		return;
-	lockdep_assert_held(&ring->table->slots_lock);
+	lockdep_assert_held(&ring->mmu->slots_lock);
 
 	list_del(&ring->node);
 	vfree(ring->entries);
@@ -150,12 +150,12 @@ struct batch {
 	u64 mask;
 };
 
-static void batch_flush(struct vmmu_table *table, struct batch *batch)
+static void batch_flush(struct vmmu *mmu, struct batch *batch)
 {
 	struct vmmu_memslot *slot;
 	u64 left, first = batch->word * 64;
 
-	slot = batch->mask ? xa_load(&table->by_id, batch->id) : NULL;
+	slot = batch->mask ? xa_load(&mmu->by_id, batch->id) : NULL;
 	/* The memslot may be another one by now, or the entry made up. */
 	if (slot && vmmu_slot_logs(slot) && batch->word < U64_MAX / 64 &&
 	    first < slot->map.npages) {
@@ -163,20 +163,19 @@ static void batch_flush(struct vmmu_table *table, struct batch *batch)
 		if (left < 64)
 			batch->mask &= (1ULL << left) - 1;
 		if (batch->mask) {
-			write_lock(&table->mmu_lock);
-			vmmu_protect_mask(table, slot->map.gfn + first,
+			write_lock(&mmu->mmu_lock);
+			vmmu_protect_mask(mmu, slot->map.gfn + first,
 					  batch->mask);
-			write_unlock(&table->mmu_lock);
+			write_unlock(&mmu->mmu_lock);
 		}
 	}
 	batch->mask = 0;
 }
 
-static void batch_add(struct vmmu_table *table, struct batch *batch, u32 id,
-		      u64 offset)
+static void batch_add(struct vmmu *mmu, struct batch *batch, u32 id, u64 offset)
 {
 	if (batch->mask && (batch->id != id || batch->word != offset / 64))
-		batch_flush(table, batch);
+		batch_flush(mmu, batch);
 	batch->id = id;
 	batch->word = offset / 64;
 	batch->mask |= 1ULL << offset % 64;
@@ -197,14 +196,14 @@ static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
 		if (!(smp_load_acquire(&entry->flags) &
 		      VMMU_DIRTY_GFN_F_RESET))
 			break;
-		batch_add(ring->table, batch, READ_ONCE(entry->slot),
+		batch_add(ring->mmu, batch, READ_ONCE(entry->slot),
 			  READ_ONCE(entry->offset));
 		WRITE_ONCE(entry->flags, 0);
 		tail++;
 		count++;
 		cond_resched();
 	}
-	batch_flush(ring->table, batch);
+	batch_flush(ring->mmu, batch);
 
 	/* Pairs with the acquire in vmmu_ring_push(). */
 	smp_store_release(&ring->tail, tail);
@@ -213,23 +212,23 @@ static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
 
 /**
  * vmmu_reset_rings() - VMMU_RESET_DIRTY_RINGS
- * @table: the table
+ * @mmu: the MMU
  * @count: set to how many entries were reset
  *
  * Context: process context, may sleep; no lock held.
  * Return: 0, or -ENXIO without dirty rings.
  */
-int vmmu_reset_rings(struct vmmu_table *table, u32 *count)
+int vmmu_reset_rings(struct vmmu *mmu, u32 *count)
 {
 	struct batch batch = { 0 };
 	struct vmmu_ring *ring;
 	u32 n = 0;
 
-	mutex_lock(&table->slots_lock);
-	list_for_each_entry(ring, &table->rings, node)
+	mutex_lock(&mmu->slots_lock);
+	list_for_each_entry(ring, &mmu->rings, node)
 		n += ring_reset(ring, &batch);
-	mutex_unlock(&table->slots_lock);
+	mutex_unlock(&mmu->slots_lock);
 
 	*count = n;
-	return table->ring_entries ? 0 : -ENXIO;
+	return mmu->ring_entries ? 0 : -ENXIO;
 }

@@ -35,89 +35,88 @@ static int check_args(const struct vmmu_set_memslot *args)
  * No page of the memslot is mapped when this returns, and none will be.  The
  * notifier still finds the memslot, so until then nothing stale can be used.
  */
-static void slot_kill(struct vmmu_table *table, struct vmmu_memslot *slot)
+static void slot_kill(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	slot->dying = true;
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 
 	if (slot->map.npages) {
-		vmmu_zap(table, slot->map.gfn,
+		vmmu_zap(mmu, slot->map.gfn,
 			 slot->map.gfn + slot->map.npages - 1);
-		vmmu_prune(table, slot->map.gfn,
+		vmmu_prune(mmu, slot->map.gfn,
 			   slot->map.gfn + slot->map.npages - 1);
 	}
 }
 
-static int slot_delete(struct vmmu_table *table, struct vmmu_memslot *old)
+static int slot_delete(struct vmmu *mmu, struct vmmu_memslot *old)
 {
 	if (!old)
 		return -EINVAL;
 
-	slot_kill(table, old);
-	vmmu_slots_commit(table, old, NULL);
-	xa_erase(&table->by_id, old->id);
+	slot_kill(mmu, old);
+	vmmu_slots_commit(mmu, old, NULL);
+	xa_erase(&mmu->by_id, old->id);
 	vmmu_slot_free(old);
 	return 0;
 }
 
-static int slot_create(struct vmmu_table *table, struct vmmu_memslot *new)
+static int slot_create(struct vmmu *mmu, struct vmmu_memslot *new)
 {
-	int ret = xa_err(xa_store(&table->by_id, new->id, new,
-				  GFP_KERNEL_ACCOUNT));
+	int ret =
+		xa_err(xa_store(&mmu->by_id, new->id, new, GFP_KERNEL_ACCOUNT));
 
 	if (!ret)
-		vmmu_slots_commit(table, NULL, new);
+		vmmu_slots_commit(mmu, NULL, new);
 	return ret;
 }
 
-static void slot_replace(struct vmmu_table *table, struct vmmu_memslot *old,
+static void slot_replace(struct vmmu *mmu, struct vmmu_memslot *old,
 			 struct vmmu_memslot *new)
 {
 	/* In the place of an entry that is there: needs no memory. */
-	xa_store(&table->by_id, new->id, new, GFP_KERNEL);
-	vmmu_slots_commit(table, old, new);
+	xa_store(&mmu->by_id, new->id, new, GFP_KERNEL);
+	vmmu_slots_commit(mmu, old, new);
 	if (old->dirty == new->dirty)
 		old->dirty = NULL;
 	vmmu_slot_free(old);
 }
 
-static void slot_move(struct vmmu_table *table, struct vmmu_memslot *old,
+static void slot_move(struct vmmu *mmu, struct vmmu_memslot *old,
 		      struct vmmu_memslot *new)
 {
-	slot_kill(table, old);
+	slot_kill(mmu, old);
 	/* What is known to be dirty stays so: one bitmap, until old is gone. */
 	if (old->dirty && new->dirty) {
 		kvfree(new->dirty);
 		new->dirty = old->dirty;
 		new->dirty_copy = old->dirty_copy;
 	}
-	slot_replace(table, old, new);
+	slot_replace(mmu, old, new);
 }
 
-static void slot_change_log(struct vmmu_table *table,
-			    struct vmmu_memslot *old, struct vmmu_memslot *new)
+static void slot_change_log(struct vmmu *mmu, struct vmmu_memslot *old,
+			    struct vmmu_memslot *new)
 {
 	/* From here on faults log, or do not any more. */
-	slot_replace(table, old, new);
+	slot_replace(mmu, old, new);
 
 	if (vmmu_slot_logs(new))
-		vmmu_log_start(table, new);
+		vmmu_log_start(mmu, new);
 	else
-		vmmu_log_stop(table, new);
+		vmmu_log_stop(mmu, new);
 }
 
-static int slot_set(struct vmmu_table *table,
-		    const struct vmmu_set_memslot *args)
+static int slot_set(struct vmmu *mmu, const struct vmmu_set_memslot *args)
 {
-	struct vmmu_memslot *old = xa_load(&table->by_id, args->slot);
+	struct vmmu_memslot *old = xa_load(&mmu->by_id, args->slot);
 	struct vmmu_memslot *new;
 	int ret = 0;
 
-	lockdep_assert_held(&table->slots_lock);
+	lockdep_assert_held(&mmu->slots_lock);
 
 	if (!args->memory_size)
-		return slot_delete(table, old);
+		return slot_delete(mmu, old);
 
 	if ((args->guest_phys_addr + args->memory_size - 1) >> PAGE_SHIFT >
 	    VMMU_MAX_GFN)
@@ -133,22 +132,22 @@ static int slot_set(struct vmmu_table *table,
 			return 0;
 	}
 	if ((!old || args->guest_phys_addr != old->gpa) &&
-	    vmmu_slot_overlap(table, args->guest_phys_addr, args->memory_size,
+	    vmmu_slot_overlap(mmu, args->guest_phys_addr, args->memory_size,
 			      old))
 		return -EEXIST;
 
-	new = vmmu_slot_alloc(table, args->slot, args->flags,
+	new = vmmu_slot_alloc(mmu, args->slot, args->flags,
 			      args->guest_phys_addr, args->memory_size,
 			      args->userspace_addr);
 	if (!new)
 		return -ENOMEM;
 
 	if (!old)
-		ret = slot_create(table, new);
+		ret = slot_create(mmu, new);
 	else if (new->gpa != old->gpa)
-		slot_move(table, old, new);
+		slot_move(mmu, old, new);
 	else
-		slot_change_log(table, old, new);
+		slot_change_log(mmu, old, new);
 	if (ret)
 		vmmu_slot_free(new);
 	return ret;
@@ -156,7 +155,7 @@ static int slot_set(struct vmmu_table *table,
 
 /**
  * vmmu_set_memslot() - create, delete, move or change a memslot
- * @table: the table
+ * @mmu: the MMU
  * @args: as for VMMU_SET_MEMSLOT; its size and reserved fields were checked
  *
  * Waits until no invalidation of the address space is open.
@@ -164,23 +163,22 @@ static int slot_set(struct vmmu_table *table,
  * Context: process context, may sleep; no lock held.
  * Return: 0, -EINVAL, -EEXIST or -ENOMEM; nothing has changed after an error.
  */
-int vmmu_set_memslot(struct vmmu_table *table,
-		     const struct vmmu_set_memslot *args)
+int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args)
 {
 	int ret = check_args(args);
 
 	if (ret)
 		return ret;
 
-	mutex_lock(&table->slots_lock);
-	ret = slot_set(table, args);
-	mutex_unlock(&table->slots_lock);
+	mutex_lock(&mmu->slots_lock);
+	ret = slot_set(mmu, args);
+	mutex_unlock(&mmu->slots_lock);
 	return ret;
 }
 
 /**
  * vmmu_set_options() - choose how dirty pages are reported
- * @table: the table
+ * @mmu: the MMU
  * @options: VMMU_OPTION_*
  * @ring_entries: size of the dirty rings, 0 for bitmaps
  *
@@ -188,7 +186,7 @@ int vmmu_set_memslot(struct vmmu_table *table,
  * Return: 0, -EINVAL, -E2BIG (@ring_entries), or -EBUSY once there is a memslot
  *	or a reader.
  */
-int vmmu_set_options(struct vmmu_table *table, u64 options, u32 ring_entries)
+int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries)
 {
 	int ret = 0;
 
@@ -203,13 +201,13 @@ int vmmu_set_options(struct vmmu_table *table, u64 options, u32 ring_entries)
 	if (!vmmu_ring_size_ok(ring_entries))
 		return -EINVAL;
 
-	mutex_lock(&table->slots_lock);
-	if (!xa_empty(&table->by_id) || atomic64_read(&table->stats.readers)) {
+	mutex_lock(&mmu->slots_lock);
+	if (!xa_empty(&mmu->by_id) || atomic64_read(&mmu->stats.readers)) {
 		ret = -EBUSY;
 	} else {
-		table->options = options;
-		table->ring_entries = ring_entries;
+		mmu->options = options;
+		mmu->ring_entries = ring_entries;
 	}
-	mutex_unlock(&table->slots_lock);
+	mutex_unlock(&mmu->slots_lock);
 	return ret;
 }

@@ -29,8 +29,8 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 	space->hull.start = ULONG_MAX;
 	mutex_init(&space->update_mutex);
 	rcuwait_init(&space->updater);
-	mutex_init(&space->tables_mutex);
-	INIT_LIST_HEAD(&space->tables);
+	mutex_init(&space->mmus_mutex);
+	INIT_LIST_HEAD(&space->mmus);
 	return &space->mn;
 }
 
@@ -48,7 +48,7 @@ void vmmu_space_free_notifier(struct mmu_notifier *mn)
 	struct vmmu_space *space = vmmu_space_of(mn);
 
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&space->clients.rb_root));
-	WARN_ON_ONCE(!list_empty(&space->tables));
+	WARN_ON_ONCE(!list_empty(&space->mmus));
 	kfree(space);
 }
 

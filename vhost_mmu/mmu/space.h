@@ -22,8 +22,8 @@
  * @update_mutex: serialises those who wait for @inval to become empty
  * @updater: the one who waits
  * @updater_waits: whether there is one; under @inval_lock
- * @tables_mutex: serialises the finding and making of shared tables
- * @tables: second-stage tables; changed under @inval_lock, walked in notifier
+ * @mmus_mutex: serialises the finding and making of shared tables
+ * @mmus: second-stage tables; changed under @inval_lock, walked in notifier
  *	callbacks without a lock: a table is freed after they have finished
  */
 struct vmmu_space {
@@ -40,8 +40,8 @@ struct vmmu_space {
 	struct rcuwait updater;
 	bool updater_waits;
 	/* finding and making shared tables */
-	struct mutex tables_mutex;
-	struct list_head tables;
+	struct mutex mmus_mutex;
+	struct list_head mmus;
 };
 
 /* notifier.c */

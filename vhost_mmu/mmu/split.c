@@ -21,7 +21,7 @@
  */
 bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
 {
-	struct vmmu_stats *stats = &iter->table->stats;
+	struct vmmu_stats *stats = &iter->mmu->stats;
 	atomic64_t *parts = &stats->pages[iter->level - 2];
 	unsigned int i;
 
@@ -43,7 +43,7 @@ bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
 
 /**
  * vmmu_split() - split all huge leafs, down to 4 KiB
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  *
@@ -51,16 +51,16 @@ bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
  *
  * Context: process context, may sleep.
  */
-void vmmu_split(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_split(struct vmmu *mmu, u64 first, u64 last)
 {
 	struct vmmu_context ctx;
 	struct vmmu_iter iter;
 	int ret = 0;
 
-	vmmu_context_init(&ctx, table, NULL);
-	read_lock(&table->mmu_lock);
+	vmmu_context_init(&ctx, mmu, NULL);
+	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_2M, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_2M, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_SHARED, true))
 			continue;
 		if (!vmmu_pte_leaf(iter.old))
@@ -68,9 +68,9 @@ void vmmu_split(struct vmmu_table *table, u64 first, u64 last)
 
 		if (!ctx.nr_cached) {
 			rcu_read_unlock();
-			read_unlock(&table->mmu_lock);
+			read_unlock(&mmu->mmu_lock);
 			ret = vmmu_context_topup(&ctx, 1);
-			read_lock(&table->mmu_lock);
+			read_lock(&mmu->mmu_lock);
 			rcu_read_lock();
 			if (ret)
 				break;
@@ -81,7 +81,7 @@ void vmmu_split(struct vmmu_table *table, u64 first, u64 last)
 			ctx.nr_cached--;
 	}
 	rcu_read_unlock();
-	read_unlock(&table->mmu_lock);
+	read_unlock(&mmu->mmu_lock);
 	vmmu_context_destroy(&ctx);
 }
 
@@ -89,7 +89,7 @@ void vmmu_split(struct vmmu_table *table, u64 first, u64 last)
 static bool collapsible(const struct vmmu_iter *iter,
 			const struct vmmu_memslot *slot)
 {
-	struct mm_struct *mm = iter->table->space->mn.mm;
+	struct mm_struct *mm = iter->mmu->space->mn.mm;
 	unsigned int level = iter->level;
 
 	if (level > VMMU_LEVEL_MAX_LEAF || !vmmu_pte_table(iter->old) ||
@@ -102,30 +102,30 @@ static bool collapsible(const struct vmmu_iter *iter,
 
 /**
  * vmmu_collapse() - unmap what could be mapped by huge leafs
- * @table: the table
+ * @mmu: the MMU
  * @slot: memslot whose entries to look at, in the active set
  *
  * The next fault maps it so.
  *
  * Context: process context, may sleep.
  */
-void vmmu_collapse(struct vmmu_table *table, const struct vmmu_memslot *slot)
+void vmmu_collapse(struct vmmu *mmu, const struct vmmu_memslot *slot)
 {
 	struct vmmu_iter iter;
 
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_2M, slot->map.gfn,
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_2M, slot->map.gfn,
 			  slot->map.gfn + slot->map.npages - 1) {
 		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
 			continue;
 		if (collapsible(&iter, slot)) {
 			vmmu_iter_set(&iter, 0);
-			atomic64_inc(&table->stats.collapses);
+			atomic64_inc(&mmu->stats.collapses);
 		}
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(table, slot->map.gfn,
+	vmmu_readers_flush(mmu, slot->map.gfn,
 			   slot->map.gfn + slot->map.npages - 1);
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 }

@@ -135,7 +135,7 @@ struct vmmu_memslots {
 };
 
 /**
- * struct vmmu_table - an MMU
+ * struct vmmu - an MMU: memslots and the second-stage tables made from them
  * @ref: devices and files that use it
  * @id: number, for people
  * @space: address space that its memory belongs to
@@ -159,7 +159,7 @@ struct vmmu_memslots {
  * @free_work: frees it when no notifier callback can be using it
  * @stats: counters
  */
-struct vmmu_table {
+struct vmmu {
 	struct kref ref;
 	u32 id;
 	struct vmmu_space *space;
@@ -203,14 +203,14 @@ struct vmmu_pages {
 
 /**
  * struct vmmu_context - one thread's use of a table
- * @table: the table
+ * @mmu: the MMU
  * @ring: where it reports pages that it writes, may be NULL
  * @cache: table pages allocated ahead, for use under mmu_lock
  * @nr_cached: how many
  * @pages: what the fault under way has found
  */
 struct vmmu_context {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct vmmu_ring *ring;
 	u64 *cache[VMMU_PT_CACHE];
 	unsigned int nr_cached;
@@ -218,31 +218,28 @@ struct vmmu_context {
 };
 
 /* table.c: life time */
-int vmmu_table_init(void);
-void vmmu_table_exit(void);
-struct vmmu_table *vmmu_table_create(struct mm_struct *mm);
-struct vmmu_table *vmmu_table_get(struct vmmu_table *table);
-void vmmu_table_put(struct vmmu_table *table);
-bool vmmu_table_is_of(const struct vmmu_table *table,
-		      const struct mm_struct *mm);
-void vmmu_context_init(struct vmmu_context *ctx, struct vmmu_table *table,
+int vmmu_module_init(void);
+void vmmu_module_exit(void);
+struct vmmu *vmmu_create(struct mm_struct *mm);
+struct vmmu *vmmu_get(struct vmmu *mmu);
+void vmmu_put(struct vmmu *mmu);
+bool vmmu_is_of_mm(const struct vmmu *mmu, const struct mm_struct *mm);
+void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
 		       struct vmmu_ring *ring);
 void vmmu_context_destroy(struct vmmu_context *ctx);
-u64 vmmu_table_notifier_starts(const struct vmmu_table *table);
+u64 vmmu_notifier_starts(const struct vmmu *mmu);
 
 /* memslots.c */
-int vmmu_set_memslot(struct vmmu_table *table,
-		     const struct vmmu_set_memslot *args);
-int vmmu_set_options(struct vmmu_table *table, u64 options, u32 ring_entries);
+int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args);
+int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries);
 struct vmmu_memslot *vmmu_slot_by_gpa(struct vmmu_memslots *slots, u64 gpa);
 struct vmmu_memslot *vmmu_slot_by_hva(struct vmmu_memslots *slots,
 				      unsigned long hva);
 
 /* implicit.c: tables of devices */
-struct vmmu_table *
-vmmu_table_of_regions(struct mm_struct *mm,
-		      const struct vhost_memory_region *regions,
-		      unsigned int nregions);
+struct vmmu *vmmu_get_shared(struct mm_struct *mm,
+			     const struct vhost_memory_region *regions,
+			     unsigned int nregions);
 
 /* fault.c */
 long vmmu_populate(struct vmmu_context *ctx, u64 gpa, u64 length, bool write);
@@ -255,19 +252,17 @@ int vmmu_write_guest(struct vmmu_context *ctx, u64 gpa, const void *from,
 int vmmu_translate(struct vmmu_context *ctx, struct vmmu_translate *args);
 
 /* dirty.c */
-int vmmu_get_dirty_log(struct vmmu_table *table,
-		       const struct vmmu_dirty_log *args);
-int vmmu_clear_dirty_log(struct vmmu_table *table,
-			 const struct vmmu_dirty_log *args);
+int vmmu_get_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args);
+int vmmu_clear_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args);
 
 /* ring.c */
-struct vmmu_ring *vmmu_ring_create(struct vmmu_table *table);
+struct vmmu_ring *vmmu_ring_create(struct vmmu *mmu);
 void vmmu_ring_destroy(struct vmmu_ring *ring);
 int vmmu_ring_mmap(struct vmmu_ring *ring, struct vm_area_struct *vma);
-int vmmu_reset_rings(struct vmmu_table *table, u32 *count);
+int vmmu_reset_rings(struct vmmu *mmu, u32 *count);
 
 /* age.c */
-int vmmu_age(struct vmmu_table *table, u64 gpa, u64 length, bool clear,
+int vmmu_age(struct vmmu *mmu, u64 gpa, u64 length, bool clear,
 	     u64 __user *bitmap, u64 *young);
 
 #endif /* VHOST_MMU_TABLE_H */

@@ -17,22 +17,22 @@
 #include "space.h"
 
 /* Protected by the notifier core's SRCU, which we cannot name. */
-#define for_each_table(table, space) \
-	list_for_each_entry_rcu(table, &(space)->tables, node, true)
+#define for_each_mmu(mmu, space) \
+	list_for_each_entry_rcu(mmu, &(space)->mmus, node, true)
 
 /* Waits for whoever uses a translation; that is the drain. */
-static void notifier_lock(struct vmmu_table *table)
-	__acquires(&table->mmu_lock)
+static void notifier_lock(struct vmmu *mmu)
+	__acquires(&mmu->mmu_lock)
 {
-	struct vmmu_stats *stats = &table->stats;
+	struct vmmu_stats *stats = &mmu->stats;
 	u64 start, wait;
 
 	atomic64_inc(&stats->mmu_lock_notifier);
-	if (write_trylock(&table->mmu_lock))
+	if (write_trylock(&mmu->mmu_lock))
 		return;
 
 	start = ktime_get_ns();
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	wait = ktime_get_ns() - start;
 
 	/* Written under the lock. */
@@ -41,10 +41,10 @@ static void notifier_lock(struct vmmu_table *table)
 		atomic64_set(&stats->drain_max_ns, wait);
 }
 
-static bool table_invalidate(struct vmmu_table *table, unsigned long start,
-			     unsigned long last, bool may_sleep)
+static bool mmu_invalidate(struct vmmu *mmu, unsigned long start,
+			   unsigned long last, bool may_sleep)
 {
-	struct vmmu_memslots *slots = vmmu_slots(table);
+	struct vmmu_memslots *slots = vmmu_slots(mmu);
 	struct vmmu_memslot *slot;
 	u64 first_gfn, last_gfn;
 
@@ -52,18 +52,18 @@ static bool table_invalidate(struct vmmu_table *table, unsigned long start,
 	    !vmmu_hook_no_elision())
 		return false;
 
-	notifier_lock(table);
+	notifier_lock(mmu);
 	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
 		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
-		vmmu_zap_locked(table, first_gfn, last_gfn, may_sleep);
+		vmmu_zap_locked(mmu, first_gfn, last_gfn, may_sleep);
 	}
-	write_unlock(&table->mmu_lock);
-	atomic64_inc(&table->stats.invalidations);
+	write_unlock(&mmu->mmu_lock);
+	atomic64_inc(&mmu->stats.invalidations);
 	return true;
 }
 
 /**
- * vmmu_tables_invalidate() - unmap a range from all tables
+ * vmmu_invalidate_all() - unmap a range from all tables
  * @space: the space
  * @start: first address
  * @last: last address, inclusive
@@ -75,36 +75,36 @@ static bool table_invalidate(struct vmmu_table *table, unsigned long start,
  * Context: notifier callback, the invalidation is open.
  * Return: true if a memslot was hit.
  */
-bool vmmu_tables_invalidate(struct vmmu_space *space, unsigned long start,
-			    unsigned long last, bool may_sleep)
+bool vmmu_invalidate_all(struct vmmu_space *space, unsigned long start,
+			 unsigned long last, bool may_sleep)
 {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	bool hit = false;
 
-	for_each_table(table, space)
-		hit |= table_invalidate(table, start, last, may_sleep);
+	for_each_mmu(mmu, space)
+		hit |= mmu_invalidate(mmu, start, last, may_sleep);
 	return hit;
 }
 
 /**
- * vmmu_tables_release() - unmap everything from all tables
+ * vmmu_release_all() - unmap everything from all tables
  * @space: the space, marked dead
  *
  * Context: notifier callback; nobody changes memslots, as they need the mm.
  */
-void vmmu_tables_release(struct vmmu_space *space)
+void vmmu_release_all(struct vmmu_space *space)
 {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 
-	for_each_table(table, space) {
-		notifier_lock(table);
-		vmmu_zap_locked(table, 0, VMMU_MAX_GFN, true);
-		write_unlock(&table->mmu_lock);
+	for_each_mmu(mmu, space) {
+		notifier_lock(mmu);
+		vmmu_zap_locked(mmu, 0, VMMU_MAX_GFN, true);
+		write_unlock(&mmu->mmu_lock);
 	}
 }
 
-static bool table_age(struct vmmu_table *table, unsigned long start,
-		      unsigned long last, bool clear)
+static bool mmu_age(struct vmmu *mmu, unsigned long start, unsigned long last,
+		    bool clear)
 {
 	struct vmmu_memslots *slots;
 	struct vmmu_memslot *slot;
@@ -113,19 +113,19 @@ static bool table_age(struct vmmu_table *table, unsigned long start,
 	int idx;
 
 	/* No invalidation is open that would keep the memslots. */
-	idx = srcu_read_lock(&table->srcu);
-	slots = vmmu_slots(table);
+	idx = srcu_read_lock(&mmu->srcu);
+	slots = vmmu_slots(mmu);
 	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
 		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
-		young |= !!vmmu_age_gfns(table, first_gfn, last_gfn, clear,
-					 NULL, false);
+		young |= !!vmmu_age_gfns(mmu, first_gfn, last_gfn, clear, NULL,
+					 false);
 	}
-	srcu_read_unlock(&table->srcu, idx);
+	srcu_read_unlock(&mmu->srcu, idx);
 	return young;
 }
 
 /**
- * vmmu_tables_age() - was a range used through any table?
+ * vmmu_age_all() - was a range used through any table?
  * @space: the space
  * @start: first address
  * @last: last address, inclusive
@@ -134,13 +134,13 @@ static bool table_age(struct vmmu_table *table, unsigned long start,
  * Context: notifier callback.
  * Return: true if so.
  */
-bool vmmu_tables_age(struct vmmu_space *space, unsigned long start,
-		     unsigned long last, bool clear)
+bool vmmu_age_all(struct vmmu_space *space, unsigned long start,
+		  unsigned long last, bool clear)
 {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	bool young = false;
 
-	for_each_table(table, space)
-		young |= table_age(table, start, last, clear);
+	for_each_mmu(mmu, space)
+		young |= mmu_age(mmu, start, last, clear);
 	return young;
 }

@@ -11,7 +11,7 @@
 
 /**
  * vmmu_zap_locked() - unmap guest pages
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  * @may_sleep: the CPU may be given up where the lock is let go
@@ -21,13 +21,12 @@
  *
  * Context: mmu_lock held for writing; let go and taken again in long walks.
  */
-void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
-		     bool may_sleep)
+void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep)
 {
 	struct vmmu_iter iter;
 
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, may_sleep))
 			continue;
 		if (!vmmu_pte_leaf(iter.old))
@@ -37,22 +36,22 @@ void vmmu_zap_locked(struct vmmu_table *table, u64 first, u64 last,
 			break;
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(table, first, last);
+	vmmu_readers_flush(mmu, first, last);
 }
 
 /**
  * vmmu_zap() - unmap guest pages
- * @table: the table
+ * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
  *
  * Context: process context, may sleep.
  */
-void vmmu_zap(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_zap(struct vmmu *mmu, u64 first, u64 last)
 {
-	write_lock(&table->mmu_lock);
-	vmmu_zap_locked(table, first, last, true);
-	write_unlock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
+	vmmu_zap_locked(mmu, first, last, true);
+	write_unlock(&mmu->mmu_lock);
 }
 
 static bool pt_empty(const u64 *pt)
@@ -62,7 +61,7 @@ static bool pt_empty(const u64 *pt)
 
 /**
  * vmmu_prune() - free the tables that map nothing
- * @table: the table
+ * @mmu: the MMU
  * @first: first page of where to look
  * @last: last page, inclusive
  *
@@ -70,15 +69,15 @@ static bool pt_empty(const u64 *pt)
  *
  * Context: process context, may sleep.
  */
-void vmmu_prune(struct vmmu_table *table, u64 first, u64 last)
+void vmmu_prune(struct vmmu *mmu, u64 first, u64 last)
 {
 	struct vmmu_iter iter;
 	unsigned int level;
 
-	write_lock(&table->mmu_lock);
+	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 	for (level = VMMU_LEVEL_4K + 1; level <= VMMU_LEVEL_ROOT; level++) {
-		vmmu_for_each_pte(iter, table, level, first, last) {
+		vmmu_for_each_pte(iter, mmu, level, first, last) {
 			if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
 				continue;
 			if (iter.level == level && vmmu_pte_table(iter.old) &&
@@ -87,5 +86,5 @@ void vmmu_prune(struct vmmu_table *table, u64 first, u64 last)
 		}
 	}
 	rcu_read_unlock();
-	write_unlock(&table->mmu_lock);
+	write_unlock(&mmu->mmu_lock);
 }

@@ -14,42 +14,42 @@
 
 static int mmufd_open(struct inode *inode, struct file *file)
 {
-	struct vmmu_mmufd *mmu;
+	struct vmmu_mmufd *mmufd;
 	int ret;
 
-	mmu = kzalloc(sizeof(*mmu), GFP_KERNEL);
-	if (!mmu)
+	mmufd = kzalloc(sizeof(*mmufd), GFP_KERNEL);
+	if (!mmufd)
 		return -ENOMEM;
 
-	mmu->table = vmmu_table_create(current->mm);
-	if (IS_ERR(mmu->table)) {
-		ret = PTR_ERR(mmu->table);
-		kfree(mmu);
+	mmufd->mmu = vmmu_create(current->mm);
+	if (IS_ERR(mmufd->mmu)) {
+		ret = PTR_ERR(mmufd->mmu);
+		kfree(mmufd);
 		return ret;
 	}
-	snprintf(mmu->name, sizeof(mmu->name), "%d-%u", current->tgid,
-		 mmu->table->id);
-	vmmu_mmufd_debugfs_add(mmu);
+	snprintf(mmufd->name, sizeof(mmufd->name), "%d-%u", current->tgid,
+		 mmufd->mmu->id);
+	vmmu_mmufd_debugfs_add(mmufd);
 
-	file->private_data = mmu;
+	file->private_data = mmufd;
 	return 0;
 }
 
 static int mmufd_release(struct inode *inode, struct file *file)
 {
-	struct vmmu_mmufd *mmu = file->private_data;
+	struct vmmu_mmufd *mmufd = file->private_data;
 
 	/* Its readers do not hold the table. */
-	vmmu_mmufd_debugfs_remove(mmu);
-	vmmu_table_put(mmu->table);
-	kfree(mmu);
+	vmmu_mmufd_debugfs_remove(mmufd);
+	vmmu_put(mmufd->mmu);
+	kfree(mmufd);
 	return 0;
 }
 
 static long mmufd_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
-	struct vmmu_mmufd *mmu = file->private_data;
-	struct vmmu_cmd cmd = { .mmu = mmu, .table = mmu->table };
+	struct vmmu_mmufd *mmufd = file->private_data;
+	struct vmmu_cmd cmd = { .mmufd = mmufd, .mmu = mmufd->mmu };
 
 	return vmmu_cmd_ioctl(&cmd, nr, (void __user *)arg);
 }
@@ -71,19 +71,19 @@ static struct miscdevice mmufd_misc = {
 };
 
 /**
- * vmmu_mmufd_get_table() - the MMU that a file stands for
+ * vmmu_mmufd_get_mmu() - the MMU that a file stands for
  * @file: any file
  *
  * Return: the table, with a reference for the caller, or NULL if @file is
  * something else.
  */
-struct vmmu_table *vmmu_mmufd_get_table(struct file *file)
+struct vmmu *vmmu_mmufd_get_mmu(struct file *file)
 {
-	struct vmmu_mmufd *mmu = file->private_data;
+	struct vmmu_mmufd *mmufd = file->private_data;
 
 	if (file->f_op != &mmufd_fops)
 		return NULL;
-	return vmmu_table_get(mmu->table);
+	return vmmu_get(mmufd->mmu);
 }
 
 /**

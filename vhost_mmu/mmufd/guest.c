@@ -45,7 +45,7 @@ long vmmu_cmd_populate(struct vmmu_cmd *cmd)
 	if (!page_range_ok(args->gpa, args->length))
 		return -EINVAL;
 
-	vmmu_context_init(&ctx, cmd->table, cmd->ring);
+	vmmu_context_init(&ctx, cmd->mmu, cmd->ring);
 	while (args->length) {
 		if (signal_pending(current)) {
 			ret = -EINTR;
@@ -75,7 +75,7 @@ long vmmu_cmd_translate(struct vmmu_cmd *cmd)
 	struct vmmu_context ctx;
 	int ret;
 
-	vmmu_context_init(&ctx, cmd->table, cmd->ring);
+	vmmu_context_init(&ctx, cmd->mmu, cmd->ring);
 	ret = vmmu_translate(&ctx, &cmd->args.translate);
 	vmmu_context_destroy(&ctx);
 	return ret;
@@ -149,7 +149,7 @@ static long cmd_access(struct vmmu_cmd *cmd, piece_fn piece)
 			return -ENOMEM;
 	}
 
-	vmmu_context_init(&ctx, cmd->table, cmd->ring);
+	vmmu_context_init(&ctx, cmd->mmu, cmd->ring);
 	ret = access_pieces(&ctx, args, bounce, piece);
 	vmmu_context_destroy(&ctx);
 

@@ -69,34 +69,34 @@ static long cmd_set_options(struct vmmu_cmd *cmd)
 {
 	const struct vmmu_set_options *args = &cmd->args.set_options;
 
-	return vmmu_set_options(cmd->table, args->options, args->ring_entries);
+	return vmmu_set_options(cmd->mmu, args->options, args->ring_entries);
 }
 
 static long cmd_set_memslot(struct vmmu_cmd *cmd)
 {
-	return vmmu_set_memslot(cmd->table, &cmd->args.set_memslot);
+	return vmmu_set_memslot(cmd->mmu, &cmd->args.set_memslot);
 }
 
 static long cmd_get_dirty_log(struct vmmu_cmd *cmd)
 {
-	return vmmu_get_dirty_log(cmd->table, &cmd->args.dirty_log);
+	return vmmu_get_dirty_log(cmd->mmu, &cmd->args.dirty_log);
 }
 
 static long cmd_clear_dirty_log(struct vmmu_cmd *cmd)
 {
-	return vmmu_clear_dirty_log(cmd->table, &cmd->args.dirty_log);
+	return vmmu_clear_dirty_log(cmd->mmu, &cmd->args.dirty_log);
 }
 
 static long cmd_reset_dirty_rings(struct vmmu_cmd *cmd)
 {
-	return vmmu_reset_rings(cmd->table, &cmd->args.reset_dirty_rings.count);
+	return vmmu_reset_rings(cmd->mmu, &cmd->args.reset_dirty_rings.count);
 }
 
 static long cmd_age(struct vmmu_cmd *cmd)
 {
 	struct vmmu_age *args = &cmd->args.age;
 
-	return vmmu_age(cmd->table, args->gpa, args->length,
+	return vmmu_age(cmd->mmu, args->gpa, args->length,
 			args->flags & VMMU_AGE_CLEAR,
 			u64_to_user_ptr(args->bitmap), &args->young);
 }
@@ -157,7 +157,7 @@ static const struct cmd_op *cmd_find(const struct vmmu_cmd *cmd,
 	op = &cmd_ops[array_index_nospec(i, ARRAY_SIZE(cmd_ops))];
 	if (op->nr != nr)
 		return NULL;
-	return cmd->mmu || op->reader ? op : NULL;
+	return cmd->mmufd || op->reader ? op : NULL;
 }
 
 static u32 cmd_field(const struct vmmu_cmd *cmd, u16 offset)
@@ -210,7 +210,7 @@ long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp)
 	if (!op)
 		return -ENOTTY;
 	/* Tables are of one address space, and faults act on the current. */
-	if (!vmmu_table_is_of(cmd->table, current->mm))
+	if (!vmmu_is_of_mm(cmd->mmu, current->mm))
 		return -EIO;
 
 	ret = cmd_copy_in(cmd, op, argp);

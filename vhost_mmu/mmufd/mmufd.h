@@ -16,12 +16,12 @@ struct file;
 
 /**
  * struct vmmu_mmufd - an open /dev/vhost-mmu
- * @table: the MMU
+ * @mmu: the MMU
  * @debugfs: its directory, an error pointer if there is none
  * @name: <tgid of the opener>-<number of the table>
  */
 struct vmmu_mmufd {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct dentry *debugfs;
 	char name[VMMU_MMUFD_NAME_MAX];
 };
@@ -58,8 +58,8 @@ union vmmu_args {
 
 /**
  * struct vmmu_cmd - a command being run
- * @mmu: the file it came through, NULL if that is a reader
- * @table: the MMU
+ * @mmufd: the file it came through, NULL if that is a reader
+ * @mmu: the MMU
  * @ring: where written pages are reported, may be NULL
  * @args: copy of the argument, copied back afterwards
  * @new_file: set by a command that makes a file; user space gets it once
@@ -67,8 +67,8 @@ union vmmu_args {
  * @new_fd: reserved for @new_file
  */
 struct vmmu_cmd {
-	struct vmmu_mmufd *mmu;
-	struct vmmu_table *table;
+	struct vmmu_mmufd *mmufd;
+	struct vmmu *mmu;
 	struct vmmu_ring *ring;
 	union vmmu_args args;
 	struct file *new_file;
@@ -78,7 +78,7 @@ struct vmmu_cmd {
 /* chardev.c */
 int vmmu_mmufd_init(void);
 void vmmu_mmufd_exit(void);
-struct vmmu_table *vmmu_mmufd_get_table(struct file *file);
+struct vmmu *vmmu_mmufd_get_mmu(struct file *file);
 
 /* ioctl.c */
 long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp);
@@ -95,7 +95,7 @@ long vmmu_cmd_create_reader(struct vmmu_cmd *cmd);
 
 /* stats.c */
 long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd);
-void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmu);
-void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmu);
+void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd);
+void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmufd);
 
 #endif /* VHOST_MMU_MMUFD_H */

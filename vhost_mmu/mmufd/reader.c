@@ -15,12 +15,12 @@
 
 /**
  * struct reader - a reader file
- * @table: the MMU
+ * @mmu: the MMU
  * @ring: its dirty ring, NULL if the MMU has no rings
  * @mutex: held over each command, so @ring has one producer
  */
 struct reader {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct vmmu_ring *ring;
 	/* one command at a time, like a vCPU */
 	struct mutex mutex;
@@ -29,7 +29,7 @@ struct reader {
 static long reader_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
 	struct reader *reader = file->private_data;
-	struct vmmu_cmd cmd = { .table = reader->table, .ring = reader->ring };
+	struct vmmu_cmd cmd = { .mmu = reader->mmu, .ring = reader->ring };
 	long ret;
 
 	if (mutex_lock_killable(&reader->mutex))
@@ -48,14 +48,14 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 
 static void reader_free(struct reader *reader)
 {
-	struct vmmu_table *table = reader->table;
+	struct vmmu *mmu = reader->mmu;
 
-	mutex_lock(&table->slots_lock);
+	mutex_lock(&mmu->slots_lock);
 	vmmu_ring_destroy(reader->ring);
-	atomic64_dec(&table->stats.readers);
-	mutex_unlock(&table->slots_lock);
+	atomic64_dec(&mmu->stats.readers);
+	mutex_unlock(&mmu->slots_lock);
 
-	vmmu_table_put(table);
+	vmmu_put(mmu);
 	kfree(reader);
 }
 
@@ -74,7 +74,7 @@ static const struct file_operations reader_fops = {
 	.llseek = noop_llseek,
 };
 
-static struct reader *reader_alloc(struct vmmu_table *table)
+static struct reader *reader_alloc(struct vmmu *mmu)
 {
 	struct reader *reader;
 	bool ok;
@@ -83,15 +83,15 @@ static struct reader *reader_alloc(struct vmmu_table *table)
 	if (!reader)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&reader->mutex);
-	reader->table = vmmu_table_get(table);
+	reader->mmu = vmmu_get(mmu);
 
 	/* Counted from here on, vmmu_set_options() leaves the rings alone. */
-	mutex_lock(&table->slots_lock);
-	atomic64_inc(&table->stats.readers);
-	if (table->ring_entries)
-		reader->ring = vmmu_ring_create(table);
-	ok = reader->ring || !table->ring_entries;
-	mutex_unlock(&table->slots_lock);
+	mutex_lock(&mmu->slots_lock);
+	atomic64_inc(&mmu->stats.readers);
+	if (mmu->ring_entries)
+		reader->ring = vmmu_ring_create(mmu);
+	ok = reader->ring || !mmu->ring_entries;
+	mutex_unlock(&mmu->slots_lock);
 
 	if (!ok) {
 		reader_free(reader);
@@ -112,7 +112,7 @@ long vmmu_cmd_create_reader(struct vmmu_cmd *cmd)
 	struct file *file;
 	int fd;
 
-	reader = reader_alloc(cmd->table);
+	reader = reader_alloc(cmd->mmu);
 	if (IS_ERR(reader))
 		return PTR_ERR(reader);
 

@@ -34,7 +34,7 @@ struct counter {
 	u32 flags;
 	s16 exponent;
 	size_t offset;
-	u64 (*get)(const struct vmmu_table *table);
+	u64 (*get)(const struct vmmu *mmu);
 };
 
 #define COUNTER(_name, field, _flags, _exponent)			\
@@ -75,7 +75,7 @@ static const struct counter counters[] = {
 	{
 		.name = "notifier_starts",
 		.flags = KVM_STATS_TYPE_CUMULATIVE,
-		.get = vmmu_table_notifier_starts,
+		.get = vmmu_notifier_starts,
 	},
 	TOTAL(invalidations),
 	TOTAL(pages_zapped),
@@ -94,13 +94,12 @@ static const struct counter counters[] = {
 
 #define NR_COUNTERS ARRAY_SIZE(counters)
 
-static u64 counter_value(const struct vmmu_table *table,
-			 const struct counter *counter)
+static u64 counter_value(const struct vmmu *mmu, const struct counter *counter)
 {
-	const void *stats = &table->stats;
+	const void *stats = &mmu->stats;
 
 	if (counter->get)
-		return counter->get(table);
+		return counter->get(mmu);
 	return atomic64_read((const atomic64_t *)(stats + counter->offset));
 }
 
@@ -133,11 +132,11 @@ struct stats_head {
 
 /**
  * struct stats_file - an open statistics file
- * @table: the MMU
+ * @mmu: the MMU
  * @head: first part of its contents, does not change
  */
 struct stats_file {
-	struct vmmu_table *table;
+	struct vmmu *mmu;
 	struct stats_head head;
 };
 
@@ -180,7 +179,7 @@ static ssize_t stats_read(struct file *file, char __user *to, size_t count,
 		return head;
 
 	for (i = 0; i < NR_COUNTERS; i++)
-		values[i] = counter_value(stats->table, &counters[i]);
+		values[i] = counter_value(stats->mmu, &counters[i]);
 	data_pos = *pos - head_size;
 	data = simple_read_from_buffer(to + head, count - head, &data_pos,
 				       values, sizeof(values));
@@ -199,7 +198,7 @@ static loff_t stats_llseek(struct file *file, loff_t offset, int whence)
 
 static void stats_free(struct stats_file *stats)
 {
-	vmmu_table_put(stats->table);
+	vmmu_put(stats->mmu);
 	kfree(stats);
 }
 
@@ -231,8 +230,8 @@ long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd)
 	stats = kzalloc(sizeof(*stats), GFP_KERNEL_ACCOUNT);
 	if (!stats)
 		return -ENOMEM;
-	stats->table = vmmu_table_get(cmd->table);
-	stats_fill_head(&stats->head, cmd->mmu->name);
+	stats->mmu = vmmu_get(cmd->mmu);
+	stats_fill_head(&stats->head, cmd->mmufd->name);
 
 	file = anon_inode_getfile("[vhost-mmu-stats]", &stats_fops, stats,
 				  O_RDONLY);
@@ -250,39 +249,39 @@ long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd)
 
 static int stats_text_show(struct seq_file *m, void *unused)
 {
-	const struct vmmu_table *table = m->private;
+	const struct vmmu *mmu = m->private;
 	int i;
 
 	for (i = 0; i < NR_COUNTERS; i++)
 		seq_printf(m, "%s %llu\n", counters[i].name,
-			   counter_value(table, &counters[i]));
+			   counter_value(mmu, &counters[i]));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats_text);
 
 /**
  * vmmu_mmufd_debugfs_add() - show the counters of an MMU in debugfs
- * @mmu: the MMU, being opened
+ * @mmufd: the MMU, being opened
  *
  * A failure leaves it without them and is no error.
  */
-void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmu)
+void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd)
 {
 	char name[sizeof("mmu-") + VMMU_MMUFD_NAME_MAX];
 
-	snprintf(name, sizeof(name), "mmu-%s", mmu->name);
-	mmu->debugfs = debugfs_create_dir(name, vmdev_debugfs_root());
-	debugfs_create_file("stats", 0400, mmu->debugfs, mmu->table,
+	snprintf(name, sizeof(name), "mmu-%s", mmufd->name);
+	mmufd->debugfs = debugfs_create_dir(name, vmdev_debugfs_root());
+	debugfs_create_file("stats", 0400, mmufd->debugfs, mmufd->mmu,
 			    &stats_text_fops);
 }
 
 /**
  * vmmu_mmufd_debugfs_remove() - take the counters of an MMU out of debugfs
- * @mmu: the MMU, being closed
+ * @mmufd: the MMU, being closed
  *
  * Waits for their readers.
  */
-void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmu)
+void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmufd)
 {
-	debugfs_remove_recursive(mmu->debugfs);
+	debugfs_remove_recursive(mmufd->debugfs);
 }

@@ -27,9 +27,8 @@
  *
  * The map was linked before, so that the start will find it.
  */
-static enum vmmu_page_status
-vmq_map_take(struct vmq_map *map, unsigned int i, struct vmmu_table *mmu,
-	     u64 gfn)
+static enum vmmu_page_status vmq_map_take(struct vmq_map *map, unsigned int i,
+					  struct vmmu *mmu, u64 gfn)
 {
 	struct vmmu_reader *reader = &map->vq->reader;
 	enum vmmu_page_status status = VMMU_PAGE_OK;
@@ -66,9 +65,9 @@ out:
  * The memslot stays while the entry is looked at: no other may come to lie at
  * @gfn with entries of its own.
  */
-static enum vmmu_page_status
-vmq_map_try_table(struct vmq_map *map, unsigned int i, struct vmmu_table *mmu,
-		  u64 *gfn)
+static enum vmmu_page_status vmq_map_try_table(struct vmq_map *map,
+					       unsigned int i, struct vmmu *mmu,
+					       u64 *gfn)
 {
 	unsigned long hva = vmq_map_page_hva(map, i);
 	enum vmmu_page_status status;
@@ -92,8 +91,8 @@ vmq_map_try_table(struct vmq_map *map, unsigned int i, struct vmmu_table *mmu,
  * One attempt: who waited here for the end of an invalidation would keep a
  * change of memslots waiting, if the queue holds on to them, and the packets.
  */
-static enum vmmu_page_status
-vmq_map_fault(struct vmq_map *map, struct vmmu_table *mmu, u64 gfn)
+static enum vmmu_page_status vmq_map_fault(struct vmq_map *map,
+					   struct vmmu *mmu, u64 gfn)
 {
 	struct vmmu_context ctx;
 	bool user;
@@ -123,7 +122,7 @@ vmq_map_fault(struct vmq_map *map, struct vmmu_table *mmu, u64 gfn)
  */
 enum vmmu_page_status vmq_map_from_table(struct vmq_map *map, unsigned int i)
 {
-	struct vmmu_table *mmu = map->vq->mmu;
+	struct vmmu *mmu = map->vq->mmu;
 	enum vmmu_page_status status;
 	unsigned int tries;
 	u64 gfn;

@@ -92,7 +92,7 @@ static void vmq_set_direct(struct vmq *vq)
  * Read with the reader lock held by who must not wait for the mutex.  There are
  * no sections, so the old MMU can be left before what it said is forgotten.
  */
-static void vmq_set_mmu(struct vmq *vq, struct vmmu_table *mmu)
+static void vmq_set_mmu(struct vmq *vq, struct vmmu *mmu)
 {
 	WARN_ON_ONCE(vq->slots_held);
 
@@ -229,8 +229,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_set_features, VHOST_MMU);
  *
  * Context: process context, vmq::mutex held, may sleep.
  */
-void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
-		  struct vmmu_table *mmu)
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem, struct vmmu *mmu)
 {
 	lockdep_assert_held(&vq->mutex);
 

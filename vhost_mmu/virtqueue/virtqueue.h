@@ -17,7 +17,7 @@
 #include "../mmu/mmu.h"
 #include "split.h"
 
-struct vmmu_table;
+struct vmmu;
 struct vmq_rings;
 struct vmq_table;
 struct vmq_tlb;
@@ -131,7 +131,7 @@ struct vmq {
 	struct eventfd_ctx *err;
 
 	struct vhost_iotlb *umem;
-	struct vmmu_table *mmu;
+	struct vmmu *mmu;
 	bool slots_held;
 	int slots_srcu;
 
@@ -170,8 +170,7 @@ void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
 void vmq_set_features(struct vmq *vq, u64 features);
 int vmq_start(struct vmq *vq, bool kernel_access, bool direct);
 void vmq_stop(struct vmq *vq);
-void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem,
-		  struct vmmu_table *mmu);
+void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem, struct vmmu *mmu);
 
 /* ops.c: the data path */
 int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
