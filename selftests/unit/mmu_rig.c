@@ -115,7 +115,7 @@ void unit_tlb_check(struct vmmu *mmu, u64 first, u64 last)
 	}
 }
 
-void vmmu_readers_flush(struct vmmu *mmu, u64 first, u64 last)
+void vmmu_sections_flush(struct vmmu *mmu, u64 first, u64 last)
 {
 	unsigned int i;
 

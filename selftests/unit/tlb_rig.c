@@ -117,7 +117,7 @@ struct tlb_rig *rig_new(bool is_le)
 
 void rig_free(struct tlb_rig *rig)
 {
-	unit_check(!rig->vq.reader.lock.held && !rcu_depth);
+	unit_check(!rig->vq.section.lock.held && !rcu_depth);
 	free(rig);
 }
 
@@ -141,12 +141,12 @@ char *rig_host(struct tlb_rig *rig, u64 gpa)
 	return page->host + (gpa - page->gpa);
 }
 
-/* As vmmu_readers_flush() does it. */
+/* As vmmu_sections_flush() does it. */
 void rig_flush(struct tlb_rig *rig, u64 first_gfn, u64 last_gfn)
 {
-	spin_lock(&rig->vq.reader.lock);
-	rig->vq.reader.flush(&rig->vq.reader, first_gfn, last_gfn);
-	spin_unlock(&rig->vq.reader.lock);
+	spin_lock(&rig->vq.section.lock);
+	rig->vq.section.flush(&rig->vq.section, first_gfn, last_gfn);
+	spin_unlock(&rig->vq.section.lock);
 }
 
 void rig_unmap(struct tlb_rig *rig, struct page_model *page)
@@ -217,7 +217,7 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	struct tlb_rig *rig = current_rig;
 	struct page_model *page = rig_page(rig, gfn << PAGE_SHIFT);
 
-	unit_check(!rig->vq.reader.lock.held && !rcu_depth);
+	unit_check(!rig->vq.section.lock.held && !rcu_depth);
 	unit_check(npages == 1);
 	rig->faults++;
 	*user = false;

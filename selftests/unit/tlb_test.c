@@ -47,10 +47,10 @@ static bool find(struct tlb_rig *rig, u64 gpa, bool write)
 	u64 room = 0;
 	char *kaddr;
 
-	spin_lock(&rig->vq.reader.lock);
+	spin_lock(&rig->vq.section.lock);
 	tlb->miss = VMQ_MISS_NONE;
 	kaddr = vmq_tlb_find(tlb, gpa, write, &room);
-	spin_unlock(&rig->vq.reader.lock);
+	spin_unlock(&rig->vq.section.lock);
 	if (!kaddr)
 		return false;
 	page = rig_page(rig, gpa);
@@ -126,12 +126,12 @@ TEST_F(tlb, huge)
 	/* A larger one is found from each of its 2 MiB, and goes from all. */
 	page->level = VMMU_LEVEL_1G;
 	page->size = 1UL << 30;
-	spin_lock(&self->vq->reader.lock);
+	spin_lock(&self->vq->section.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&self->vq->reader.lock);
+	spin_unlock(&self->vq->section.lock);
 	EXPECT_TRUE(find(self->rig, HUGE_GPA, false));
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
-	spin_lock(&self->vq->reader.lock);
+	spin_lock(&self->vq->section.lock);
 	{
 		u64 room;
 
@@ -146,7 +146,7 @@ TEST_F(tlb, huge)
 		self->rig->page[SMALL_PAGES + 1].host = NULL;
 		EXPECT_EQ(room, (1 << 30) - HUGE_SIZE - 5);
 	}
-	spin_unlock(&self->vq->reader.lock);
+	spin_unlock(&self->vq->section.lock);
 	rig_flush(self->rig, (HUGE_GPA >> PAGE_SHIFT) + 200000,
 		  (HUGE_GPA >> PAGE_SHIFT) + 200000);
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA, false));
@@ -688,9 +688,9 @@ TEST_F(tlb, resolve_no_address)
 	EXPECT_EQ(vq->stats.payload_nomap, 2);
 
 	/* Something changed meanwhile: that was of before. */
-	spin_lock(&vq->reader.lock);
+	spin_lock(&vq->section.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&vq->reader.lock);
+	spin_unlock(&vq->section.lock);
 	rig->disturb = 100;
 	EXPECT_EQ(tries(vq), 0);
 	EXPECT_EQ(tries(vq), 0);

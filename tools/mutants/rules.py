@@ -92,7 +92,7 @@ MUTANTS = [
            "		return false;\n",
            "",
            "6.12", "backend -t held_frames"),
-    Mutant("sleep-in-section", "nothing sleeps inside a reader section",
+    Mutant("sleep-in-section", "nothing sleeps inside a section",
            "vhost_mmu/virtqueue/ops.c",
            "	int ret = vmq_split_add_used(s, a, ctx, heads, count);\n",
            "	int ret = vmq_split_add_used(s, a, ctx, heads, count);\n\n"
@@ -159,19 +159,19 @@ MUTANTS = [
     # Payload by kernel address.
     Mutant("no-flush", "an invalidation makes readers forget the pages it takes",
            "vhost_mmu/mmu/zap.c",
-           "	vmmu_readers_flush(mmu, first, last);\n",
+           "	vmmu_sections_flush(mmu, first, last);\n",
            "",
            "6.12", "payload_change -v replace_MEMFD"),
     Mutant("flush-without-drain", "a reader is waited for before it is made to forget",
-           "vhost_mmu/mmu/reader.c",
-           "		vmmu_reader_drain_begin(reader);\n"
-           "		reader->flush(reader, first, last);\n"
-           "		vmmu_reader_drain_end(reader);\n",
-           "		reader->flush(reader, first, last);\n",
+           "vhost_mmu/mmu/section.c",
+           "		vmmu_section_drain_begin(section);\n"
+           "		section->flush(section, first, last);\n"
+           "		vmmu_section_drain_end(section);\n",
+           "		section->flush(section, first, last);\n",
            "debug", "payload_change -v discard_shared_MEMFD"),
     Mutant("protect-no-flush", "a page whose dirty bit is taken faults for readers, too",
            "vhost_mmu/mmu/protect.c",
-           "	vmmu_readers_flush(mmu, first, last);\n}\n",
+           "	vmmu_sections_flush(mmu, first, last);\n}\n",
            "}\n",
            "6.12", "payload_track -t slot_logged"),
     Mutant("tlb-read-serves-write", "what was looked up to be read is not written",

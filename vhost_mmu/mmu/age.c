@@ -45,7 +45,7 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 	rcu_read_unlock();
 	/* A page that is used again is to be marked again. */
 	if (clear && young)
-		vmmu_readers_flush(mmu, first, last);
+		vmmu_sections_flush(mmu, first, last);
 	read_unlock(&mmu->mmu_lock);
 	return young;
 }

@@ -18,7 +18,7 @@
  * From here on the client is told of every invalidation that overlaps.  It may
  * install translations only afterwards.
  *
- * Context: any but a notifier callback or a reader section.
+ * Context: any but a notifier callback or a section.
  */
 void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
 		     unsigned long start, unsigned long last)
@@ -41,7 +41,7 @@ void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
  *
  * When it returns no callback of @client is running or will run.
  *
- * Context: any but a notifier callback or a reader section.
+ * Context: any but a notifier callback or a section.
  */
 void vmmu_client_del(struct vmmu_client *client)
 {
@@ -63,7 +63,7 @@ void vmmu_client_del(struct vmmu_client *client)
  * @range: what is about to change
  *
  * Context: notifier callback; takes clients_lock and, through the clients,
- *	reader locks.
+ *	section locks.
  */
 void vmmu_clients_invalidate(struct vmmu_space *space,
 			     struct vmmu_range range)

@@ -59,8 +59,8 @@ static inline void *vmmu_leaf_page(const struct vmmu_leaf *leaf, u64 gfn)
 	return __va(PFN_PHYS(vmmu_pte_pfn_of(leaf->pte, leaf->level, gfn)));
 }
 
-/* reader.c */
-void vmmu_readers_flush(struct vmmu *mmu, u64 first, u64 last);
+/* section.c */
+void vmmu_sections_flush(struct vmmu *mmu, u64 first, u64 last);
 
 /* map.c */
 enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,

@@ -89,7 +89,8 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 
 /* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
 static bool fault_lock(struct vmmu *mmu)
-	__acquires(&mmu->mmu_lock) __acquires(RCU)
+	__acquires(&mmu->mmu_lock)
+	__acquires(RCU)
 {
 	bool exclusive = vmmu_hook_exclusive();
 

@@ -125,7 +125,8 @@ void vmmu_iter_next(struct vmmu_iter *iter)
  */
 bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 			  bool may_sleep)
-	__must_hold(&iter->mmu->mmu_lock) __must_hold(RCU)
+	__must_hold(&iter->mmu->mmu_lock)
+	__must_hold(RCU)
 {
 	struct vmmu *mmu = iter->mmu;
 

@@ -67,8 +67,9 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 	if (vmmu_pte_table(old)) {
 		atomic64_inc(&iter->mmu->stats.collapses);
 		/* What is done to the huge one is done to all of it. */
-		vmmu_readers_flush(iter->mmu, iter->gfn,
-				   vmmu_level_next(iter->gfn, iter->level) - 1);
+		vmmu_sections_flush(iter->mmu, iter->gfn,
+				    vmmu_level_next(iter->gfn, iter->level) -
+					    1);
 	}
 	return VMMU_MAP_FIXED;
 }

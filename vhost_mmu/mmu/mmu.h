@@ -25,7 +25,7 @@
 #endif
 
 struct vmmu_client;
-struct vmmu_reader;
+struct vmmu_section;
 struct vmmu_space;
 struct vmmu;
 
@@ -58,8 +58,8 @@ struct vmmu_client {
 };
 
 /**
- * struct vmmu_reader - a user of translations that the notifier can wait out
- * @lock: held over each reader section, and taken by the notifier to drain it
+ * struct vmmu_section - a user of translations that the notifier can wait out
+ * @lock: held over each section, and taken by the notifier to drain it
  * @node: in the readers of the table whose translations it uses in sections,
  *	under the mmu_lock of that table
  * @flush: forget what the table said of the guest pages from @first to @last,
@@ -71,11 +71,11 @@ struct vmmu_client {
  *
  * The statistics are written under @lock.
  */
-struct vmmu_reader {
+struct vmmu_section {
 	/* held by a section; taken by the notifier to wait it out */
 	spinlock_t lock;
 	struct list_head node;
-	void (*flush)(struct vmmu_reader *reader, u64 first, u64 last);
+	void (*flush)(struct vmmu_section *section, u64 first, u64 last);
 	u64 drains;
 	u64 wait_max_ns;
 	u64 wait_total_ns;
@@ -111,15 +111,15 @@ void vmmu_client_del(struct vmmu_client *client);
 bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
 			   unsigned long last);
 
-/* reader.c: the drain */
-void vmmu_reader_init(struct vmmu_reader *reader);
-void vmmu_reader_drain_begin(struct vmmu_reader *reader)
-	__acquires(&reader->lock);
-void vmmu_reader_drain_end(struct vmmu_reader *reader)
-	__releases(&reader->lock);
+/* section.c: the drain */
+void vmmu_section_init(struct vmmu_section *section);
+void vmmu_section_drain_begin(struct vmmu_section *section)
+	__acquires(&section->lock);
+void vmmu_section_drain_end(struct vmmu_section *section)
+	__releases(&section->lock);
 
-void vmmu_table_add_reader(struct vmmu *mmu, struct vmmu_reader *reader);
-void vmmu_table_del_reader(struct vmmu *mmu, struct vmmu_reader *reader);
+void vmmu_add_section(struct vmmu *mmu, struct vmmu_section *section);
+void vmmu_del_section(struct vmmu *mmu, struct vmmu_section *section);
 
 /* pfn.c: from a host virtual address to a page */
 enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,

@@ -3,12 +3,12 @@
  * The MMU notifier: where the mm tells that translations are about to change.
  *
  * Nothing here sleeps, allocates, waits for a grace period or fails, whether
- * the caller may block or not; the longest wait is for one reader section.
+ * the caller may block or not; the longest wait is for one section.
  *
  *	start: open the range, then make every client give it back
  *	end:   close the range
  *
- * A client that installs a translation checks, with its reader lock held, that
+ * A client that installs a translation checks, with its section lock held, that
  * no open range overlaps (vmmu_space_inval_open()) and that its invalidate
  * callback did not run since before the page was looked up.  Between them the
  * two checks see every invalidation that could have made the page stale:
@@ -108,7 +108,7 @@ static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
 /*
  * The mm is going away: no translation may outlive this call, and none may be
  * made again.  Runs from exit_mmap(), which a device's own close may reach with
- * its worker still alive, so it waits for nothing but reader sections.
+ * its worker still alive, so it waits for nothing but sections.
  */
 static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
@@ -174,7 +174,7 @@ const struct mmu_notifier_ops vmmu_notifier_ops = {
  * @start: first address
  * @last: last address, inclusive
  *
- * Context: any; nests inside reader locks.
+ * Context: any; nests inside section locks.
  * Return: true if a translation of the range must not be installed now.
  */
 bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,

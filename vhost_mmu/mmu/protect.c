@@ -27,7 +27,7 @@ void vmmu_protect(struct vmmu *mmu, u64 first, u64 last)
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(mmu, first, last);
+	vmmu_sections_flush(mmu, first, last);
 	write_unlock(&mmu->mmu_lock);
 }
 
@@ -56,5 +56,5 @@ void vmmu_protect_mask(struct vmmu *mmu, u64 gfn, u64 mask)
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(mmu, first, last);
+	vmmu_sections_flush(mmu, first, last);
 }

@@ -125,7 +125,7 @@ void vmmu_collapse(struct vmmu *mmu, const struct vmmu_memslot *slot)
 		}
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(mmu, slot->map.gfn,
-			   slot->map.gfn + slot->map.npages - 1);
+	vmmu_sections_flush(mmu, slot->map.gfn,
+			    slot->map.gfn + slot->map.npages - 1);
 	write_unlock(&mmu->mmu_lock);
 }

@@ -48,7 +48,7 @@ static void mmu_free(struct work_struct *work)
 
 	mmu_notifier_synchronize();
 
-	WARN_ON_ONCE(!list_empty(&mmu->readers));
+	WARN_ON_ONCE(!list_empty(&mmu->sections));
 	vmmu_slots_destroy(mmu);
 	cleanup_srcu_struct(&mmu->srcu);
 	WARN_ON_ONCE(atomic64_read(&mmu->stats.table_pages) != 1);
@@ -89,7 +89,7 @@ struct vmmu *vmmu_alloc(struct mm_struct *mm)
 	mmu->id = atomic_fetch_inc(&next_id);
 	INIT_LIST_HEAD(&mmu->node);
 	INIT_LIST_HEAD(&mmu->rings);
-	INIT_LIST_HEAD(&mmu->readers);
+	INIT_LIST_HEAD(&mmu->sections);
 	INIT_WORK(&mmu->free_work, mmu_free);
 	rwlock_init(&mmu->mmu_lock);
 	mutex_init(&mmu->slots_lock);

@@ -142,7 +142,7 @@ struct vmmu_memslots {
  * @node: in the space's list of tables
  * @mmu_lock: see Documentation/locking.rst; held for reading by faults, ageing
  *	and users of translations, for writing by whoever takes them back
- * @readers: who keeps translations beyond a hold of @mmu_lock, and has to be told
+ * @sections: who keeps translations beyond a hold of @mmu_lock, and has to be told
  *	when they change; under @mmu_lock
  * @root: top-level table
  * @slots_lock: held over every change of memslots
@@ -166,7 +166,7 @@ struct vmmu {
 	struct list_head node;
 	/* protects the entries, together with atomic operations on them */
 	rwlock_t mmu_lock;
-	struct list_head readers;
+	struct list_head sections;
 	u64 *root;
 	/* serialises changes of memslots */
 	struct mutex slots_lock;

@@ -36,7 +36,7 @@ void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep)
 			break;
 	}
 	rcu_read_unlock();
-	vmmu_readers_flush(mmu, first, last);
+	vmmu_sections_flush(mmu, first, last);
 }
 
 /**

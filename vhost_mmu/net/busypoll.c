@@ -43,7 +43,7 @@ static bool has_rx_data(struct vmnet *net)
 
 /*
  * Poll until a queue can go on or the time is over.  Each look at a ring is a
- * reader section of its own: the MMU notifier gets in between two of them.
+ * section of its own: the MMU notifier gets in between two of them.
  * Return true if other work of the worker ended it.
  */
 static bool poll_queues(struct vmnet *net, struct vmdev_vq *other, u32 timeout)

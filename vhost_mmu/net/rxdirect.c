@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Receive by kernel address: packets from the tap's pointer ring are written
- * into the driver's buffers, many in one reader section, and the socket takes
+ * into the driver's buffers, many in one section, and the socket takes
  * no part.
  *
  * What the socket would do, the header and the counters of its device, is done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Transmit by kernel addresses: packets go into the batch in bursts, each of
- * which is one reader section of the queue.
+ * which is one section of the queue.
  *
  * What a section must not do, allocate pages and fault, is done between two of
  * them.  A packet that this is not made for is put back: it comes next by user

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The two ways to reach ring words, as vmq_access for the split ring parser:
- * through ring maps inside a reader section, and by user access outside.
+ * through ring maps inside a section, and by user access outside.
  */
 #ifndef VHOST_MMU_ACCESS_H
 #define VHOST_MMU_ACCESS_H
@@ -11,7 +11,7 @@
 #include "map.h"
 
 /*
- * In a reader section the context is the queue's vmq_rings.  Ring words are
+ * In a section the context is the queue's vmq_rings.  Ring words are
  * aligned to two bytes, so none of them straddles pages.
  */
 static __always_inline int vmq_kernel_read16(void *ctx, enum vmq_part part,
@@ -141,7 +141,7 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
 };
 
 /*
- * Run a parser function in a reader section if the maps allow, else by user
+ * Run a parser function in a section if the maps allow, else by user
  * access.  The function is expanded twice, once for each.
  */
 #define vmq_with_access(vq, fn, ...)					\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * From guest physical ranges to iovecs of the owner's mm.  Runs outside of
- * reader sections: reading an indirect table may fault.
+ * sections: reading an indirect table may fault.
  */
 #include "chain.h"
 

@@ -40,7 +40,7 @@ do {									\
  * Short copies are done word by word: copy_mc_to_kernel() takes a string
  * instruction on most machines, which costs more to start than a small packet.
  *
- * Context: in a reader section.
+ * Context: in a section.
  * Return: 0, or another value if the memory is broken.
  */
 static __always_inline unsigned long vmq_copy_mc(void *to, const void *from,
@@ -84,7 +84,7 @@ failed:
  * @from: private memory
  * @len: bytes, within the page of @to
  *
- * Context: in a reader section.
+ * Context: in a section.
  */
 static __always_inline void vmq_copy_to(void *to, const void *from, size_t len)
 {

@@ -120,7 +120,7 @@ static const struct vmq_memory direct_memory = {
  * vmq_direct_fetch() - read chains ahead, until the section has read enough
  * @vq: queue whose chains that were read before are all taken
  *
- * Context: in a section of vmq_direct_begin(), the reader lock held.
+ * Context: in a section of vmq_direct_begin(), the section lock held.
  * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to return.
  */
 int vmq_direct_fetch(struct vmq *vq)
@@ -130,7 +130,7 @@ int vmq_direct_fetch(struct vmq *vq)
 	unsigned int read = b->read;
 	int ret;
 
-	lockdep_assert_held(&vq->reader.lock);
+	lockdep_assert_held(&vq->section.lock);
 
 	/* Another try would begin the chain anew, and never come to its end. */
 	if (unlikely(tlb->stuck))
@@ -180,7 +180,7 @@ int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 	struct vmq_chain *chain;
 	int ret;
 
-	lockdep_assert_held(&vq->reader.lock);
+	lockdep_assert_held(&vq->section.lock);
 
 	if (b->next == b->nr) {
 		ret = vmq_direct_fetch(vq);

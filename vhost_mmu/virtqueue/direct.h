@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Buffers by kernel address: what a backend calls to reach payload inside a
- * reader section.
+ * section.
  *
  *	while (vmq_direct_begin(vq)) {
  *		while ((head = vmq_next_direct(vq, iov, ...)) is a chain)
@@ -34,17 +34,17 @@ int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 bool vmq_direct_resolve(struct vmq *vq);
 
 /**
- * vmq_direct_begin() - try to enter a reader section for payload
+ * vmq_direct_begin() - try to enter a section for payload
  * @vq: the queue, running
  *
  * A section as of vmq_section_begin(), in which vmq_next_direct() may be called.
  * It copies at most VMQ_SECTION_BYTES and one packet.
  *
- * Context: vmq::mutex held, may sleep; on success the reader lock is held.
+ * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false, counted, if payload has to be reached by user access.
  */
 #define vmq_direct_begin(vq) \
-	__cond_lock(&(vq)->reader.lock, vmq_direct_try_begin(vq))
+	__cond_lock(&(vq)->section.lock, vmq_direct_try_begin(vq))
 
 static inline bool vmq_direct_try_begin(struct vmq *vq)
 {
@@ -59,7 +59,7 @@ static inline bool vmq_direct_try_begin(struct vmq *vq)
 	tlb->gathered = 0;
 	tlb->stuck = false;
 	/* As in vmq_section_try_begin(). */
-	__release(&vq->reader.lock);
+	__release(&vq->section.lock);
 	return true;
 }
 
@@ -67,10 +67,10 @@ static inline bool vmq_direct_try_begin(struct vmq *vq)
  * vmq_direct_end() - leave the section
  * @vq: the queue
  *
- * Context: reader lock held; releases it.
+ * Context: section lock held; releases it.
  */
 static inline void vmq_direct_end(struct vmq *vq)
-	__releases(&vq->reader.lock)
+	__releases(&vq->section.lock)
 {
 	vmq_section_end(vq);
 }

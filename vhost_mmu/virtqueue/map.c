@@ -2,7 +2,7 @@
 /*
  * Ring maps: install, invalidation, drop.
  *
- * All state of a map is protected by the reader lock of its queue.  Installs
+ * All state of a map is protected by the section lock of its queue.  Installs
  * come from the worker or an ioctl under vmq::mutex, one at a time.
  */
 #include <linux/slab.h>
@@ -14,13 +14,13 @@
 /*
  * Forget one page.  The page is still mapped in the owner's mm: nothing changes
  * there before the notifier's start has returned, and that start needs the
- * reader lock.  So it can be marked dirty without a reference, and must be now:
+ * section lock.  So it can be marked dirty without a reference, and must be now:
  * once the lock is dropped another invalidation may find nothing left to do and
  * let the page go.
  */
 static void vmq_map_forget(struct vmq_map *map, unsigned int i)
 {
-	lockdep_assert_held(&map->vq->reader.lock);
+	lockdep_assert_held(&map->vq->section.lock);
 
 	if (map->write)
 		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));
@@ -54,13 +54,13 @@ static void vmq_map_invalidate(struct vmmu_client *client, unsigned long start,
 	start = max(start, node->start);
 	last = min(last, node->last);
 
-	vmmu_reader_drain_begin(&map->vq->reader);
+	vmmu_section_drain_begin(&map->vq->section);
 	/* Tells an install that is between its look-up and its publication. */
 	map->inval_seq++;
 	n = vmq_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
 				 (last - node->start) >> PAGE_SHIFT);
 	map->vq->stats.maps_invalidated += n;
-	vmmu_reader_drain_end(&map->vq->reader);
+	vmmu_section_drain_end(&map->vq->section);
 
 	if (n)
 		trace_vmq_map_invalidate(map->vq->trace_id, map->part, start,
@@ -132,9 +132,9 @@ void vmq_map_link(struct vmq_map *map, struct vmmu_space *space)
 
 /**
  * vmq_map_destroy() - undo vmq_map_init() and vmq_map_link()
- * @map: map that no reader section can find and whose pages were dropped
+ * @map: map that no section can find and whose pages were dropped
  *
- * Context: process context, reader lock not held.
+ * Context: process context, section lock not held.
  */
 void vmq_map_destroy(struct vmq_map *map)
 {
@@ -148,12 +148,12 @@ void vmq_map_destroy(struct vmq_map *map)
  * vmq_map_drop() - give back every page outside of a notifier
  * @map: the map
  *
- * Context: reader lock held.
+ * Context: section lock held.
  * Return: how many pages there were.
  */
 unsigned int vmq_map_drop(struct vmq_map *map)
 {
-	lockdep_assert_held(&map->vq->reader.lock);
+	lockdep_assert_held(&map->vq->section.lock);
 
 	return vmq_map_forget_range(map, 0, map->nr_pages - 1);
 }
@@ -163,30 +163,30 @@ unsigned int vmq_map_drop(struct vmq_map *map)
  * @map: linked map
  * @i: which page
  *
- * Context: reader lock held.
+ * Context: section lock held.
  * Return: true if the page must not be installed now.
  */
 bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i)
 {
 	unsigned long hva = vmq_map_page_hva(map, i);
 
-	lockdep_assert_held(&map->vq->reader.lock);
+	lockdep_assert_held(&map->vq->section.lock);
 
 	return vmmu_space_inval_open(map->client.space, hva,
 				     hva + PAGE_SIZE - 1);
 }
 
 /**
- * vmq_map_publish() - let reader sections use a page
+ * vmq_map_publish() - let sections use a page
  * @map: linked map
  * @i: which page, missing so far
  * @page: what the owner's mm maps there, and no invalidation takes away
  *
- * Context: reader lock held since that was found out.
+ * Context: section lock held since that was found out.
  */
 void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
 {
-	lockdep_assert_held(&map->vq->reader.lock);
+	lockdep_assert_held(&map->vq->section.lock);
 
 	map->addr[i] = page_address(page);
 	if (map->nr_pages == 1)
@@ -201,17 +201,17 @@ void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
 static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 					     unsigned int i)
 {
-	struct vmmu_reader *reader = &map->vq->reader;
+	struct vmmu_section *section = &map->vq->section;
 	unsigned long hva = vmq_map_page_hva(map, i);
 	enum vmmu_page_status status;
 	struct page *page;
 	bool open;
 	u64 seq;
 
-	spin_lock(&reader->lock);
+	spin_lock(&section->lock);
 	seq = map->inval_seq;
 	open = vmq_map_inval_open(map, i);
-	spin_unlock(&reader->lock);
+	spin_unlock(&section->lock);
 	if (open)
 		return VMMU_PAGE_REFUSED;
 
@@ -227,12 +227,12 @@ static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 
 	vmmu_hook_install();
 
-	spin_lock(&reader->lock);
+	spin_lock(&section->lock);
 	if (map->inval_seq != seq || vmq_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;
 	else
 		vmq_map_publish(map, i, page);
-	spin_unlock(&reader->lock);
+	spin_unlock(&section->lock);
 
 	/* From here on the notifier alone keeps the page where it is. */
 	put_page(page);
@@ -256,7 +256,7 @@ static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
  * vmq_map_fill() - install every missing page
  * @map: linked map
  *
- * Context: process context with the owner's mm, vmq::mutex held, reader lock
+ * Context: process context with the owner's mm, vmq::mutex held, section lock
  *	not held; may sleep.
  * Return: VMMU_PAGE_OK, or why a page could not be installed.
  */

@@ -16,7 +16,7 @@
 /**
  * struct vmq_map - the kernel addresses of one ring part
  * @client: link to the address space, range in whole pages
- * @vq: whose ring this is; its reader lock protects what follows
+ * @vq: whose ring this is; its section lock protects what follows
  * @part: which part
  * @write: the device writes it
  * @offset: of the part's first byte in the first page
@@ -45,7 +45,7 @@ struct vmq_map {
 /**
  * struct vmq_rings - the maps of one configuration of a ring
  * @map: desc, avail, used
- * @used: a reader section ran since the notifier last asked
+ * @used: a section ran since the notifier last asked
  * @skip: operations to let pass before the next attempt to fill the maps
  * @shift: binary logarithm of the last such pause
  * @retry_on_inval: an invalidation ends the pause, as the reason may be gone
@@ -108,18 +108,18 @@ static inline bool vmq_rings_complete(const struct vmq_rings *rings)
 }
 
 /**
- * vmq_section_begin() - try to enter a reader section
+ * vmq_section_begin() - try to enter a section
  * @vq: the queue
  *
  * Inside the section the ring is reached through vmq_map_addr().  Nothing in it
  * may sleep, fault, signal or allocate, and it reads at most VMQ_SECTION_DESCS
  * descriptors or copies 64 KiB.
  *
- * Context: vmq::mutex held, may sleep; on success the reader lock is held.
+ * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false if the ring has to be reached by user access this time.
  */
 #define vmq_section_begin(vq) \
-	__cond_lock(&(vq)->reader.lock, vmq_section_try_begin(vq))
+	__cond_lock(&(vq)->section.lock, vmq_section_try_begin(vq))
 
 static inline bool vmq_section_try_begin(struct vmq *vq)
 {
@@ -132,32 +132,32 @@ static inline bool vmq_section_try_begin(struct vmq *vq)
 		return false;
 	}
 
-	spin_lock(&vq->reader.lock);
+	spin_lock(&vq->section.lock);
 	if (unlikely(!vmq_rings_complete(rings))) {
-		spin_unlock(&vq->reader.lock);
+		spin_unlock(&vq->section.lock);
 		if (!vmq_section_begin_slow(vq))
 			return false;
-		__acquire(&vq->reader.lock);
+		__acquire(&vq->section.lock);
 	}
 
 	if (!READ_ONCE(rings->used))
 		WRITE_ONCE(rings->used, true);
 	vq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
-	__release(&vq->reader.lock);
+	__release(&vq->section.lock);
 	return true;
 }
 
 /**
- * vmq_section_end() - leave a reader section
+ * vmq_section_end() - leave a section
  * @vq: the queue
  *
- * Context: reader lock held; releases it.
+ * Context: section lock held; releases it.
  */
 static inline void vmq_section_end(struct vmq *vq)
-	__releases(&vq->reader.lock)
+	__releases(&vq->section.lock)
 {
-	spin_unlock(&vq->reader.lock);
+	spin_unlock(&vq->section.lock);
 }
 
 #endif /* VHOST_MMU_MAP_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The data path of a virtqueue: what a backend calls.  Each operation is one
- * reader section, or the same parser code by user access; signals are sent
+ * section, or the same parser code by user access; signals are sent
  * after the section.
  */
 #include "access.h"
@@ -167,7 +167,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_add_used_and_signal, VHOST_MMU);
  * vmq_avail_empty() - is there surely no buffer to take?
  * @vq: the queue, running
  *
- * A short reader section of its own, for busy polling.
+ * A short section of its own, for busy polling.
  *
  * Context: vmq::mutex held, may sleep.
  * Return: true if so; false as well if the ring cannot be read.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The three maps of a ring as one: made for a configuration, swapped as a whole
- * when it changes, filled when a reader section finds pages missing, and left
+ * when it changes, filled when a section finds pages missing, and left
  * alone for a while when that cannot be done.
  */
 #include <linux/slab.h>
@@ -11,7 +11,7 @@
 
 /* Attempts to fill the maps before an operation goes by user access. */
 #define VMQ_FILL_TRIES		3
-/* Maps that last for fewer reader sections than this are not worth filling. */
+/* Maps that last for fewer sections than this are not worth filling. */
 #define VMQ_THRASH_SECTIONS	16
 /* Longest pauses, in operations: 2^n - 1. */
 #define VMQ_SHIFT_THRASH	6
@@ -68,12 +68,12 @@ static void vmq_rings_set(struct vmq *vq, struct vmq_rings *rings)
 
 	lockdep_assert_held(&vq->mutex);
 
-	spin_lock(&vq->reader.lock);
+	spin_lock(&vq->section.lock);
 	old = vq->rings;
 	vq->rings = rings;
 	for (part = 0; old && part < VMQ_PARTS; part++)
 		vq->stats.maps_dropped += vmq_map_drop(&old->map[part]);
-	spin_unlock(&vq->reader.lock);
+	spin_unlock(&vq->section.lock);
 
 	if (old)
 		vmq_rings_free(old);
@@ -170,10 +170,10 @@ static void vmq_fallback(struct vmq *vq, enum vmmu_page_status reason)
 }
 
 /**
- * vmq_section_begin_slow() - enter a reader section after filling the maps
+ * vmq_section_begin_slow() - enter a section after filling the maps
  * @vq: queue with maps of which pages are missing
  *
- * Context: vmq::mutex held, may sleep; on success the reader lock is held.
+ * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false, with the reason counted, if the maps cannot be filled now.
  */
 bool vmq_section_begin_slow(struct vmq *vq)
@@ -194,15 +194,15 @@ bool vmq_section_begin_slow(struct vmq *vq)
 	for (tries = 0; tries < VMQ_FILL_TRIES; tries++) {
 		status = vmq_rings_fill(rings);
 		if (status == VMMU_PAGE_OK) {
-			spin_lock(&vq->reader.lock);
+			spin_lock(&vq->section.lock);
 			if (likely(vmq_rings_complete(rings))) {
 				rings->filled_at = vq->stats.sections + 1;
 				/* For sparse, as in vmq_section_try_begin(). */
-				__release(&vq->reader.lock);
+				__release(&vq->section.lock);
 				return true;
 			}
 			/* Taken back between the last install and the lock. */
-			spin_unlock(&vq->reader.lock);
+			spin_unlock(&vq->section.lock);
 			status = VMMU_PAGE_REFUSED;
 		}
 		if (status != VMMU_PAGE_REFUSED)

@@ -31,7 +31,7 @@
 #include <linux/virtio_ring.h>
 #include <asm/barrier.h>
 
-/* Chains fetched ahead at most, and descriptors read in one reader section. */
+/* Chains fetched ahead at most, and descriptors read in one section. */
 #define VMQ_BURST_CHAINS	64
 #define VMQ_SECTION_DESCS	64
 /* A chain with more buffers than this does not fit its iovecs anyway. */

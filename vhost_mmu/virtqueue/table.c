@@ -23,14 +23,14 @@
  *	the start was not seen:	   it enters its range into the open set after
  *				   this look at it, so it calls the map's
  *				   invalidate callback after the publication,
- *				   which is in the same hold of the reader lock
+ *				   which is in the same hold of the section lock
  *
  * The map was linked before, so that the start will find it.
  */
 static enum vmmu_page_status vmq_map_take(struct vmq_map *map, unsigned int i,
 					  struct vmmu *mmu, u64 gfn)
 {
-	struct vmmu_reader *reader = &map->vq->reader;
+	struct vmmu_section *section = &map->vq->section;
 	enum vmmu_page_status status = VMMU_PAGE_OK;
 	struct vmmu_leaf leaf;
 	struct page *page;
@@ -49,12 +49,12 @@ static enum vmmu_page_status vmq_map_take(struct vmq_map *map, unsigned int i,
 		goto out;
 	}
 
-	spin_lock(&reader->lock);
+	spin_lock(&section->lock);
 	if (vmq_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;
 	else
 		vmq_map_publish(map, i, page);
-	spin_unlock(&reader->lock);
+	spin_unlock(&section->lock);
 out:
 	read_unlock(&mmu->mmu_lock);
 	rcu_read_unlock();
@@ -115,7 +115,7 @@ static enum vmmu_page_status vmq_map_fault(struct vmq_map *map,
  * Faults it in if need be.  Rings in memory that is logged or read-only for the
  * guest are not for the tables, as the device writes beside those rules.
  *
- * Context: process context with the owner's mm, vmq::mutex held, reader lock
+ * Context: process context with the owner's mm, vmq::mutex held, section lock
  *	not held; may sleep.
  * Return: VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any
  *	other if the page has to be looked up in the mm.

@@ -16,17 +16,17 @@ static bool entry_drop(struct vmq_tlb_entry *e, u64 first, u64 last)
 	return true;
 }
 
-/* vmmu_reader::flush */
-static void tlb_flush(struct vmmu_reader *reader, u64 first_gfn, u64 last_gfn)
+/* vmmu_section::flush */
+static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 {
-	struct vmq *vq = container_of(reader, struct vmq, reader);
+	struct vmq *vq = container_of(section, struct vmq, section);
 	u64 first = first_gfn << PAGE_SHIFT;
 	u64 last = (last_gfn << PAGE_SHIFT) | ~PAGE_MASK;
 	struct vmq_tlb *tlb = vq->tlb;
 	unsigned int i, n = 0;
 	u64 gfn;
 
-	lockdep_assert_held(&reader->lock);
+	lockdep_assert_held(&section->lock);
 
 	if (last_gfn - first_gfn < FEW_PAGES) {
 		for (gfn = first_gfn; gfn <= last_gfn; gfn++)
@@ -52,18 +52,18 @@ static void tlb_flush(struct vmmu_reader *reader, u64 first_gfn, u64 last_gfn)
 void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vq)
 {
 	tlb->vq = vq;
-	vq->reader.flush = tlb_flush;
+	vq->section.flush = tlb_flush;
 }
 
 /**
  * vmq_tlb_clear() - forget everything
  * @tlb: the soft TLB
  *
- * Context: reader lock held.
+ * Context: section lock held.
  */
 void vmq_tlb_clear(struct vmq_tlb *tlb)
 {
-	lockdep_assert_held(&tlb->vq->reader.lock);
+	lockdep_assert_held(&tlb->vq->section.lock);
 
 	memset(tlb->small, 0, sizeof(tlb->small));
 	memset(tlb->huge, 0, sizeof(tlb->huge));
@@ -101,7 +101,7 @@ static void *tlb_fill(struct vmq_tlb *tlb, const struct vmmu_leaf *leaf,
  * @write: it is going to be written
  * @room: set to how many bytes lie behind it in the same page
  *
- * Context: in a reader section.
+ * Context: in a section.
  * Return: as for vmq_tlb_find().
  */
 void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
@@ -111,7 +111,7 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 	struct vmmu_leaf leaf;
 	bool found;
 
-	lockdep_assert_held(&tlb->vq->reader.lock);
+	lockdep_assert_held(&tlb->vq->section.lock);
 
 	tlb->miss_gpa = gpa;
 	tlb->miss_write = write;
@@ -144,7 +144,7 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	u32 flags = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
 
-	spin_lock(&tlb->vq->reader.lock);
+	spin_lock(&tlb->vq->section.lock);
 	/* Otherwise it may be otherwise by now. */
 	if (tlb->flushes == flushes) {
 		/* What can be read but not written can still be read. */
@@ -156,5 +156,5 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 		e->size = PAGE_SIZE;
 		e->flags = flags;
 	}
-	spin_unlock(&tlb->vq->reader.lock);
+	spin_unlock(&tlb->vq->section.lock);
 }

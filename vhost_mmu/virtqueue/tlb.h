@@ -3,9 +3,9 @@
  * The soft TLB of a queue: kernel addresses of the guest pages that its buffers
  * lie in, as its MMU has them.
  *
- * It is filled in reader sections, by the read-only cursor, and its entries may
+ * It is filled in sections, by the read-only cursor, and its entries may
  * be used in any later section: whoever takes something from the tables makes
- * the readers forget it, see vmmu_readers_flush().  Guest pages that have no
+ * the readers forget it, see vmmu_sections_flush().  Guest pages that have no
  * kernel address are remembered as well, so that not each packet finds out.
  */
 #ifndef VHOST_MMU_TLB_H
@@ -59,7 +59,7 @@ enum vmq_miss {
 
 /**
  * struct vmq_tlb - a queue's soft TLB, and the section that uses it
- * @vq: the queue; its reader lock protects the entries
+ * @vq: the queue; its section lock protects the entries
  * @small: of 4 KiB pages, by their number
  * @huge: of larger ones, by the number of 2 MiB
  * @flushes: how often the tables changed
@@ -125,7 +125,7 @@ static inline struct vmq_tlb_entry *vmq_tlb_huge(struct vmq_tlb *tlb, u64 gpa)
  *
  * The driver chose the address: it is bounded under speculation as well.
  *
- * Context: in a reader section, to which the address belongs.
+ * Context: in a section, to which the address belongs.
  * Return: false if it is not.
  */
 static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
@@ -155,7 +155,7 @@ static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
  * @write: it is going to be written
  * @room: set to how many bytes lie behind it in the same page
  *
- * Context: in a reader section, to which the address belongs.
+ * Context: in a section, to which the address belongs.
  * Return: the address; NULL, with the reason in vmq_tlb::miss, if there is none.
  */
 static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,

@@ -21,7 +21,7 @@
 int vmq_init(struct vmq *vq, u32 trace_id)
 {
 	mutex_init(&vq->mutex);
-	vmmu_reader_init(&vq->reader);
+	vmmu_section_init(&vq->section);
 	vq->trace_id = trace_id;
 	vq->ring.num = 1;
 	return 0;
@@ -89,7 +89,7 @@ static void vmq_set_direct(struct vmq *vq)
 }
 
 /*
- * Read with the reader lock held by who must not wait for the mutex.  There are
+ * Read with the section lock held by who must not wait for the mutex.  There are
  * no sections, so the old MMU can be left before what it said is forgotten.
  */
 static void vmq_set_mmu(struct vmq *vq, struct vmmu *mmu)
@@ -97,16 +97,16 @@ static void vmq_set_mmu(struct vmq *vq, struct vmmu *mmu)
 	WARN_ON_ONCE(vq->slots_held);
 
 	if (vq->mmu)
-		vmmu_table_del_reader(vq->mmu, &vq->reader);
+		vmmu_del_section(vq->mmu, &vq->section);
 
-	spin_lock(&vq->reader.lock);
+	spin_lock(&vq->section.lock);
 	vq->mmu = mmu;
 	if (vq->tlb)
 		vmq_tlb_clear(vq->tlb);
-	spin_unlock(&vq->reader.lock);
+	spin_unlock(&vq->section.lock);
 
 	if (mmu)
-		vmmu_table_add_reader(mmu, &vq->reader);
+		vmmu_add_section(mmu, &vq->section);
 	vmq_set_direct(vq);
 }
 
@@ -311,7 +311,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_stop, VHOST_MMU);
  * @vq: the queue
  * @fmt: what is wrong, for the debug log
  *
- * Context: vmq::mutex held, outside of reader sections.
+ * Context: vmq::mutex held, outside of sections.
  */
 void vmq_err(struct vmq *vq, const char *fmt, ...)
 {

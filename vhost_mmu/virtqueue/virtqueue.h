@@ -3,7 +3,7 @@
  * Virtqueues: the split ring, and the way its words are reached.
  *
  * Everything here runs under vmq::mutex unless its comment says otherwise.
- * Ring words are reached in a reader section through the kernel addresses of a
+ * Ring words are reached in a section through the kernel addresses of a
  * ring map, or else by user access; a caller cannot tell which.
  */
 #ifndef VHOST_MMU_VIRTQUEUE_H
@@ -29,7 +29,7 @@ struct vmq_tlb;
  * @maps_refused: installs given up because an invalidation overlapped
  * @maps_invalidated: ring pages taken back by the MMU notifier
  * @maps_dropped: ring pages given back by reconfiguration or stop
- * @sections: reader sections entered
+ * @sections: sections entered
  * @user_ops: ring operations that went by user access
  * @fallback_config: of @user_ops, those of a vring started in user mode
  * @fallback_file: ... because a ring page is file-backed
@@ -55,7 +55,7 @@ struct vmq_tlb;
  * @retries: buffers put back because the backend was busy
  *
  * Written under vmq::mutex, but for @maps_invalidated and @tlb_flushes (under the
- * reader lock) and @kicks; read without a lock.
+ * section lock) and @kicks; read without a lock.
  */
 struct vmq_stats {
 	u64 maps_installed;
@@ -104,9 +104,9 @@ struct vmq_stats {
  * @slots_held: memslots of @mmu are kept for the buffers taken
  * @slots_srcu: ... by this
  * @space: address space whose notifier guards the maps, NULL without an owner
- * @reader: lock and drain statistics of this queue's reader sections
+ * @section: lock and drain statistics of this queue's sections
  * @rings: ring maps, NULL while stopped or in user mode.  Changed with @mutex
- *	and the reader lock held, so either of them suffices to look at it
+ *	and the section lock held, so either of them suffices to look at it
  * @running: between vmq_start() and vmq_stop()
  * @kernel_access: how the queue was started (metadata_access=kernel)
  * @direct: payload is reached by kernel addresses where possible; @kernel_access,
@@ -114,7 +114,7 @@ struct vmq_stats {
  * @want_direct: how the queue was started (payload_access=kernel)
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
  * @table: the indirect table that is being read
- * @tlb: soft TLB, entries under the reader lock
+ * @tlb: soft TLB, entries under the section lock
  * @stats: counters
  * @trace_id: device and queue number for tracepoints
  */
@@ -136,7 +136,7 @@ struct vmq {
 	int slots_srcu;
 
 	struct vmmu_space *space;
-	struct vmmu_reader reader;
+	struct vmmu_section section;
 	struct vmq_rings *rings;
 	bool running;
 	bool kernel_access;
