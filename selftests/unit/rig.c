@@ -486,7 +486,7 @@ static int unit_table_begin(void *ctx, u64 addr, u32 len)
 	if (ret < 0)
 		return ret;
 	rig->table = addr;
-	rig->table_left = len;
+	rig->indirect_left = len;
 	return 0;
 }
 
@@ -495,10 +495,10 @@ static bool unit_table_read(void *ctx, struct vring_desc *desc)
 	struct unit_rig *rig = ctx;
 	u64 at = rig->table - UNIT_RAM;
 
-	if (rig->table_left < sizeof(*desc))
+	if (rig->indirect_left < sizeof(*desc))
 		unit_die("read behind the end of an indirect table");
 	rig->table += sizeof(*desc);
-	rig->table_left -= sizeof(*desc);
+	rig->indirect_left -= sizeof(*desc);
 	if (at >= UNIT_RAM_SIZE || UNIT_RAM_SIZE - at < sizeof(*desc))
 		return false;
 	memcpy(desc, rig->ram + at, sizeof(*desc));
@@ -507,6 +507,6 @@ static bool unit_table_read(void *ctx, struct vring_desc *desc)
 
 const struct vmq_memory unit_memory = {
 	.translate = unit_translate,
-	.table_begin = unit_table_begin,
-	.table_read = unit_table_read,
+	.indirect_begin = unit_table_begin,
+	.indirect_read = unit_table_read,
 };

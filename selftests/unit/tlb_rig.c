@@ -100,14 +100,14 @@ struct tlb_rig *rig_new(bool is_le)
 		page_init(page++, TOP_GPA + i * PAGE_SIZE, VMMU_LEVEL_4K,
 			  small_memory[--n]);
 
-	rig->rings.map[VMQ_DESC].base = rig->desc;
-	rig->rings.map[VMQ_AVAIL].base = rig->avail;
+	rig->maps.map[VMQ_DESC].base = rig->desc;
+	rig->maps.map[VMQ_AVAIL].base = rig->avail;
 	rig->vq.ring.num = RIG_NUM;
 	rig->vq.ring.is_le = is_le;
 	rig->vq.mutex.held = true;
 	rig->vq.direct = true;
 	rig->vq.mmu = &rig->mmu;
-	rig->vq.rings = &rig->rings;
+	rig->vq.maps = &rig->maps;
 	rig->vq.burst = &rig->burst;
 	rig->vq.tlb = &rig->tlb;
 	rig->burst.ahead = 1;
@@ -351,8 +351,8 @@ static bool user_table_read(void *ctx, struct vring_desc *desc)
 
 static const struct vmq_memory user_memory = {
 	.translate = user_translate,
-	.table_begin = user_table_begin,
-	.table_read = user_table_read,
+	.indirect_begin = user_table_begin,
+	.indirect_read = user_table_read,
 };
 
 void rig_next(struct tlb_rig *rig, struct vmq_split *s, struct vmq_burst *b,
@@ -366,7 +366,7 @@ void rig_next(struct tlb_rig *rig, struct vmq_split *s, struct vmq_burst *b,
 	chain->beyond = false;
 	while (b->next == b->nr) {
 		chain->ret = vmq_split_gather(s, b, &vmq_kernel_access,
-					      &rig->rings);
+					      &rig->maps);
 		if (chain->ret == VMQ_AGAIN)
 			continue;
 		if (!chain->ret && !b->nr)

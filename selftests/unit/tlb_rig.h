@@ -65,7 +65,7 @@ struct page_model {
  * @vq: the queue
  * @tlb: its soft TLB
  * @burst: its burst
- * @rings: its ring maps, each part in one piece
+ * @maps: its ring maps, each part in one piece
  * @table: its MMU, of which nothing is used
  * @desc: descriptor table
  * @avail: available ring
@@ -86,7 +86,7 @@ struct tlb_rig {
 	struct vmq vq;
 	struct vmq_tlb tlb;
 	struct vmq_burst burst;
-	struct vmq_rings rings;
+	struct vmq_ring_maps maps;
 	struct vmmu mmu;
 	struct vring_desc desc[RIG_NUM];
 	u16 avail[RIG_NUM + 3];

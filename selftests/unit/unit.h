@@ -93,7 +93,7 @@ struct unit_undo {
  * @part: the ring
  * @ram: content of the guest memory at UNIT_RAM
  * @table: next byte of the indirect table that is being read
- * @table_left: bytes of it that may still be read
+ * @indirect_left: bytes of it that may still be read
  * @log: what the last call did
  * @nr_log: how many entries; only the first UNIT_LOG are kept
  * @op: number of this operation
@@ -112,7 +112,7 @@ struct unit_rig {
 	struct unit_part part[VMQ_PARTS];
 	u8 *ram;
 	u64 table;
-	u64 table_left;
+	u64 indirect_left;
 	struct unit_event log[UNIT_LOG];
 	unsigned int nr_log;
 	u32 op;

@@ -19,18 +19,18 @@ MUTANTS = [
            "6.12", "inval_remap -t other_pages"),
     Mutant("no-client", "a map is linked before anything is installed",
            "vhost_mmu/virtqueue/rings.c",
-           "	for (part = 0; rings && part < VMQ_PARTS; part++)\n"
-           "		vmq_map_link(&rings->map[part], vq->space);\n",
-           "	for (part = 0; rings && part < VMQ_PARTS; part++) {\n"
-           "		vmq_map_link(&rings->map[part], vq->space);\n"
-           "		vmmu_client_del(&rings->map[part].client);\n"
-           "		rings->map[part].client.space = vq->space;\n"
+           "	for (part = 0; maps && part < VMQ_PARTS; part++)\n"
+           "		vmq_ring_map_link(&maps->map[part], vq->space);\n",
+           "	for (part = 0; maps && part < VMQ_PARTS; part++) {\n"
+           "		vmq_ring_map_link(&maps->map[part], vq->space);\n"
+           "		vmmu_client_del(&maps->map[part].client);\n"
+           "		maps->map[part].client.space = vq->space;\n"
            "	}\n",
            "6.12", "inval_remap -t other_pages"),
     Mutant("no-sequence", "an install is refused if the notifier ran meanwhile",
            MAP,
-           "	if (map->inval_seq != seq || vmq_map_inval_open(map, i))",
-           "	(void)seq;\n	if (vmq_map_inval_open(map, i))",
+           "	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))",
+           "	(void)seq;\n	if (vmq_ring_map_inval_open(map, i))",
            "debug", "inval_install"),
     Mutant("no-open-check", "an install is refused while an invalidation is open",
            "vhost_mmu/mmu/notifier.c",
@@ -73,7 +73,7 @@ MUTANTS = [
            "6.12", "data -t flow"),
     Mutant("stale-maps", "a new address means new maps",
            "vhost_mmu/virtqueue/virtqueue.c",
-           "	if (vq->kernel_access)\n		vmq_rings_replace(vq);\n",
+           "	if (vq->kernel_access)\n		vmq_ring_maps_replace(vq);\n",
            "",
            "6.12", "inval_remap -t set_addr_then_unmap"),
     Mutant("file-backed", "file-backed pages are left to user access",

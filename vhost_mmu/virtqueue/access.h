@@ -11,24 +11,26 @@
 #include "map.h"
 
 /*
- * In a section the context is the queue's vmq_rings.  Ring words are
+ * In a section the context is the queue's vmq_ring_maps.  Ring words are
  * aligned to two bytes, so none of them straddles pages.
  */
 static __always_inline int vmq_kernel_read16(void *ctx, enum vmq_part part,
 					     size_t off, __virtio16 *word)
 {
-	const struct vmq_rings *rings = ctx;
+	const struct vmq_ring_maps *maps = ctx;
 
-	*word = READ_ONCE(*(__virtio16 *)vmq_map_addr(&rings->map[part], off));
+	*word = READ_ONCE(
+		*(__virtio16 *)vmq_ring_map_addr(&maps->map[part], off));
 	return 0;
 }
 
 static __always_inline int vmq_kernel_write16(void *ctx, enum vmq_part part,
 					      size_t off, __virtio16 word)
 {
-	const struct vmq_rings *rings = ctx;
+	const struct vmq_ring_maps *maps = ctx;
 
-	WRITE_ONCE(*(__virtio16 *)vmq_map_addr(&rings->map[part], off), word);
+	WRITE_ONCE(*(__virtio16 *)vmq_ring_map_addr(&maps->map[part], off),
+		   word);
 	return 0;
 }
 
@@ -40,8 +42,8 @@ static __always_inline int vmq_kernel_write16(void *ctx, enum vmq_part part,
 static __always_inline int vmq_kernel_read(void *ctx, enum vmq_part part,
 					   size_t off, void *dst, size_t len)
 {
-	const struct vmq_rings *rings = ctx;
-	const struct vmq_map *map = &rings->map[part];
+	const struct vmq_ring_maps *maps = ctx;
+	const struct vmq_ring_map *map = &maps->map[part];
 	size_t room;
 
 	if (likely(map->base)) {
@@ -50,10 +52,11 @@ static __always_inline int vmq_kernel_read(void *ctx, enum vmq_part part,
 	}
 	room = PAGE_SIZE - offset_in_page(map->offset + off);
 	if (likely(len <= room)) {
-		memcpy(dst, vmq_map_addr(map, off), len);
+		memcpy(dst, vmq_ring_map_addr(map, off), len);
 	} else {
-		memcpy(dst, vmq_map_addr(map, off), room);
-		memcpy(dst + room, vmq_map_addr(map, off + room), len - room);
+		memcpy(dst, vmq_ring_map_addr(map, off), room);
+		memcpy(dst + room, vmq_ring_map_addr(map, off + room),
+		       len - room);
 	}
 done:
 	/* What is checked next is @dst: never read the ring a second time. */
@@ -65,14 +68,14 @@ static __always_inline int vmq_kernel_write(void *ctx, enum vmq_part part,
 					    size_t off, const void *src,
 					    size_t len)
 {
-	const struct vmq_rings *rings = ctx;
-	const struct vmq_map *map = &rings->map[part];
+	const struct vmq_ring_maps *maps = ctx;
+	const struct vmq_ring_map *map = &maps->map[part];
 	size_t room;
 
 	while (len) {
 		room = min_t(size_t, len,
 			     PAGE_SIZE - offset_in_page(map->offset + off));
-		memcpy(vmq_map_addr(map, off), src, room);
+		memcpy(vmq_ring_map_addr(map, off), src, room);
 		src += room;
 		off += room;
 		len -= room;
@@ -144,19 +147,20 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
  * Run a parser function in a section if the maps allow, else by user
  * access.  The function is expanded twice, once for each.
  */
-#define vmq_with_access(vq, fn, ...)					\
-({									\
-	struct vmq *__vq = (vq);					\
-	typeof(fn(__VA_ARGS__, &vmq_user_access, __vq)) __ret;		\
-									\
-	if (likely(vmq_section_begin(__vq))) {				\
-		__ret = fn(__VA_ARGS__, &vmq_kernel_access, __vq->rings); \
-		vmq_section_end(__vq);					\
-	} else {							\
-		__vq->stats.user_ops++;				\
-		__ret = fn(__VA_ARGS__, &vmq_user_access, __vq);	\
-	}								\
-	__ret;								\
-})
+#define vmq_with_access(vq, fn, ...)                                     \
+	({                                                               \
+		struct vmq *__vq = (vq);                                 \
+		typeof(fn(__VA_ARGS__, &vmq_user_access, __vq)) __ret;   \
+                                                                         \
+		if (likely(vmq_section_begin(__vq))) {                   \
+			__ret = fn(__VA_ARGS__, &vmq_kernel_access,      \
+				   __vq->maps);                          \
+			vmq_section_end(__vq);                           \
+		} else {                                                 \
+			__vq->stats.user_ops++;                          \
+			__ret = fn(__VA_ARGS__, &vmq_user_access, __vq); \
+		}                                                        \
+		__ret;                                                   \
+	})
 
 #endif /* VHOST_MMU_ACCESS_H */

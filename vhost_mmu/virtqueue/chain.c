@@ -7,7 +7,7 @@
 
 /**
  * vmq_translate_umem() - make iovecs of a guest physical range
- * @ctx: a struct vmq_table
+ * @ctx: a struct vmq_indirect
  * @addr: guest physical address
  * @len: length in bytes
  * @iov: filled
@@ -21,18 +21,18 @@
 int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
 		       unsigned int iov_size, int access)
 {
-	struct vmq_table *table = ctx;
+	struct vmq_indirect *indirect = ctx;
 	u64 last = addr + len - 1, left = len, size;
 	const struct vhost_iotlb_map *map;
 	unsigned int n = 0;
 
-	lockdep_assert_held(&table->vq->mutex);
+	lockdep_assert_held(&indirect->vq->mutex);
 
 	while (left) {
 		if (unlikely(n >= iov_size))
 			return -ENOBUFS;
 
-		map = vhost_iotlb_itree_first(table->vq->umem, addr, last);
+		map = vhost_iotlb_itree_first(indirect->vq->umem, addr, last);
 		if (unlikely(!map || map->start > addr))
 			return -EFAULT;
 		if (unlikely(!(map->perm & access)))
@@ -50,39 +50,39 @@ int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
 }
 
 /**
- * vmq_table_begin() - start to read an indirect table
- * @ctx: a struct vmq_table
+ * vmq_indirect_begin() - start to read an indirect table
+ * @ctx: a struct vmq_indirect
  * @addr: guest physical address of the table
  * @len: its length in bytes
  *
  * Context: vmq::mutex held.
  * Return: 0 or an error of vmq_translate_umem().
  */
-int vmq_table_begin(void *ctx, u64 addr, u32 len)
+int vmq_indirect_begin(void *ctx, u64 addr, u32 len)
 {
-	struct vmq_table *table = ctx;
+	struct vmq_indirect *indirect = ctx;
 	int ret;
 
-	ret = vmq_translate(ctx, addr, len, table->iov, UIO_MAXIOV,
+	ret = vmq_translate(ctx, addr, len, indirect->iov, UIO_MAXIOV,
 			    VHOST_ACCESS_RO);
 	if (unlikely(ret < 0))
 		return ret;
 
-	iov_iter_init(&table->iter, ITER_SOURCE, table->iov, ret, len);
+	iov_iter_init(&indirect->iter, ITER_SOURCE, indirect->iov, ret, len);
 	return 0;
 }
 
 /**
- * vmq_table_read() - read the next descriptor of an indirect table
- * @ctx: a struct vmq_table after vmq_table_begin()
+ * vmq_indirect_read() - read the next descriptor of an indirect table
+ * @ctx: a struct vmq_indirect after vmq_indirect_begin()
  * @desc: filled
  *
  * Context: vmq::mutex held, may sleep.
  * Return: false if the memory cannot be read.
  */
-bool vmq_table_read(void *ctx, struct vring_desc *desc)
+bool vmq_indirect_read(void *ctx, struct vring_desc *desc)
 {
-	struct vmq_table *table = ctx;
+	struct vmq_indirect *indirect = ctx;
 
-	return copy_from_iter_full(desc, sizeof(*desc), &table->iter);
+	return copy_from_iter_full(desc, sizeof(*desc), &indirect->iter);
 }

@@ -6,7 +6,7 @@
 #include "virtqueue.h"
 
 /**
- * struct vmq_table - an indirect table that is being read
+ * struct vmq_indirect - an indirect table that is being read
  * @vq: the queue
  * @iter: what is left of the table
  * @iov: where the table lies
@@ -14,7 +14,7 @@
  * The context of vmq_user_memory.  Not on the stack, where the kernel would
  * clear it for each chain.
  */
-struct vmq_table {
+struct vmq_indirect {
 	struct vmq *vq;
 	struct iov_iter iter;
 	struct iovec iov[UIO_MAXIOV];
@@ -22,8 +22,8 @@ struct vmq_table {
 
 int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
 		       unsigned int iov_size, int access);
-int vmq_table_begin(void *ctx, u64 addr, u32 len);
-bool vmq_table_read(void *ctx, struct vring_desc *desc);
+int vmq_indirect_begin(void *ctx, u64 addr, u32 len);
+bool vmq_indirect_read(void *ctx, struct vring_desc *desc);
 
 /* slots.c */
 int vmq_translate_slots(void *ctx, u64 addr, u32 len, struct iovec *iov,

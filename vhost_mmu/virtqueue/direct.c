@@ -67,34 +67,35 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 }
 
 /*
- * vmq_memory::table_begin.  Unlike by user access, what a chain does not use of
+ * vmq_memory::indirect_begin.  Unlike by user access, what a chain does not use of
  * its table need not be guest memory.
  */
-static int direct_table_begin(void *ctx, u64 addr, u32 len)
+static int direct_begin_indirect(void *ctx, u64 addr, u32 len)
 {
 	struct vmq_tlb *tlb = ctx;
 
-	tlb->table_gpa = addr;
-	tlb->table_left = len;
+	tlb->indirect_gpa = addr;
+	tlb->indirect_left = len;
 	return 0;
 }
 
-/* vmq_memory::table_read.  An entry may lie in two pages. */
-static bool direct_table_read(void *ctx, struct vring_desc *desc)
+/* vmq_memory::indirect_read.  An entry may lie in two pages. */
+static bool direct_read_indirect(void *ctx, struct vring_desc *desc)
 {
 	struct vmq_tlb *tlb = ctx;
 	size_t done, n;
 	u64 room;
 	void *kaddr;
 
-	if (unlikely(tlb->table_left < sizeof(*desc))) {
+	if (unlikely(tlb->indirect_left < sizeof(*desc))) {
 		tlb->miss = VMQ_MISS_SHAPE;
 		return false;
 	}
 	for (done = 0; done < sizeof(*desc); done += n) {
 		if (unlikely(!spend(tlb)))
 			return false;
-		kaddr = vmq_tlb_find(tlb, tlb->table_gpa + done, false, &room);
+		kaddr = vmq_tlb_find(tlb, tlb->indirect_gpa + done, false,
+				     &room);
 		if (unlikely(!kaddr))
 			return false;
 		n = min_t(u64, room, sizeof(*desc) - done);
@@ -105,15 +106,15 @@ static bool direct_table_read(void *ctx, struct vring_desc *desc)
 	}
 	/* What is checked next is @desc: never read the table again. */
 	barrier();
-	tlb->table_gpa += sizeof(*desc);
-	tlb->table_left -= sizeof(*desc);
+	tlb->indirect_gpa += sizeof(*desc);
+	tlb->indirect_left -= sizeof(*desc);
 	return true;
 }
 
 static const struct vmq_memory direct_memory = {
 	.translate = direct_translate,
-	.table_begin = direct_table_begin,
-	.table_read = direct_table_read,
+	.indirect_begin = direct_begin_indirect,
+	.indirect_read = direct_read_indirect,
 };
 
 /**
@@ -142,7 +143,7 @@ int vmq_direct_fetch(struct vmq *vq)
 		return -EAGAIN;
 
 	vmq_burst_widen(b);
-	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->rings);
+	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->maps);
 	tlb->gathered += b->read - read;
 	if (unlikely(ret == VMQ_AGAIN))
 		return -EAGAIN;

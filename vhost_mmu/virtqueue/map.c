@@ -18,7 +18,7 @@
  * once the lock is dropped another invalidation may find nothing left to do and
  * let the page go.
  */
-static void vmq_map_forget(struct vmq_map *map, unsigned int i)
+static void ring_map_forget(struct vmq_ring_map *map, unsigned int i)
 {
 	lockdep_assert_held(&map->vq->section.lock);
 
@@ -29,14 +29,14 @@ static void vmq_map_forget(struct vmq_map *map, unsigned int i)
 	map->nr_missing++;
 }
 
-static unsigned int vmq_map_forget_range(struct vmq_map *map,
-					 unsigned int first, unsigned int last)
+static unsigned int ring_map_forget_range(struct vmq_ring_map *map,
+					  unsigned int first, unsigned int last)
 {
 	unsigned int i, n = 0;
 
 	for (i = first; i <= last; i++) {
 		if (map->addr[i]) {
-			vmq_map_forget(map, i);
+			ring_map_forget(map, i);
 			n++;
 		}
 	}
@@ -44,10 +44,11 @@ static unsigned int vmq_map_forget_range(struct vmq_map *map,
 }
 
 /* vmmu_client_ops::invalidate */
-static void vmq_map_invalidate(struct vmmu_client *client, unsigned long start,
-			       unsigned long last)
+static void ring_map_invalidate(struct vmmu_client *client, unsigned long start,
+				unsigned long last)
 {
-	struct vmq_map *map = container_of(client, struct vmq_map, client);
+	struct vmq_ring_map *map =
+		container_of(client, struct vmq_ring_map, client);
 	struct interval_tree_node *node = &client->node;
 	unsigned int n;
 
@@ -57,8 +58,8 @@ static void vmq_map_invalidate(struct vmmu_client *client, unsigned long start,
 	vmmu_section_drain_begin(&map->vq->section);
 	/* Tells an install that is between its look-up and its publication. */
 	map->inval_seq++;
-	n = vmq_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
-				 (last - node->start) >> PAGE_SHIFT);
+	n = ring_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
+				  (last - node->start) >> PAGE_SHIFT);
 	map->vq->stats.maps_invalidated += n;
 	vmmu_section_drain_end(&map->vq->section);
 
@@ -68,26 +69,27 @@ static void vmq_map_invalidate(struct vmmu_client *client, unsigned long start,
 }
 
 /* vmmu_client_ops::age.  A stale answer only makes reclaim guess worse. */
-static bool vmq_map_age(struct vmmu_client *client, unsigned long start,
-			unsigned long last, bool clear)
+static bool ring_map_age(struct vmmu_client *client, unsigned long start,
+			 unsigned long last, bool clear)
 {
-	struct vmq_map *map = container_of(client, struct vmq_map, client);
-	struct vmq_rings *rings = container_of(map - map->part,
-					       struct vmq_rings, map[0]);
-	bool used = READ_ONCE(rings->used);
+	struct vmq_ring_map *map =
+		container_of(client, struct vmq_ring_map, client);
+	struct vmq_ring_maps *maps =
+		container_of(map - map->part, struct vmq_ring_maps, map[0]);
+	bool used = READ_ONCE(maps->used);
 
 	if (used && clear)
-		WRITE_ONCE(rings->used, false);
+		WRITE_ONCE(maps->used, false);
 	return used;
 }
 
-static const struct vmmu_client_ops vmq_map_ops = {
-	.invalidate = vmq_map_invalidate,
-	.age = vmq_map_age,
+static const struct vmmu_client_ops ring_map_ops = {
+	.invalidate = ring_map_invalidate,
+	.age = ring_map_age,
 };
 
 /**
- * vmq_map_init() - set a map up for a ring part, with every page missing
+ * vmq_ring_map_init() - set a map up for a ring part, with every page missing
  * @map: zeroed map
  * @vq: the queue
  * @part: which part
@@ -97,12 +99,12 @@ static const struct vmmu_client_ops vmq_map_ops = {
  * Context: process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int vmq_map_init(struct vmq_map *map, struct vmq *vq, enum vmq_part part,
-		 const void __user *hva, size_t size)
+int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vq,
+		      enum vmq_part part, const void __user *hva, size_t size)
 {
 	unsigned long addr = (unsigned long)hva;
 
-	map->client.ops = &vmq_map_ops;
+	map->client.ops = &ring_map_ops;
 	map->client.node.start = addr & PAGE_MASK;
 	map->client.node.last = (addr + size - 1) | ~PAGE_MASK;
 	map->vq = vq;
@@ -118,25 +120,25 @@ int vmq_map_init(struct vmq_map *map, struct vmq *vq, enum vmq_part part,
 }
 
 /**
- * vmq_map_link() - let a map be told of invalidations
+ * vmq_ring_map_link() - let a map be told of invalidations
  * @map: initialised map
  * @space: address space of the queue's owner
  *
  * Context: process context.
  */
-void vmq_map_link(struct vmq_map *map, struct vmmu_space *space)
+void vmq_ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space)
 {
 	vmmu_client_add(space, &map->client, map->client.node.start,
 			map->client.node.last);
 }
 
 /**
- * vmq_map_destroy() - undo vmq_map_init() and vmq_map_link()
+ * vmq_ring_map_destroy() - undo vmq_ring_map_init() and vmq_ring_map_link()
  * @map: map that no section can find and whose pages were dropped
  *
  * Context: process context, section lock not held.
  */
-void vmq_map_destroy(struct vmq_map *map)
+void vmq_ring_map_destroy(struct vmq_ring_map *map)
 {
 	if (map->client.space)
 		vmmu_client_del(&map->client);
@@ -145,30 +147,30 @@ void vmq_map_destroy(struct vmq_map *map)
 }
 
 /**
- * vmq_map_drop() - give back every page outside of a notifier
+ * vmq_ring_map_drop() - give back every page outside of a notifier
  * @map: the map
  *
  * Context: section lock held.
  * Return: how many pages there were.
  */
-unsigned int vmq_map_drop(struct vmq_map *map)
+unsigned int vmq_ring_map_drop(struct vmq_ring_map *map)
 {
 	lockdep_assert_held(&map->vq->section.lock);
 
-	return vmq_map_forget_range(map, 0, map->nr_pages - 1);
+	return ring_map_forget_range(map, 0, map->nr_pages - 1);
 }
 
 /**
- * vmq_map_inval_open() - is an invalidation open that overlaps a page?
+ * vmq_ring_map_inval_open() - is an invalidation open that overlaps a page?
  * @map: linked map
  * @i: which page
  *
  * Context: section lock held.
  * Return: true if the page must not be installed now.
  */
-bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i)
+bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i)
 {
-	unsigned long hva = vmq_map_page_hva(map, i);
+	unsigned long hva = vmq_ring_map_page_hva(map, i);
 
 	lockdep_assert_held(&map->vq->section.lock);
 
@@ -177,14 +179,15 @@ bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i)
 }
 
 /**
- * vmq_map_publish() - let sections use a page
+ * vmq_ring_map_publish() - let sections use a page
  * @map: linked map
  * @i: which page, missing so far
  * @page: what the owner's mm maps there, and no invalidation takes away
  *
  * Context: section lock held since that was found out.
  */
-void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
+void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
+			  struct page *page)
 {
 	lockdep_assert_held(&map->vq->section.lock);
 
@@ -198,11 +201,11 @@ void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page)
  * Look a page up in the owner's mm.  The install protocol, see mmu/notifier.c
  * for why the two checks suffice.
  */
-static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
-					     unsigned int i)
+static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
+					      unsigned int i)
 {
 	struct vmmu_section *section = &map->vq->section;
-	unsigned long hva = vmq_map_page_hva(map, i);
+	unsigned long hva = vmq_ring_map_page_hva(map, i);
 	enum vmmu_page_status status;
 	struct page *page;
 	bool open;
@@ -210,14 +213,14 @@ static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 
 	spin_lock(&section->lock);
 	seq = map->inval_seq;
-	open = vmq_map_inval_open(map, i);
+	open = vmq_ring_map_inval_open(map, i);
 	spin_unlock(&section->lock);
 	if (open)
 		return VMMU_PAGE_REFUSED;
 
 	/*
 	 * The snapshot is older than the page table reads of the look-up.
-	 * Pairs with the lock that vmq_map_invalidate() takes before the page
+	 * Pairs with the lock that ring_map_invalidate() takes before the page
 	 * table changes.
 	 */
 	smp_rmb();
@@ -228,10 +231,10 @@ static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 	vmmu_hook_install();
 
 	spin_lock(&section->lock);
-	if (map->inval_seq != seq || vmq_map_inval_open(map, i))
+	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;
 	else
-		vmq_map_publish(map, i, page);
+		vmq_ring_map_publish(map, i, page);
 	spin_unlock(&section->lock);
 
 	/* From here on the notifier alone keeps the page where it is. */
@@ -240,27 +243,27 @@ static enum vmmu_page_status vmq_map_look_up(struct vmq_map *map,
 }
 
 /* What the tables do not have, or must not give, is looked up. */
-static enum vmmu_page_status vmq_map_install(struct vmq_map *map,
-					     unsigned int i)
+static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
+					      unsigned int i)
 {
-	enum vmmu_page_status status = vmq_map_from_table(map, i);
+	enum vmmu_page_status status = vmq_ring_map_from_mmu(map, i);
 
 	if (status == VMMU_PAGE_OK)
 		map->vq->stats.maps_from_mmu++;
 	else if (status != VMMU_PAGE_REFUSED)
-		status = vmq_map_look_up(map, i);
+		status = ring_map_look_up(map, i);
 	return status;
 }
 
 /**
- * vmq_map_fill() - install every missing page
+ * vmq_ring_map_fill() - install every missing page
  * @map: linked map
  *
  * Context: process context with the owner's mm, vmq::mutex held, section lock
  *	not held; may sleep.
  * Return: VMMU_PAGE_OK, or why a page could not be installed.
  */
-enum vmmu_page_status vmq_map_fill(struct vmq_map *map)
+enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map)
 {
 	struct vmq_stats *stats = &map->vq->stats;
 	enum vmmu_page_status status;
@@ -273,18 +276,18 @@ enum vmmu_page_status vmq_map_fill(struct vmq_map *map)
 		if (READ_ONCE(map->addr[i]))
 			continue;
 
-		status = vmq_map_install(map, i);
+		status = ring_map_install(map, i);
 		if (status == VMMU_PAGE_REFUSED) {
 			stats->maps_refused++;
 			trace_vmq_map_refuse(map->vq->trace_id, map->part,
-					     vmq_map_page_hva(map, i), 1);
+					     vmq_ring_map_page_hva(map, i), 1);
 		}
 		if (status != VMMU_PAGE_OK)
 			return status;
 
 		stats->maps_installed++;
 		trace_vmq_map_install(map->vq->trace_id, map->part,
-				      vmq_map_page_hva(map, i), 1);
+				      vmq_ring_map_page_hva(map, i), 1);
 	}
 	return VMMU_PAGE_OK;
 }

@@ -14,7 +14,7 @@
 #include "virtqueue.h"
 
 /**
- * struct vmq_map - the kernel addresses of one ring part
+ * struct vmq_ring_map - the kernel addresses of one ring part
  * @client: link to the address space, range in whole pages
  * @vq: whose ring this is; its section lock protects what follows
  * @part: which part
@@ -28,7 +28,7 @@
  * @base: address of the part's first byte, if all of it lies in one page that is
  *	not missing
  */
-struct vmq_map {
+struct vmq_ring_map {
 	struct vmmu_client client;
 	struct vmq *vq;
 	enum vmq_part part;
@@ -43,19 +43,19 @@ struct vmq_map {
 };
 
 /**
- * struct vmq_rings - the maps of one configuration of a ring
+ * struct vmq_ring_maps - the maps of one configuration of a ring
  * @map: desc, avail, used
  * @used: a section ran since the notifier last asked
  * @skip: operations to let pass before the next attempt to fill the maps
  * @shift: binary logarithm of the last such pause
  * @retry_on_inval: an invalidation ends the pause, as the reason may be gone
- * @fail_seq: vmq_rings_seq() at the last failure
+ * @fail_seq: ring_maps_seq() at the last failure
  * @filled_at: vmq_stats::sections when the maps were last filled
  *
  * All but @map belongs to the holder of vmq::mutex.
  */
-struct vmq_rings {
-	struct vmq_map map[VMQ_PARTS];
+struct vmq_ring_maps {
+	struct vmq_ring_map map[VMQ_PARTS];
 	bool used;
 	unsigned int skip;
 	unsigned int shift;
@@ -64,20 +64,22 @@ struct vmq_rings {
 	u64 filled_at;
 };
 
-int vmq_map_init(struct vmq_map *map, struct vmq *vq, enum vmq_part part,
-		 const void __user *hva, size_t size);
-void vmq_map_link(struct vmq_map *map, struct vmmu_space *space);
-void vmq_map_destroy(struct vmq_map *map);
-unsigned int vmq_map_drop(struct vmq_map *map);
-enum vmmu_page_status vmq_map_fill(struct vmq_map *map);
-bool vmq_map_inval_open(const struct vmq_map *map, unsigned int i);
-void vmq_map_publish(struct vmq_map *map, unsigned int i, struct page *page);
+int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vq,
+		      enum vmq_part part, const void __user *hva, size_t size);
+void vmq_ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space);
+void vmq_ring_map_destroy(struct vmq_ring_map *map);
+unsigned int vmq_ring_map_drop(struct vmq_ring_map *map);
+enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map);
+bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i);
+void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
+			  struct page *page);
 
 /* table.c */
-enum vmmu_page_status vmq_map_from_table(struct vmq_map *map, unsigned int i);
+enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
+					    unsigned int i);
 
-static inline unsigned long vmq_map_page_hva(const struct vmq_map *map,
-					     unsigned int i)
+static inline unsigned long
+vmq_ring_map_page_hva(const struct vmq_ring_map *map, unsigned int i)
 {
 	return map->client.node.start + ((unsigned long)i << PAGE_SHIFT);
 }
@@ -86,8 +88,8 @@ static inline unsigned long vmq_map_page_hva(const struct vmq_map *map,
  * The address of a byte of the part.  What lies behind it in the same page is
  * reachable as well, the next page is somewhere else.
  */
-static __always_inline void *vmq_map_addr(const struct vmq_map *map,
-					  size_t off)
+static __always_inline void *vmq_ring_map_addr(const struct vmq_ring_map *map,
+					       size_t off)
 {
 	if (map->base)
 		return map->base + off;
@@ -96,22 +98,22 @@ static __always_inline void *vmq_map_addr(const struct vmq_map *map,
 }
 
 /* rings.c */
-void vmq_rings_replace(struct vmq *vq);
-void vmq_rings_drop(struct vmq *vq);
+void vmq_ring_maps_replace(struct vmq *vq);
+void vmq_ring_maps_drop(struct vmq *vq);
 bool vmq_section_begin_slow(struct vmq *vq);
 
-static inline bool vmq_rings_complete(const struct vmq_rings *rings)
+static inline bool vmq_ring_maps_complete(const struct vmq_ring_maps *maps)
 {
-	return !(rings->map[VMQ_DESC].nr_missing |
-		 rings->map[VMQ_AVAIL].nr_missing |
-		 rings->map[VMQ_USED].nr_missing);
+	return !(maps->map[VMQ_DESC].nr_missing |
+		 maps->map[VMQ_AVAIL].nr_missing |
+		 maps->map[VMQ_USED].nr_missing);
 }
 
 /**
  * vmq_section_begin() - try to enter a section
  * @vq: the queue
  *
- * Inside the section the ring is reached through vmq_map_addr().  Nothing in it
+ * Inside the section the ring is reached through vmq_ring_map_addr().  Nothing in it
  * may sleep, fault, signal or allocate, and it reads at most VMQ_SECTION_DESCS
  * descriptors or copies 64 KiB.
  *
@@ -123,25 +125,25 @@ static inline bool vmq_rings_complete(const struct vmq_rings *rings)
 
 static inline bool vmq_section_try_begin(struct vmq *vq)
 {
-	struct vmq_rings *rings = vq->rings;
+	struct vmq_ring_maps *maps = vq->maps;
 
 	lockdep_assert_held(&vq->mutex);
 
-	if (unlikely(!rings)) {
+	if (unlikely(!maps)) {
 		vq->stats.fallback_config++;
 		return false;
 	}
 
 	spin_lock(&vq->section.lock);
-	if (unlikely(!vmq_rings_complete(rings))) {
+	if (unlikely(!vmq_ring_maps_complete(maps))) {
 		spin_unlock(&vq->section.lock);
 		if (!vmq_section_begin_slow(vq))
 			return false;
 		__acquire(&vq->section.lock);
 	}
 
-	if (!READ_ONCE(rings->used))
-		WRITE_ONCE(rings->used, true);
+	if (!READ_ONCE(maps->used))
+		WRITE_ONCE(maps->used, true);
 	vq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
 	__release(&vq->section.lock);

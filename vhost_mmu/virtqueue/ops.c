@@ -11,8 +11,8 @@
 
 static const struct vmq_memory vmq_user_memory = {
 	.translate = vmq_translate,
-	.table_begin = vmq_table_begin,
-	.table_read = vmq_table_read,
+	.indirect_begin = vmq_indirect_begin,
+	.indirect_read = vmq_indirect_read,
 };
 
 /* The ring is broken: say so once per failed call. */
@@ -68,7 +68,7 @@ int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
 	}
 
 	chain = &b->chain[b->next];
-	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, vq->table,
+	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, vq->indirect,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {

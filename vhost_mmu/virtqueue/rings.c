@@ -17,133 +17,134 @@
 #define VMQ_SHIFT_THRASH	6
 #define VMQ_SHIFT_HOPELESS	10
 
-static void vmq_rings_free(struct vmq_rings *rings)
+static void ring_maps_free(struct vmq_ring_maps *maps)
 {
 	enum vmq_part part;
 
 	for (part = 0; part < VMQ_PARTS; part++)
-		vmq_map_destroy(&rings->map[part]);
-	kfree(rings);
+		vmq_ring_map_destroy(&maps->map[part]);
+	kfree(maps);
 }
 
-static struct vmq_rings *vmq_rings_alloc(struct vmq *vq)
+static struct vmq_ring_maps *ring_maps_alloc(struct vmq *vq)
 {
 	const void __user *hva[VMQ_PARTS] = {
 		[VMQ_DESC] = vq->desc,
 		[VMQ_AVAIL] = vq->avail,
 		[VMQ_USED] = vq->used,
 	};
-	struct vmq_rings *rings;
+	struct vmq_ring_maps *maps;
 	enum vmq_part part;
 	size_t size;
 
-	rings = kzalloc(sizeof(*rings), GFP_KERNEL_ACCOUNT);
-	if (!rings)
+	maps = kzalloc(sizeof(*maps), GFP_KERNEL_ACCOUNT);
+	if (!maps)
 		return NULL;
 
 	for (part = 0; part < VMQ_PARTS; part++) {
 		size = vmq_part_size(part, vq->ring.num, vq->ring.event_idx);
-		if (vmq_map_init(&rings->map[part], vq, part, hva[part], size))
+		if (vmq_ring_map_init(&maps->map[part], vq, part, hva[part],
+				      size))
 			goto err_map;
 	}
-	return rings;
+	return maps;
 
 err_map:
-	vmq_rings_free(rings);
+	ring_maps_free(maps);
 	return NULL;
 }
 
-static u64 vmq_rings_seq(const struct vmq_rings *rings)
+static u64 ring_maps_seq(const struct vmq_ring_maps *maps)
 {
-	return READ_ONCE(rings->map[VMQ_DESC].inval_seq) +
-	       READ_ONCE(rings->map[VMQ_AVAIL].inval_seq) +
-	       READ_ONCE(rings->map[VMQ_USED].inval_seq);
+	return READ_ONCE(maps->map[VMQ_DESC].inval_seq) +
+	       READ_ONCE(maps->map[VMQ_AVAIL].inval_seq) +
+	       READ_ONCE(maps->map[VMQ_USED].inval_seq);
 }
 
 /* Swap the queue's maps; the old ones give back their pages on the way. */
-static void vmq_rings_set(struct vmq *vq, struct vmq_rings *rings)
+static void ring_maps_set(struct vmq *vq, struct vmq_ring_maps *maps)
 {
-	struct vmq_rings *old;
+	struct vmq_ring_maps *old;
 	enum vmq_part part;
 
 	lockdep_assert_held(&vq->mutex);
 
 	spin_lock(&vq->section.lock);
-	old = vq->rings;
-	vq->rings = rings;
+	old = vq->maps;
+	vq->maps = maps;
 	for (part = 0; old && part < VMQ_PARTS; part++)
-		vq->stats.maps_dropped += vmq_map_drop(&old->map[part]);
+		vq->stats.maps_dropped += vmq_ring_map_drop(&old->map[part]);
 	spin_unlock(&vq->section.lock);
 
 	if (old)
-		vmq_rings_free(old);
+		ring_maps_free(old);
 }
 
 /**
- * vmq_rings_drop() - give up the maps of a queue
+ * vmq_ring_maps_drop() - give up the maps of a queue
  * @vq: the queue
  *
  * Context: process context, vmq::mutex held.
  */
-void vmq_rings_drop(struct vmq *vq)
+void vmq_ring_maps_drop(struct vmq *vq)
 {
-	vmq_rings_set(vq, NULL);
+	ring_maps_set(vq, NULL);
 }
 
 /**
- * vmq_rings_replace() - make empty maps for the queue's present configuration
+ * vmq_ring_maps_replace() - make empty maps for the queue's present configuration
  * @vq: queue with its addresses, size and features set
  *
  * Without memory for them the queue goes on by user access.
  *
  * Context: process context, vmq::mutex held, may sleep.
  */
-void vmq_rings_replace(struct vmq *vq)
+void vmq_ring_maps_replace(struct vmq *vq)
 {
-	struct vmq_rings *rings = vmq_rings_alloc(vq);
+	struct vmq_ring_maps *maps = ring_maps_alloc(vq);
 	enum vmq_part part;
 
 	/* Told of invalidations before anything can be installed. */
-	for (part = 0; rings && part < VMQ_PARTS; part++)
-		vmq_map_link(&rings->map[part], vq->space);
-	vmq_rings_set(vq, rings);
+	for (part = 0; maps && part < VMQ_PARTS; part++)
+		vmq_ring_map_link(&maps->map[part], vq->space);
+	ring_maps_set(vq, maps);
 }
 
-static enum vmmu_page_status vmq_rings_fill(struct vmq_rings *rings)
+static enum vmmu_page_status ring_maps_fill(struct vmq_ring_maps *maps)
 {
 	enum vmmu_page_status status = VMMU_PAGE_OK;
 	enum vmq_part part;
 
 	for (part = 0; part < VMQ_PARTS && status == VMMU_PAGE_OK; part++)
-		status = vmq_map_fill(&rings->map[part]);
+		status = vmq_ring_map_fill(&maps->map[part]);
 	return status;
 }
 
-static void vmq_rings_pause(struct vmq_rings *rings, unsigned int max_shift)
+static void ring_maps_pause(struct vmq_ring_maps *maps, unsigned int max_shift)
 {
-	rings->shift = min(rings->shift + 1, max_shift);
-	rings->skip = (1U << rings->shift) - 1;
+	maps->shift = min(maps->shift + 1, max_shift);
+	maps->skip = (1U << maps->shift) - 1;
 }
 
 /* Is it too early to try again?  Counts the operations that pass meanwhile. */
-static bool vmq_rings_pausing(struct vmq_rings *rings, u64 sections)
+static bool ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections)
 {
-	if (rings->filled_at) {
+	if (maps->filled_at) {
 		/* First look at maps that were complete and are not any more. */
-		if (sections - rings->filled_at < VMQ_THRASH_SECTIONS)
-			vmq_rings_pause(rings, VMQ_SHIFT_THRASH);
+		if (sections - maps->filled_at < VMQ_THRASH_SECTIONS)
+			ring_maps_pause(maps, VMQ_SHIFT_THRASH);
 		else
-			rings->shift = 0;
-		rings->filled_at = 0;
+			maps->shift = 0;
+		maps->filled_at = 0;
 	}
 
-	if (rings->retry_on_inval && rings->fail_seq != vmq_rings_seq(rings)) {
-		rings->retry_on_inval = false;
-		rings->skip = 0;
+	if (maps->retry_on_inval && maps->fail_seq != ring_maps_seq(maps)) {
+		maps->retry_on_inval = false;
+		maps->skip = 0;
 	}
-	if (!rings->skip)
+	if (!maps->skip)
 		return false;
-	rings->skip--;
+	maps->skip--;
 	return true;
 }
 
@@ -178,25 +179,25 @@ static void vmq_fallback(struct vmq *vq, enum vmmu_page_status reason)
  */
 bool vmq_section_begin_slow(struct vmq *vq)
 {
-	struct vmq_rings *rings = vq->rings;
+	struct vmq_ring_maps *maps = vq->maps;
 	enum vmmu_page_status status;
 	unsigned int tries;
 	u64 seq;
 
 	lockdep_assert_held(&vq->mutex);
 
-	if (vmq_rings_pausing(rings, vq->stats.sections)) {
+	if (ring_maps_pausing(maps, vq->stats.sections)) {
 		vmq_fallback(vq, VMMU_PAGE_OK);
 		return false;
 	}
 
-	seq = vmq_rings_seq(rings);
+	seq = ring_maps_seq(maps);
 	for (tries = 0; tries < VMQ_FILL_TRIES; tries++) {
-		status = vmq_rings_fill(rings);
+		status = ring_maps_fill(maps);
 		if (status == VMMU_PAGE_OK) {
 			spin_lock(&vq->section.lock);
-			if (likely(vmq_rings_complete(rings))) {
-				rings->filled_at = vq->stats.sections + 1;
+			if (likely(vmq_ring_maps_complete(maps))) {
+				maps->filled_at = vq->stats.sections + 1;
 				/* For sparse, as in vmq_section_try_begin(). */
 				__release(&vq->section.lock);
 				return true;
@@ -210,11 +211,11 @@ bool vmq_section_begin_slow(struct vmq *vq)
 	}
 
 	if (status == VMMU_PAGE_REFUSED) {
-		vmq_rings_pause(rings, VMQ_SHIFT_THRASH);
+		ring_maps_pause(maps, VMQ_SHIFT_THRASH);
 	} else {
-		vmq_rings_pause(rings, VMQ_SHIFT_HOPELESS);
-		rings->retry_on_inval = true;
-		rings->fail_seq = seq;
+		ring_maps_pause(maps, VMQ_SHIFT_HOPELESS);
+		maps->retry_on_inval = true;
+		maps->fail_seq = seq;
 	}
 	vmq_fallback(vq, status);
 	return false;

@@ -38,7 +38,7 @@ void vmq_slots_release(struct vmq *vq)
 
 /**
  * vmq_translate_slots() - make iovecs of what is not in the memory table
- * @ctx: a struct vmq_table
+ * @ctx: a struct vmq_indirect
  * @addr: guest physical address
  * @len: length in bytes
  * @iov: filled
@@ -54,10 +54,10 @@ void vmq_slots_release(struct vmq *vq)
 int vmq_translate_slots(void *ctx, u64 addr, u32 len, struct iovec *iov,
 			unsigned int iov_size, int access)
 {
-	struct vmq_table *table = ctx;
+	struct vmq_indirect *indirect = ctx;
 	const struct vmmu_memslot *slot;
 	struct vmmu_memslots *slots;
-	struct vmq *vq = table->vq;
+	struct vmq *vq = indirect->vq;
 	u64 left = len, size;
 	unsigned int n = 0;
 

@@ -142,14 +142,14 @@ struct vmq_access {
  * struct vmq_memory - how guest memory is reached while a chain is expanded
  * @translate: make iovecs of a guest physical range; returns how many, -EFAULT,
  *	-EPERM, or -ENOBUFS if @iov_size do not suffice
- * @table_begin: start to read an indirect table; 0 or an error as above
- * @table_read: read the next descriptor of that table; false if it cannot be
+ * @indirect_begin: start to read an indirect table; 0 or an error as above
+ * @indirect_read: read the next descriptor of that table; false if it cannot be
  */
 struct vmq_memory {
 	int (*translate)(void *ctx, u64 addr, u32 len, struct iovec *iov,
 			 unsigned int iov_size, int access);
-	int (*table_begin)(void *ctx, u64 addr, u32 len);
-	bool (*table_read)(void *ctx, struct vring_desc *desc);
+	int (*indirect_begin)(void *ctx, u64 addr, u32 len);
+	bool (*indirect_read)(void *ctx, struct vring_desc *desc);
 };
 
 /* Only a big endian host has rings in two byte orders. */
@@ -495,8 +495,8 @@ vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		return vmq_split_broken(s, -EINVAL,
 					"indirect table of a broken length");
 
-	ret = m->table_begin(ctx, __virtio64_to_cpu(vmq_is_le(s), table->addr),
-			     len);
+	ret = m->indirect_begin(
+		ctx, __virtio64_to_cpu(vmq_is_le(s), table->addr), len);
 	if (unlikely(ret < 0))
 		return vmq_split_broken(s, ret,
 					"indirect table outside guest memory");
@@ -509,7 +509,7 @@ vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		if (unlikely(++found > count))
 			return vmq_split_broken(s, -EINVAL,
 						"indirect descriptor loop");
-		if (unlikely(!m->table_read(ctx, &desc)))
+		if (unlikely(!m->indirect_read(ctx, &desc)))
 			return vmq_split_broken(s, -EINVAL,
 						"indirect table unreadable");
 		if (unlikely(desc.flags & vmq_word(s, VRING_DESC_F_INDIRECT)))

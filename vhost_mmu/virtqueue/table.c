@@ -27,8 +27,9 @@
  *
  * The map was linked before, so that the start will find it.
  */
-static enum vmmu_page_status vmq_map_take(struct vmq_map *map, unsigned int i,
-					  struct vmmu *mmu, u64 gfn)
+static enum vmmu_page_status ring_map_take(struct vmq_ring_map *map,
+					   unsigned int i, struct vmmu *mmu,
+					   u64 gfn)
 {
 	struct vmmu_section *section = &map->vq->section;
 	enum vmmu_page_status status = VMMU_PAGE_OK;
@@ -50,10 +51,10 @@ static enum vmmu_page_status vmq_map_take(struct vmq_map *map, unsigned int i,
 	}
 
 	spin_lock(&section->lock);
-	if (vmq_map_inval_open(map, i))
+	if (vmq_ring_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;
 	else
-		vmq_map_publish(map, i, page);
+		vmq_ring_map_publish(map, i, page);
 	spin_unlock(&section->lock);
 out:
 	read_unlock(&mmu->mmu_lock);
@@ -65,11 +66,11 @@ out:
  * The memslot stays while the entry is looked at: no other may come to lie at
  * @gfn with entries of its own.
  */
-static enum vmmu_page_status vmq_map_try_table(struct vmq_map *map,
-					       unsigned int i, struct vmmu *mmu,
-					       u64 *gfn)
+static enum vmmu_page_status ring_map_try_mmu(struct vmq_ring_map *map,
+					      unsigned int i, struct vmmu *mmu,
+					      u64 *gfn)
 {
-	unsigned long hva = vmq_map_page_hva(map, i);
+	unsigned long hva = vmq_ring_map_page_hva(map, i);
 	enum vmmu_page_status status;
 	struct vmmu_memslot *slot;
 	int srcu;
@@ -81,7 +82,7 @@ static enum vmmu_page_status vmq_map_try_table(struct vmq_map *map,
 		status = VMMU_PAGE_NODIRECT;
 	} else {
 		*gfn = slot->map.gfn + ((hva - slot->map.hva) >> PAGE_SHIFT);
-		status = vmq_map_take(map, i, mmu, *gfn);
+		status = ring_map_take(map, i, mmu, *gfn);
 	}
 	srcu_read_unlock(&mmu->srcu, srcu);
 	return status;
@@ -91,8 +92,8 @@ static enum vmmu_page_status vmq_map_try_table(struct vmq_map *map,
  * One attempt: who waited here for the end of an invalidation would keep a
  * change of memslots waiting, if the queue holds on to them, and the packets.
  */
-static enum vmmu_page_status vmq_map_fault(struct vmq_map *map,
-					   struct vmmu *mmu, u64 gfn)
+static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
+					    struct vmmu *mmu, u64 gfn)
 {
 	struct vmmu_context ctx;
 	bool user;
@@ -108,7 +109,7 @@ static enum vmmu_page_status vmq_map_fault(struct vmq_map *map,
 }
 
 /**
- * vmq_map_from_table() - install a page that the queue's MMU maps
+ * vmq_ring_map_from_mmu() - install a page that the queue's MMU maps
  * @map: linked map
  * @i: which page, missing
  *
@@ -120,7 +121,8 @@ static enum vmmu_page_status vmq_map_fault(struct vmq_map *map,
  * Return: VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any
  *	other if the page has to be looked up in the mm.
  */
-enum vmmu_page_status vmq_map_from_table(struct vmq_map *map, unsigned int i)
+enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
+					    unsigned int i)
 {
 	struct vmmu *mmu = map->vq->mmu;
 	enum vmmu_page_status status;
@@ -133,10 +135,10 @@ enum vmmu_page_status vmq_map_from_table(struct vmq_map *map, unsigned int i)
 		return VMMU_PAGE_NODIRECT;
 
 	for (tries = 0;; tries++) {
-		status = vmq_map_try_table(map, i, mmu, &gfn);
+		status = ring_map_try_mmu(map, i, mmu, &gfn);
 		if (status != VMMU_PAGE_FAULT || tries == VMQ_FAULT_TRIES)
 			return status;
-		status = vmq_map_fault(map, mmu, gfn);
+		status = ring_map_fault(map, mmu, gfn);
 		if (status != VMMU_PAGE_OK)
 			return status;
 	}

@@ -70,8 +70,8 @@ enum vmq_miss {
  * @miss: why the last chain was not had
  * @miss_gpa: where
  * @miss_write: how
- * @table_gpa: where the rest of an indirect table lies
- * @table_left: its bytes
+ * @indirect_gpa: where the rest of an indirect table lies
+ * @indirect_left: its bytes
  * @tried_at: ring index of the chain that @faults and @refusals are about
  * @faults: faults taken for it
  * @refusals: ... and refused by an invalidation, since the last that was not
@@ -92,8 +92,8 @@ struct vmq_tlb {
 	enum vmq_miss miss;
 	u64 miss_gpa;
 	bool miss_write;
-	u64 table_gpa;
-	u32 table_left;
+	u64 indirect_gpa;
+	u32 indirect_left;
 	u16 tried_at;
 	unsigned int faults;
 	unsigned int refusals;

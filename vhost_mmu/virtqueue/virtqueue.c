@@ -33,7 +33,7 @@ int vmq_init(struct vmq *vq, u32 trace_id)
  */
 void vmq_destroy(struct vmq *vq)
 {
-	WARN_ON_ONCE(vq->rings);
+	WARN_ON_ONCE(vq->maps);
 	mutex_destroy(&vq->mutex);
 }
 
@@ -51,10 +51,10 @@ int vmq_alloc_buffers(struct vmq *vq)
 		return -ENOMEM;
 	vq->burst->ahead = 1;
 
-	vq->table = kvzalloc(sizeof(*vq->table), GFP_KERNEL_ACCOUNT);
-	if (!vq->table)
+	vq->indirect = kvzalloc(sizeof(*vq->indirect), GFP_KERNEL_ACCOUNT);
+	if (!vq->indirect)
 		goto err;
-	vq->table->vq = vq;
+	vq->indirect->vq = vq;
 
 	vq->tlb = kvzalloc(sizeof(*vq->tlb), GFP_KERNEL_ACCOUNT);
 	if (!vq->tlb)
@@ -76,8 +76,8 @@ void vmq_free_buffers(struct vmq *vq)
 
 	kvfree(vq->tlb);
 	vq->tlb = NULL;
-	kvfree(vq->table);
-	vq->table = NULL;
+	kvfree(vq->indirect);
+	vq->indirect = NULL;
 	kvfree(vq->burst);
 	vq->burst = NULL;
 }
@@ -118,7 +118,7 @@ static void vmq_set_mmu(struct vmq *vq, struct vmmu *mmu)
  */
 void vmq_reset(struct vmq *vq)
 {
-	WARN_ON_ONCE(vq->rings);
+	WARN_ON_ONCE(vq->maps);
 
 	memset(&vq->ring, 0, sizeof(vq->ring));
 	vq->ring.num = 1;
@@ -165,7 +165,7 @@ static void vmq_reconfigured(struct vmq *vq)
 		return;
 	vmq_burst_reset(vq->burst);
 	if (vq->kernel_access)
-		vmq_rings_replace(vq);
+		vmq_ring_maps_replace(vq);
 }
 
 /**
@@ -263,20 +263,20 @@ int vmq_start(struct vmq *vq, bool kernel_access, bool direct)
 	lockdep_assert_held(&vq->mutex);
 
 	vmq_burst_reset(vq->burst);
-	vmq_rings_drop(vq);
+	vmq_ring_maps_drop(vq);
 	vmq_apply_features(vq);
 	vq->ring.is_le = vmq_has_feature(vq, VIRTIO_F_VERSION_1) ||
 			 virtio_legacy_is_little_endian();
 	if (kernel_access && vq->space)
-		vmq_rings_replace(vq);
+		vmq_ring_maps_replace(vq);
 
 	ret = vmq_with_access(vq, vmq_split_start, &vq->ring);
 	if (ret) {
 		vq->ring.is_le = is_le;
 		vq->ring.why = NULL;
-		vmq_rings_drop(vq);
+		vmq_ring_maps_drop(vq);
 		if (was_kernel)
-			vmq_rings_replace(vq);
+			vmq_ring_maps_replace(vq);
 		return ret;
 	}
 
@@ -300,7 +300,7 @@ void vmq_stop(struct vmq *vq)
 
 	vq->running = false;
 	vmq_set_direct(vq);
-	vmq_rings_drop(vq);
+	vmq_ring_maps_drop(vq);
 	if (vq->burst)
 		vmq_burst_reset(vq->burst);
 }

@@ -18,8 +18,8 @@
 #include "split.h"
 
 struct vmmu;
-struct vmq_rings;
-struct vmq_table;
+struct vmq_ring_maps;
+struct vmq_indirect;
 struct vmq_tlb;
 
 /**
@@ -105,7 +105,7 @@ struct vmq_stats {
  * @slots_srcu: ... by this
  * @space: address space whose notifier guards the maps, NULL without an owner
  * @section: lock and drain statistics of this queue's sections
- * @rings: ring maps, NULL while stopped or in user mode.  Changed with @mutex
+ * @maps: ring maps, NULL while stopped or in user mode.  Changed with @mutex
  *	and the section lock held, so either of them suffices to look at it
  * @running: between vmq_start() and vmq_stop()
  * @kernel_access: how the queue was started (metadata_access=kernel)
@@ -113,7 +113,7 @@ struct vmq_stats {
  *	@mmu and payload_access=kernel together
  * @want_direct: how the queue was started (payload_access=kernel)
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
- * @table: the indirect table that is being read
+ * @indirect: the indirect table that is being read
  * @tlb: soft TLB, entries under the section lock
  * @stats: counters
  * @trace_id: device and queue number for tracepoints
@@ -137,14 +137,14 @@ struct vmq {
 
 	struct vmmu_space *space;
 	struct vmmu_section section;
-	struct vmq_rings *rings;
+	struct vmq_ring_maps *maps;
 	bool running;
 	bool kernel_access;
 	bool direct;
 	bool want_direct;
 
 	struct vmq_burst *burst;
-	struct vmq_table *table;
+	struct vmq_indirect *indirect;
 	struct vmq_tlb *tlb;
 
 	struct vmq_stats stats;
