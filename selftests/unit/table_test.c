@@ -225,7 +225,7 @@ static void do_collapse(unsigned int block)
 			skews[unit_random(ARRAY_SIZE(skews))]) << PAGE_SHIFT;
 	unit_kernel.host_level = 1 + unit_random(3);
 	model_collapse(&slot.map, unit_kernel.host_level);
-	vmmu_collapse(test.mmu, &slot);
+	vmmu_collapse_huge(test.mmu, &slot);
 }
 
 static void do_lookup(unsigned int block)
@@ -321,7 +321,7 @@ static void do_op(enum op op, unsigned int block)
 		break;
 	case SPLIT:
 		model_split(test.first, test.last);
-		vmmu_split(mmu, test.first, test.last);
+		vmmu_split_huge(mmu, test.first, test.last);
 		break;
 	case PROTECT:
 		model_clear(test.first, test.last, VMMU_PTE_WRITE);

@@ -201,7 +201,7 @@ bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write,
 }
 
 void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
-		       struct vmmu_ring *ring)
+		       struct vmmu_dirty_ring *ring)
 {
 	ctx->mmu = mmu;
 }

@@ -340,7 +340,7 @@ TEST_F(walk, no_tables)
 	/* What cannot be split for want of memory stays huge. */
 	ASSERT_EQ(map(self->mmu, 1 << 18, 3), VMMU_MAP_FIXED);
 	unit_kernel.pages_max = unit_kernel.pages + 2;
-	vmmu_split(self->mmu, 1 << 18, (1 << 19) - 1);
+	vmmu_split_huge(self->mmu, 1 << 18, (1 << 19) - 1);
 	unit_kernel.pages_max = ULONG_MAX;
 	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages[2]), 0);
 	EXPECT_EQ(atomic64_read(&self->mmu->stats.pages[1]), VMMU_PTES - 1);

@@ -75,9 +75,9 @@ void vmmu_zap(struct vmmu *mmu, u64 first, u64 last);
 void vmmu_prune(struct vmmu *mmu, u64 first, u64 last);
 
 /* split.c */
-bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt);
-void vmmu_split(struct vmmu *mmu, u64 first, u64 last);
-void vmmu_collapse(struct vmmu *mmu, const struct vmmu_memslot *slot);
+bool vmmu_split_huge_here(struct vmmu_iter *iter, u64 *pt);
+void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last);
+void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot);
 
 /* protect.c */
 void vmmu_protect(struct vmmu *mmu, u64 first, u64 last);

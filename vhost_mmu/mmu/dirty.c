@@ -27,7 +27,7 @@ int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot)
 		return 0;
 	if (!ctx->ring)
 		return -ENXIO;
-	if (!vmmu_ring_full(ctx->ring))
+	if (!vmmu_dirty_ring_full(ctx->ring))
 		return 0;
 	atomic64_inc(&ctx->mmu->stats.ring_full);
 	return -ENOSPC;
@@ -53,7 +53,8 @@ int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 	if (mmu->ring_entries) {
 		if (!ctx->ring)
 			return -ENXIO;
-		ret = vmmu_ring_push(ctx->ring, slot->id, offset, written);
+		ret = vmmu_dirty_ring_push(ctx->ring, slot->id, offset,
+					   written);
 		if (ret) {
 			atomic64_inc(&mmu->stats.ring_full);
 			return ret;
@@ -86,7 +87,7 @@ void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot)
 		return;
 
 	if (!(mmu->options & VMMU_OPTION_LAZY_SPLIT))
-		vmmu_split(mmu, slot->map.gfn, last);
+		vmmu_split_huge(mmu, slot->map.gfn, last);
 	vmmu_protect(mmu, slot->map.gfn, last);
 }
 
@@ -101,7 +102,7 @@ void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	lockdep_assert_held(&mmu->slots_lock);
 
-	vmmu_collapse(mmu, slot);
+	vmmu_collapse_huge(mmu, slot);
 }
 
 /* Page of the memslot that bit 0 of a word of its bitmap stands for. */
@@ -227,7 +228,7 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 
 	/* So that a write makes 4 KiB dirty, not 2 MiB. */
 	if (!(mmu->options & VMMU_OPTION_LAZY_SPLIT))
-		vmmu_split(mmu, gfn, gfn + args->num_pages - 1);
+		vmmu_split_huge(mmu, gfn, gfn + args->num_pages - 1);
 
 	write_lock(&mmu->mmu_lock);
 	for (i = 0; i < words; i++) {

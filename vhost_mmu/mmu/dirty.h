@@ -8,7 +8,7 @@
 #include "memslots.h"
 
 /* Entries kept free, so that writes under way at the limit still find room. */
-#define VMMU_RING_RESERVED 8
+#define VMMU_DIRTY_RING_RESERVED 8
 
 /* dirty.c */
 int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot);
@@ -17,14 +17,15 @@ int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot);
 void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot);
 
-/* ring.c */
-bool vmmu_ring_full(const struct vmmu_ring *ring);
-int vmmu_ring_push(struct vmmu_ring *ring, u32 slot, u64 offset, bool reserve);
+/* dirty_ring.c */
+bool vmmu_dirty_ring_full(const struct vmmu_dirty_ring *ring);
+int vmmu_dirty_ring_push(struct vmmu_dirty_ring *ring, u32 slot, u64 offset,
+			 bool reserve);
 
-static inline bool vmmu_ring_size_ok(u32 entries)
+static inline bool vmmu_dirty_ring_size_ok(u32 entries)
 {
-	return !entries ||
-	       (is_power_of_2(entries) && entries > 2 * VMMU_RING_RESERVED);
+	return !entries || (is_power_of_2(entries) &&
+			    entries > 2 * VMMU_DIRTY_RING_RESERVED);
 }
 
 /**

@@ -22,7 +22,7 @@ static enum vmmu_mapped grow(struct vmmu_context *ctx, struct vmmu_iter *iter)
 	pt = ctx->cache[ctx->nr_cached - 1];
 
 	if (vmmu_pte_leaf(iter->old)) {
-		if (!vmmu_split_here(iter, pt))
+		if (!vmmu_split_huge_here(iter, pt))
 			return VMMU_MAP_RETRY;
 	} else if (!vmmu_iter_cmpxchg(iter, __pa(pt) | VMMU_PTE_PRESENT)) {
 		return VMMU_MAP_RETRY;

@@ -94,7 +94,7 @@ int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n)
  * @ring: where pages are reported that it writes, or NULL
  */
 void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
-		       struct vmmu_ring *ring)
+		       struct vmmu_dirty_ring *ring)
 {
 	ctx->mmu = mmu;
 	ctx->ring = ring;

@@ -196,9 +196,9 @@ int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries)
 	if (options & VMMU_OPTION_INITIALLY_SET &&
 	    !(options & VMMU_OPTION_MANUAL_PROTECT))
 		return -EINVAL;
-	if (ring_entries > VMMU_MAX_RING_ENTRIES)
+	if (ring_entries > VMMU_DIRTY_RING_MAX)
 		return -E2BIG;
-	if (!vmmu_ring_size_ok(ring_entries))
+	if (!vmmu_dirty_ring_size_ok(ring_entries))
 		return -EINVAL;
 
 	mutex_lock(&mmu->slots_lock);

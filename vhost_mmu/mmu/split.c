@@ -9,7 +9,7 @@
 #include "space.h"
 
 /**
- * vmmu_split_here() - replace a huge leaf by a table of its parts
+ * vmmu_split_huge_here() - replace a huge leaf by a table of its parts
  * @iter: walk at the leaf
  * @pt: table to use; its contents do not matter
  *
@@ -19,7 +19,7 @@
  * Return: false if the entry is no leaf any more; @pt still is the caller's and
  *	is empty then.
  */
-bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
+bool vmmu_split_huge_here(struct vmmu_iter *iter, u64 *pt)
 {
 	struct vmmu_stats *stats = &iter->mmu->stats;
 	atomic64_t *parts = &stats->pages[iter->level - 2];
@@ -42,7 +42,7 @@ bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
 }
 
 /**
- * vmmu_split() - split all huge leafs, down to 4 KiB
+ * vmmu_split_huge() - split all huge leafs, down to 4 KiB
  * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
@@ -51,7 +51,7 @@ bool vmmu_split_here(struct vmmu_iter *iter, u64 *pt)
  *
  * Context: process context, may sleep.
  */
-void vmmu_split(struct vmmu *mmu, u64 first, u64 last)
+void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last)
 {
 	struct vmmu_context ctx;
 	struct vmmu_iter iter;
@@ -77,7 +77,7 @@ void vmmu_split(struct vmmu *mmu, u64 first, u64 last)
 			iter.yielded = true;
 			continue;
 		}
-		if (vmmu_split_here(&iter, ctx.cache[0]))
+		if (vmmu_split_huge_here(&iter, ctx.cache[0]))
 			ctx.nr_cached--;
 	}
 	rcu_read_unlock();
@@ -101,7 +101,7 @@ static bool collapsible(const struct vmmu_iter *iter,
 }
 
 /**
- * vmmu_collapse() - unmap what could be mapped by huge leafs
+ * vmmu_collapse_huge() - unmap what could be mapped by huge leafs
  * @mmu: the MMU
  * @slot: memslot whose entries to look at, in the active set
  *
@@ -109,7 +109,7 @@ static bool collapsible(const struct vmmu_iter *iter,
  *
  * Context: process context, may sleep.
  */
-void vmmu_collapse(struct vmmu *mmu, const struct vmmu_memslot *slot)
+void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot)
 {
 	struct vmmu_iter iter;
 

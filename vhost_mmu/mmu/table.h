@@ -29,9 +29,9 @@
 
 #define VMMU_MAX_SLOTS		32764
 #define VMMU_MAX_SLOT_PAGES	((1UL << 31) - 1)
-#define VMMU_MAX_RING_ENTRIES	65536
+#define VMMU_DIRTY_RING_MAX 65536
 
-struct vmmu_ring;
+struct vmmu_dirty_ring;
 struct vmmu_space;
 
 /**
@@ -211,7 +211,7 @@ struct vmmu_pages {
  */
 struct vmmu_context {
 	struct vmmu *mmu;
-	struct vmmu_ring *ring;
+	struct vmmu_dirty_ring *ring;
 	u64 *cache[VMMU_PT_CACHE];
 	unsigned int nr_cached;
 	struct vmmu_pages pages;
@@ -225,7 +225,7 @@ struct vmmu *vmmu_get(struct vmmu *mmu);
 void vmmu_put(struct vmmu *mmu);
 bool vmmu_is_of_mm(const struct vmmu *mmu, const struct mm_struct *mm);
 void vmmu_context_init(struct vmmu_context *ctx, struct vmmu *mmu,
-		       struct vmmu_ring *ring);
+		       struct vmmu_dirty_ring *ring);
 void vmmu_context_destroy(struct vmmu_context *ctx);
 u64 vmmu_notifier_starts(const struct vmmu *mmu);
 
@@ -255,11 +255,12 @@ int vmmu_translate(struct vmmu_context *ctx, struct vmmu_translate *args);
 int vmmu_get_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args);
 int vmmu_clear_dirty_log(struct vmmu *mmu, const struct vmmu_dirty_log *args);
 
-/* ring.c */
-struct vmmu_ring *vmmu_ring_create(struct vmmu *mmu);
-void vmmu_ring_destroy(struct vmmu_ring *ring);
-int vmmu_ring_mmap(struct vmmu_ring *ring, struct vm_area_struct *vma);
-int vmmu_reset_rings(struct vmmu *mmu, u32 *count);
+/* dirty_ring.c */
+struct vmmu_dirty_ring *vmmu_dirty_ring_create(struct vmmu *mmu);
+void vmmu_dirty_ring_destroy(struct vmmu_dirty_ring *ring);
+int vmmu_dirty_ring_mmap(struct vmmu_dirty_ring *ring,
+			 struct vm_area_struct *vma);
+int vmmu_dirty_rings_reset(struct vmmu *mmu, u32 *count);
 
 /* age.c */
 int vmmu_age(struct vmmu *mmu, u64 gpa, u64 length, bool clear,

@@ -60,7 +60,7 @@ static long cmd_get_info(struct vmmu_cmd *cmd)
 	args->max_slot_pages = VMMU_MAX_SLOT_PAGES;
 	args->max_slots = VMMU_MAX_SLOTS;
 	args->gpa_bits = VMMU_GPA_BITS;
-	args->max_ring_entries = VMMU_MAX_RING_ENTRIES;
+	args->max_ring_entries = VMMU_DIRTY_RING_MAX;
 	args->exclusive_lock = vmmu_hook_exclusive();
 	return 0;
 }
@@ -89,7 +89,8 @@ static long cmd_clear_dirty_log(struct vmmu_cmd *cmd)
 
 static long cmd_reset_dirty_rings(struct vmmu_cmd *cmd)
 {
-	return vmmu_reset_rings(cmd->mmu, &cmd->args.reset_dirty_rings.count);
+	return vmmu_dirty_rings_reset(cmd->mmu,
+				      &cmd->args.reset_dirty_rings.count);
 }
 
 static long cmd_age(struct vmmu_cmd *cmd)

@@ -69,7 +69,7 @@ union vmmu_args {
 struct vmmu_cmd {
 	struct vmmu_mmufd *mmufd;
 	struct vmmu *mmu;
-	struct vmmu_ring *ring;
+	struct vmmu_dirty_ring *ring;
 	union vmmu_args args;
 	struct file *new_file;
 	int new_fd;

@@ -21,7 +21,7 @@
  */
 struct reader {
 	struct vmmu *mmu;
-	struct vmmu_ring *ring;
+	struct vmmu_dirty_ring *ring;
 	/* one command at a time, like a vCPU */
 	struct mutex mutex;
 };
@@ -43,7 +43,7 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct reader *reader = file->private_data;
 
-	return reader->ring ? vmmu_ring_mmap(reader->ring, vma) : -ENXIO;
+	return reader->ring ? vmmu_dirty_ring_mmap(reader->ring, vma) : -ENXIO;
 }
 
 static void reader_free(struct reader *reader)
@@ -51,7 +51,7 @@ static void reader_free(struct reader *reader)
 	struct vmmu *mmu = reader->mmu;
 
 	mutex_lock(&mmu->slots_lock);
-	vmmu_ring_destroy(reader->ring);
+	vmmu_dirty_ring_destroy(reader->ring);
 	atomic64_dec(&mmu->stats.readers);
 	mutex_unlock(&mmu->slots_lock);
 
@@ -89,7 +89,7 @@ static struct reader *reader_alloc(struct vmmu *mmu)
 	mutex_lock(&mmu->slots_lock);
 	atomic64_inc(&mmu->stats.readers);
 	if (mmu->ring_entries)
-		reader->ring = vmmu_ring_create(mmu);
+		reader->ring = vmmu_dirty_ring_create(mmu);
 	ok = reader->ring || !mmu->ring_entries;
 	mutex_unlock(&mmu->slots_lock);
 

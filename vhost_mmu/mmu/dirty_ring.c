@@ -16,7 +16,7 @@
 #include "dirty.h"
 
 /**
- * struct vmmu_ring - a dirty ring
+ * struct vmmu_dirty_ring - a dirty ring
  * @node: in the table's list
  * @mmu: the MMU
  * @entries: shared with user space
@@ -25,7 +25,7 @@
  * @head: entries filled so far, under @lock
  * @tail: entries reset so far, under the table's slots_lock
  */
-struct vmmu_ring {
+struct vmmu_dirty_ring {
 	struct list_head node;
 	struct vmmu *mmu;
 	struct vmmu_dirty_gfn *entries;
@@ -37,15 +37,16 @@ struct vmmu_ring {
 };
 
 /**
- * vmmu_ring_create() - make a dirty ring
+ * vmmu_dirty_ring_create() - make a dirty ring
  * @mmu: MMU with dirty rings
  *
  * Context: process context, slots_lock held, may sleep.
  * Return: the ring, or NULL without memory for it.
  */
-struct vmmu_ring *vmmu_ring_create(struct vmmu *mmu)
+struct vmmu_dirty_ring *vmmu_dirty_ring_create(struct vmmu *mmu)
 {
-	struct vmmu_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	struct vmmu_dirty_ring *ring =
+		kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 
 	lockdep_assert_held(&mmu->slots_lock);
 
@@ -65,12 +66,12 @@ struct vmmu_ring *vmmu_ring_create(struct vmmu *mmu)
 }
 
 /**
- * vmmu_ring_destroy() - free a ring that nobody fills any more
+ * vmmu_dirty_ring_destroy() - free a ring that nobody fills any more
  * @ring: the ring, may be NULL
  *
  * Context: process context, slots_lock held; may sleep.
  */
-void vmmu_ring_destroy(struct vmmu_ring *ring)
+void vmmu_dirty_ring_destroy(struct vmmu_dirty_ring *ring)
 {
 	if (!ring)
 		return;
@@ -82,13 +83,14 @@ void vmmu_ring_destroy(struct vmmu_ring *ring)
 }
 
 /**
- * vmmu_ring_mmap() - map a ring for user space
+ * vmmu_dirty_ring_mmap() - map a ring for user space
  * @ring: the ring
  * @vma: where
  *
  * Return: 0, -EINVAL if it is not a shared mapping of the ring's size or less.
  */
-int vmmu_ring_mmap(struct vmmu_ring *ring, struct vm_area_struct *vma)
+int vmmu_dirty_ring_mmap(struct vmmu_dirty_ring *ring,
+			 struct vm_area_struct *vma)
 {
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC)
 		return -EINVAL;
@@ -96,20 +98,20 @@ int vmmu_ring_mmap(struct vmmu_ring *ring, struct vm_area_struct *vma)
 }
 
 /**
- * vmmu_ring_full() - is there no room left but the reserve?
+ * vmmu_dirty_ring_full() - is there no room left but the reserve?
  * @ring: the ring
  *
  * Return: true if so.
  */
-bool vmmu_ring_full(const struct vmmu_ring *ring)
+bool vmmu_dirty_ring_full(const struct vmmu_dirty_ring *ring)
 {
 	/* Pairs with the release in ring_reset(): the entries are empty. */
 	return READ_ONCE(ring->head) - smp_load_acquire(&ring->tail) >
-	       ring->mask - VMMU_RING_RESERVED;
+	       ring->mask - VMMU_DIRTY_RING_RESERVED;
 }
 
 /**
- * vmmu_ring_push() - report a page
+ * vmmu_dirty_ring_push() - report a page
  * @ring: the ring
  * @slot: memslot of the page
  * @offset: page within it
@@ -118,13 +120,14 @@ bool vmmu_ring_full(const struct vmmu_ring *ring)
  * Context: mmu_lock held for reading, or an SRCU section of the table.
  * Return: 0, or -ENOSPC.
  */
-int vmmu_ring_push(struct vmmu_ring *ring, u32 slot, u64 offset, bool reserve)
+int vmmu_dirty_ring_push(struct vmmu_dirty_ring *ring, u32 slot, u64 offset,
+			 bool reserve)
 {
 	struct vmmu_dirty_gfn *entry;
 	int ret = -ENOSPC;
 
 	spin_lock(&ring->lock);
-	if (!vmmu_ring_full(ring) ||
+	if (!vmmu_dirty_ring_full(ring) ||
 	    (reserve && ring->head - ring->tail <= ring->mask)) {
 		entry = &ring->entries[ring->head & ring->mask];
 		WRITE_ONCE(entry->slot, slot);
@@ -181,7 +184,7 @@ static void batch_add(struct vmmu *mmu, struct batch *batch, u32 id, u64 offset)
 	batch->mask |= 1ULL << offset % 64;
 }
 
-static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
+static u32 ring_reset(struct vmmu_dirty_ring *ring, struct batch *batch)
 {
 	u32 head, tail = ring->tail, count = 0;
 	struct vmmu_dirty_gfn *entry;
@@ -193,8 +196,7 @@ static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
 	while (tail != head) {
 		entry = &ring->entries[tail & ring->mask];
 		/* Pairs with the release by user space, which is done with it. */
-		if (!(smp_load_acquire(&entry->flags) &
-		      VMMU_DIRTY_GFN_F_RESET))
+		if (!(smp_load_acquire(&entry->flags) & VMMU_DIRTY_GFN_F_RESET))
 			break;
 		batch_add(ring->mmu, batch, READ_ONCE(entry->slot),
 			  READ_ONCE(entry->offset));
@@ -205,23 +207,23 @@ static u32 ring_reset(struct vmmu_ring *ring, struct batch *batch)
 	}
 	batch_flush(ring->mmu, batch);
 
-	/* Pairs with the acquire in vmmu_ring_push(). */
+	/* Pairs with the acquire in vmmu_dirty_ring_push(). */
 	smp_store_release(&ring->tail, tail);
 	return count;
 }
 
 /**
- * vmmu_reset_rings() - VMMU_RESET_DIRTY_RINGS
+ * vmmu_dirty_rings_reset() - VMMU_RESET_DIRTY_RINGS
  * @mmu: the MMU
  * @count: set to how many entries were reset
  *
  * Context: process context, may sleep; no lock held.
  * Return: 0, or -ENXIO without dirty rings.
  */
-int vmmu_reset_rings(struct vmmu *mmu, u32 *count)
+int vmmu_dirty_rings_reset(struct vmmu *mmu, u32 *count)
 {
 	struct batch batch = { 0 };
-	struct vmmu_ring *ring;
+	struct vmmu_dirty_ring *ring;
 	u32 n = 0;
 
 	mutex_lock(&mmu->slots_lock);
