@@ -102,22 +102,22 @@ struct tlb_rig *rig_new(bool is_le)
 
 	rig->maps.map[VMQ_DESC].base = rig->desc;
 	rig->maps.map[VMQ_AVAIL].base = rig->avail;
-	rig->vq.ring.num = RIG_NUM;
-	rig->vq.ring.is_le = is_le;
-	rig->vq.mutex.held = true;
-	rig->vq.direct = true;
-	rig->vq.mmu = &rig->mmu;
-	rig->vq.maps = &rig->maps;
-	rig->vq.burst = &rig->burst;
-	rig->vq.tlb = &rig->tlb;
+	rig->vmq.ring.num = RIG_NUM;
+	rig->vmq.ring.is_le = is_le;
+	rig->vmq.mutex.held = true;
+	rig->vmq.direct = true;
+	rig->vmq.mmu = &rig->mmu;
+	rig->vmq.maps = &rig->maps;
+	rig->vmq.burst = &rig->burst;
+	rig->vmq.tlb = &rig->tlb;
 	rig->burst.ahead = 1;
-	vmq_tlb_init(&rig->tlb, &rig->vq);
+	vmq_tlb_init(&rig->tlb, &rig->vmq);
 	return rig;
 }
 
 void rig_free(struct tlb_rig *rig)
 {
-	unit_check(!rig->vq.section.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.lock.held && !rcu_depth);
 	free(rig);
 }
 
@@ -144,9 +144,9 @@ char *rig_host(struct tlb_rig *rig, u64 gpa)
 /* As vmmu_sections_flush() does it. */
 void rig_flush(struct tlb_rig *rig, u64 first_gfn, u64 last_gfn)
 {
-	spin_lock(&rig->vq.section.lock);
-	rig->vq.section.flush(&rig->vq.section, first_gfn, last_gfn);
-	spin_unlock(&rig->vq.section.lock);
+	spin_lock(&rig->vmq.section.lock);
+	rig->vmq.section.flush(&rig->vmq.section, first_gfn, last_gfn);
+	spin_unlock(&rig->vmq.section.lock);
 }
 
 void rig_unmap(struct tlb_rig *rig, struct page_model *page)
@@ -178,7 +178,7 @@ void rig_replace(struct tlb_rig *rig, struct page_model *page)
 
 /* ------------------------------------------------------- the kernel's side */
 
-bool vmq_section_begin_slow(struct vmq *vq)
+bool vmq_section_begin_slow(struct vmq *vmq)
 {
 	unit_die("the ring is missing");
 }
@@ -217,7 +217,7 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	struct tlb_rig *rig = current_rig;
 	struct page_model *page = rig_page(rig, gfn << PAGE_SHIFT);
 
-	unit_check(!rig->vq.section.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.lock.held && !rcu_depth);
 	unit_check(npages == 1);
 	rig->faults++;
 	*user = false;
@@ -243,13 +243,13 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 
 static u16 word(const struct tlb_rig *rig, u16 v)
 {
-	return rig->vq.ring.is_le ? htole16(v) : htobe16(v);
+	return rig->vmq.ring.is_le ? htole16(v) : htobe16(v);
 }
 
 void rig_desc(struct tlb_rig *rig, struct vring_desc *desc, u64 addr, u32 len,
 	      u16 flags, u16 next)
 {
-	const bool le = rig->vq.ring.is_le;
+	const bool le = rig->vmq.ring.is_le;
 	const struct vring_desc new = {
 		.addr = le ? htole64(addr) : htobe64(addr),
 		.len = le ? htole32(len) : htobe32(len),

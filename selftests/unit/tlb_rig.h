@@ -62,7 +62,7 @@ struct page_model {
 
 /**
  * struct tlb_rig - everything
- * @vq: the queue
+ * @vmq: the queue
  * @tlb: its soft TLB
  * @burst: its burst
  * @maps: its ring maps, each part in one piece
@@ -83,7 +83,7 @@ struct page_model {
  * @disturb: ... during which something else is flushed
  */
 struct tlb_rig {
-	struct vmq vq;
+	struct vmq vmq;
 	struct vmq_tlb tlb;
 	struct vmq_burst burst;
 	struct vmq_ring_maps maps;

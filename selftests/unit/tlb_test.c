@@ -18,7 +18,7 @@
 FIXTURE(tlb)
 {
 	struct tlb_rig *rig;
-	struct vmq *vq;
+	struct vmq *vmq;
 	struct vmq_tlb *tlb;
 };
 
@@ -27,7 +27,7 @@ FIXTURE_SETUP(tlb)
 	unsigned int i;
 
 	self->rig = rig_new(true);
-	self->vq = &self->rig->vq;
+	self->vmq = &self->rig->vmq;
 	self->tlb = &self->rig->tlb;
 	for (i = 0; i < PAGES; i++) {
 		self->rig->page[i].mapped = true;
@@ -47,10 +47,10 @@ static bool find(struct tlb_rig *rig, u64 gpa, bool write)
 	u64 room = 0;
 	char *kaddr;
 
-	spin_lock(&rig->vq.section.lock);
+	spin_lock(&rig->vmq.section.lock);
 	tlb->miss = VMQ_MISS_NONE;
 	kaddr = vmq_tlb_find(tlb, gpa, write, &room);
-	spin_unlock(&rig->vq.section.lock);
+	spin_unlock(&rig->vmq.section.lock);
 	if (!kaddr)
 		return false;
 	page = rig_page(rig, gpa);
@@ -84,7 +84,7 @@ TEST_F(tlb, fill_and_hit)
 {
 	EXPECT_FALSE(at_hand(self->rig, SMALL(3), false));
 	EXPECT_TRUE(find(self->rig, SMALL(3) + 100, false));
-	EXPECT_EQ(self->vq->stats.tlb_fills, 1);
+	EXPECT_EQ(self->vmq->stats.tlb_fills, 1);
 	EXPECT_EQ(self->rig->lookups, 1);
 	EXPECT_TRUE(hit(self->rig, SMALL(3), false));
 	/* Bounded under speculation as well. */
@@ -92,7 +92,7 @@ TEST_F(tlb, fill_and_hit)
 	EXPECT_TRUE(hit(self->rig, SMALL(3) + PAGE_SIZE - 1, false));
 	EXPECT_FALSE(at_hand(self->rig, SMALL(2) + PAGE_SIZE - 1, false));
 	EXPECT_FALSE(at_hand(self->rig, SMALL(4), false));
-	EXPECT_EQ(self->vq->stats.tlb_fills, 1);
+	EXPECT_EQ(self->vmq->stats.tlb_fills, 1);
 
 	/* One entry, two pages: each has its own address. */
 	EXPECT_TRUE(find(self->rig, SMALL(3 + ALIAS), false));
@@ -126,12 +126,12 @@ TEST_F(tlb, huge)
 	/* A larger one is found from each of its 2 MiB, and goes from all. */
 	page->level = VMMU_LEVEL_1G;
 	page->size = 1UL << 30;
-	spin_lock(&self->vq->section.lock);
+	spin_lock(&self->vmq->section.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&self->vq->section.lock);
+	spin_unlock(&self->vmq->section.lock);
 	EXPECT_TRUE(find(self->rig, HUGE_GPA, false));
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
-	spin_lock(&self->vq->section.lock);
+	spin_lock(&self->vmq->section.lock);
 	{
 		u64 room;
 
@@ -146,7 +146,7 @@ TEST_F(tlb, huge)
 		self->rig->page[SMALL_PAGES + 1].host = NULL;
 		EXPECT_EQ(room, (1 << 30) - HUGE_SIZE - 5);
 	}
-	spin_unlock(&self->vq->section.lock);
+	spin_unlock(&self->vmq->section.lock);
 	rig_flush(self->rig, (HUGE_GPA >> PAGE_SHIFT) + 200000,
 		  (HUGE_GPA >> PAGE_SHIFT) + 200000);
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA, false));
@@ -251,7 +251,7 @@ TEST_F(tlb, refused_too_late)
 static void check_flush(struct tlb_rig *rig, u64 first, u64 last)
 {
 	static bool had[PAGES];
-	const u64 was = rig->vq.stats.tlb_flushes, flushes = rig->tlb.flushes;
+	const u64 was = rig->vmq.stats.tlb_flushes, flushes = rig->tlb.flushes;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < PAGES; i++)
@@ -267,9 +267,9 @@ static void check_flush(struct tlb_rig *rig, u64 first, u64 last)
 		n += goes;
 		unit_check(at_hand(rig, page->gpa, false) == (had[i] && !goes));
 	}
-	if (rig->vq.stats.tlb_flushes != was + n)
+	if (rig->vmq.stats.tlb_flushes != was + n)
 		unit_die("%llu entries of %#llx to %#llx went, not %u",
-			 rig->vq.stats.tlb_flushes - was, first, last, n);
+			 rig->vmq.stats.tlb_flushes - was, first, last, n);
 }
 
 TEST_F(tlb, flush)
@@ -338,19 +338,19 @@ static void add_chain(struct tlb_rig *rig, unsigned int count,
 }
 
 /* In the section: the number of buffers, or what is in the way. */
-static int take(struct vmq *vq)
+static int take(struct vmq *vmq)
 {
 	unsigned int out, in;
-	int head = vmq_next_direct(vq, iov, RIG_IOVS, &out, &in);
+	int head = vmq_next_direct(vmq, iov, RIG_IOVS, &out, &in);
 
 	if (head < 0)
 		return head;
-	return head == (int)vq->ring.num ? 0 : out + in;
+	return head == (int)vmq->ring.num ? 0 : out + in;
 }
 
 TEST_F(tlb, section_is_bounded)
 {
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 
 	self->rig->burst.ahead = 8;
 	add_chain(self->rig, 1, 128);
@@ -360,35 +360,35 @@ TEST_F(tlb, section_is_bounded)
 	add_chain(self->rig, 1, 129);
 	add_chain(self->rig, 1, 1);
 
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 128);
-	EXPECT_EQ(take(vq), -EAGAIN);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 128);
+	EXPECT_EQ(take(vmq), -EAGAIN);
 	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
-	vmq_direct_end(vq);
-	EXPECT_TRUE(vmq_direct_resolve(vq));
+	vmq_direct_end(vmq);
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
 
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 100);
-	EXPECT_EQ(take(vq), 28);
-	EXPECT_EQ(take(vq), -EAGAIN);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 100);
+	EXPECT_EQ(take(vmq), 28);
+	EXPECT_EQ(take(vmq), -EAGAIN);
 	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
-	vmq_direct_end(vq);
-	EXPECT_TRUE(vmq_direct_resolve(vq));
+	vmq_direct_end(vmq);
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
 
 	/* Given up only when it had the section for itself. */
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 1);
-	EXPECT_EQ(take(vq), -EAGAIN);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 1);
+	EXPECT_EQ(take(vmq), -EAGAIN);
 	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
-	vmq_direct_end(vq);
-	EXPECT_TRUE(vmq_direct_resolve(vq));
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), -EAGAIN);
-	vmq_direct_end(vq);
-	EXPECT_EQ(self->vq->stats.payload_shape, 0);
-	EXPECT_FALSE(vmq_direct_resolve(vq));
-	EXPECT_EQ(self->vq->stats.payload_shape, 1);
-	EXPECT_EQ(vq->ring.last_avail_idx, 4);
+	vmq_direct_end(vmq);
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), -EAGAIN);
+	vmq_direct_end(vmq);
+	EXPECT_EQ(self->vmq->stats.payload_shape, 0);
+	EXPECT_FALSE(vmq_direct_resolve(vmq));
+	EXPECT_EQ(self->vmq->stats.payload_shape, 1);
+	EXPECT_EQ(vmq->ring.last_avail_idx, 4);
 }
 
 /* Descriptors of tables count as well, and twice if they lie in two pages. */
@@ -397,7 +397,7 @@ TEST_F(tlb, tables_are_bounded)
 	const unsigned int count[] = { 64, 65, 63, 64 };
 	const unsigned int skew[] = { 0, 0, 8, 8 };
 	const int expected[] = { 64, -EAGAIN, 63, -EAGAIN };
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(count); i++) {
@@ -415,15 +415,15 @@ TEST_F(tlb, tables_are_bounded)
 		rig_desc(self->rig, &self->rig->desc[i], table, 16 * count[i],
 			 VRING_DESC_F_INDIRECT, 0);
 		rig_avail(self->rig, i, i);
-		ASSERT_TRUE(vmq_direct_begin(vq));
-		EXPECT_EQ(take(vq), expected[i]) {
+		ASSERT_TRUE(vmq_direct_begin(vmq));
+		EXPECT_EQ(take(vmq), expected[i]) {
 			TH_LOG("%u at %u", count[i], skew[i]);
 		}
-		vmq_direct_end(vq);
+		vmq_direct_end(vmq);
 		if (expected[i] < 0) {
-			EXPECT_FALSE(vmq_direct_resolve(vq));
-			vq->ring.last_avail_idx++;
-			vmq_burst_reset(vq->burst);
+			EXPECT_FALSE(vmq_direct_resolve(vmq));
+			vmq->ring.last_avail_idx++;
+			vmq_burst_reset(vmq->burst);
 		}
 	}
 }
@@ -431,39 +431,39 @@ TEST_F(tlb, tables_are_bounded)
 /* No more pieces than there is room for. */
 TEST_F(tlb, room)
 {
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int out, in;
 
 	add_chain(self->rig, 3, 2);
 	iov[5].iov_len = 0x5a;
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(vmq_next_direct(vq, iov, 5, &out, &in), -EAGAIN);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(vmq_next_direct(vmq, iov, 5, &out, &in), -EAGAIN);
 	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SHAPE);
 	EXPECT_EQ(iov[5].iov_len, 0x5a);
-	EXPECT_EQ(vmq_next_direct(vq, iov, 6, &out, &in), 0);
+	EXPECT_EQ(vmq_next_direct(vmq, iov, 6, &out, &in), 0);
 	EXPECT_EQ(out, 6);
-	vmq_direct_end(vq);
+	vmq_direct_end(vmq);
 }
 
 /* Take one-page chains until the section ends; how many descriptors it reads. */
-static u64 read_in_section(struct vmq *vq, struct tlb_rig *rig)
+static u64 read_in_section(struct vmq *vmq, struct tlb_rig *rig)
 {
 	const u64 reads = rig->reads;
 	void *kaddr;
 	size_t len;
 	int n = 0;
 
-	unit_check(vmq_direct_begin(vq));
-	while (n >= 0 && n != (int)vq->ring.num) {
-		n = vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len);
+	unit_check(vmq_direct_begin(vmq));
+	while (n >= 0 && n != (int)vmq->ring.num) {
+		n = vmq_next_buffer(vmq, false, U32_MAX, &kaddr, &len);
 		if (n < 0)
-			n = take(vq);
+			n = take(vmq);
 	}
-	vmq_direct_end(vq);
+	vmq_direct_end(vmq);
 	/* Otherwise it was the ring that ended. */
 	if (n < 0) {
 		unit_check(rig->tlb.miss == VMQ_MISS_SECTION);
-		unit_check(vmq_direct_resolve(vq));
+		unit_check(vmq_direct_resolve(vmq));
 	}
 	return rig->reads - reads;
 }
@@ -472,58 +472,58 @@ static u64 read_in_section(struct vmq *vq, struct tlb_rig *rig)
 TEST_F(tlb, reads_of_the_ring)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int i;
 	u64 reads;
 
-	ASSERT_TRUE(vmq_direct_begin(vq));
+	ASSERT_TRUE(vmq_direct_begin(vmq));
 	add_chain(rig, 1, 1);
-	EXPECT_EQ(take(vq), 1);
+	EXPECT_EQ(take(vmq), 1);
 	add_chain(rig, 1, 1);
-	EXPECT_EQ(take(vq), 1);
-	EXPECT_EQ(take(vq), 0);
-	vmq_direct_end(vq);
+	EXPECT_EQ(take(vmq), 1);
+	EXPECT_EQ(take(vmq), 0);
+	vmq_direct_end(vmq);
 
 	rig->burst.ahead = VMQ_BURST_CHAINS;
 	for (i = 0; i < 200; i++)
 		rig_avail(rig, rig->next_avail++, 0);
-	reads = read_in_section(vq, rig);
+	reads = read_in_section(vmq, rig);
 	EXPECT_GE(reads, VMQ_SECTION_DESCS);
 	EXPECT_LE(reads, 2 * VMQ_SECTION_DESCS);
-	EXPECT_GE(read_in_section(vq, rig), VMQ_SECTION_DESCS);
+	EXPECT_GE(read_in_section(vmq, rig), VMQ_SECTION_DESCS);
 }
 
 /* Buffers are read ahead as chains are, and what was there before is gone. */
 TEST_F(tlb, buffers_are_fetched)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	void *kaddr;
 	size_t len;
 
-	ASSERT_TRUE(vmq_direct_begin(vq));
+	ASSERT_TRUE(vmq_direct_begin(vmq));
 	add_chain(rig, 1, 1);
-	EXPECT_EQ(take(vq), 1);
+	EXPECT_EQ(take(vmq), 1);
 	add_chain(rig, 1, 1);
-	EXPECT_LE(0, vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len));
-	EXPECT_EQ(vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len), -EAGAIN);
-	EXPECT_EQ(take(vq), 0);
-	vmq_direct_end(vq);
+	EXPECT_LE(0, vmq_next_buffer(vmq, false, U32_MAX, &kaddr, &len));
+	EXPECT_EQ(vmq_next_buffer(vmq, false, U32_MAX, &kaddr, &len), -EAGAIN);
+	EXPECT_EQ(take(vmq), 0);
+	vmq_direct_end(vmq);
 }
 
 /* In how many sections a chain turns out to be none for here. */
-static unsigned int sections_of(struct vmq *vq, struct tlb_rig *rig)
+static unsigned int sections_of(struct vmq *vmq, struct tlb_rig *rig)
 {
 	unsigned int n = 0;
 	void *kaddr;
 	size_t len;
 
 	do {
-		unit_check(vmq_direct_begin(vq));
-		unit_check(vmq_next_buffer(vq, false, U32_MAX, &kaddr, &len) ==
+		unit_check(vmq_direct_begin(vmq));
+		unit_check(vmq_next_buffer(vmq, false, U32_MAX, &kaddr, &len) ==
 			   -EAGAIN);
-		unit_check(take(vq) == -EAGAIN);
-		vmq_direct_end(vq);
+		unit_check(take(vmq) == -EAGAIN);
+		vmq_direct_end(vmq);
 	} while (++n < 20 && rig->tlb.miss == VMQ_MISS_SECTION);
 	unit_check(rig->tlb.miss == VMQ_MISS_SHAPE);
 	return n;
@@ -533,90 +533,90 @@ static unsigned int sections_of(struct vmq *vq, struct tlb_rig *rig)
 TEST_F(tlb, broken_chain)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int i;
 
 	/* It points to itself. */
 	rig_desc(rig, &rig->desc[0], SMALL(1), PAGE_SIZE, true, 0);
 	rig_avail(rig, rig->next_avail++, 0);
-	EXPECT_LE(sections_of(vq, rig), RIG_NUM / VMQ_SECTION_DESCS + 1);
+	EXPECT_LE(sections_of(vmq, rig), RIG_NUM / VMQ_SECTION_DESCS + 1);
 
 	/* Just as long as what a section reads, and then goes nowhere. */
 	for (i = 0; i < VMQ_SECTION_DESCS; i++)
 		rig_desc(rig, &rig->desc[i], SMALL(1), PAGE_SIZE, true,
 			 i + 1 < VMQ_SECTION_DESCS ? i + 1 : RIG_NUM);
-	EXPECT_LE(sections_of(vq, rig), 2);
+	EXPECT_LE(sections_of(vmq, rig), 2);
 	rig->desc[3].next = RIG_NUM;
-	EXPECT_EQ(sections_of(vq, rig), 1);
+	EXPECT_EQ(sections_of(vmq, rig), 1);
 }
 
 /* What is empty is read as well. */
 TEST_F(tlb, reads_of_nothing)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int i;
 
 	for (i = 0; i < 60; i++)
 		rig_desc(rig, &rig->desc[i], SMALL(1), 0, i < 59, i + 1);
 	for (i = 0; i < 200; i++)
 		rig_avail(rig, rig->next_avail++, 0);
-	EXPECT_LE(read_in_section(vq, rig), 3 * VMQ_SECTION_DESCS);
-	EXPECT_LE(read_in_section(vq, rig), 3 * VMQ_SECTION_DESCS);
+	EXPECT_LE(read_in_section(vmq, rig), 3 * VMQ_SECTION_DESCS);
+	EXPECT_LE(read_in_section(vmq, rig), 3 * VMQ_SECTION_DESCS);
 }
 
 /* No more is read than is expected to be taken; what was read stays. */
 TEST_F(tlb, expected)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 	unsigned int i;
 
 	for (i = 0; i < 20; i++)
 		add_chain(rig, 1, 1);
 	add_chain(rig, 100, 1);
 	rig->burst.ahead = VMQ_BURST_CHAINS;
-	vmq_expect(vq, 5);
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 1);
+	vmq_expect(vmq, 5);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 1);
 	EXPECT_EQ(rig->reads, 5);
-	vmq_expect(vq, 1);
+	vmq_expect(vmq, 1);
 	for (i = 1; i < 5; i++)
-		EXPECT_EQ(take(vq), 1);
+		EXPECT_EQ(take(vmq), 1);
 	EXPECT_EQ(rig->reads, 5);
-	vmq_expect(vq, 15);
+	vmq_expect(vmq, 15);
 	for (i = 5; i < 20; i++)
-		EXPECT_EQ(take(vq), 1);
-	vmq_direct_end(vq);
+		EXPECT_EQ(take(vmq), 1);
+	vmq_direct_end(vmq);
 
 	/* The rest of a long chain. */
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), -EAGAIN);
-	vmq_direct_end(vq);
-	vmq_expect(vq, 1);
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 100);
-	vmq_direct_end(vq);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), -EAGAIN);
+	vmq_direct_end(vmq);
+	vmq_expect(vmq, 1);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 100);
+	vmq_direct_end(vmq);
 }
 
 /* Not at all where payload is to be reached by user access. */
 TEST_F(tlb, off)
 {
-	self->vq->direct = false;
-	EXPECT_FALSE(vmq_direct_begin(self->vq));
-	EXPECT_EQ(self->vq->stats.payload_off, 1);
+	self->vmq->direct = false;
+	EXPECT_FALSE(vmq_direct_begin(self->vmq));
+	EXPECT_EQ(self->vmq->stats.payload_off, 1);
 }
 
 /* How often it may be tried again until it is given up. */
-static unsigned int tries(struct vmq *vq)
+static unsigned int tries(struct vmq *vmq)
 {
 	unsigned int n;
 
 	for (n = 0; n < 10000; n++) {
-		unit_check(vmq_direct_begin(vq));
-		unit_check(take(vq) == -EAGAIN);
-		vmq_direct_end(vq);
-		if (!vmq_direct_resolve(vq))
+		unit_check(vmq_direct_begin(vmq));
+		unit_check(take(vmq) == -EAGAIN);
+		vmq_direct_end(vmq);
+		if (!vmq_direct_resolve(vmq))
 			break;
 	}
 	return n;
@@ -625,7 +625,7 @@ static unsigned int tries(struct vmq *vq)
 TEST_F(tlb, retries_are_bounded)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 
 	rig->page[1].mapped = false;
 	add_chain(self->rig, 1, 1);
@@ -633,79 +633,79 @@ TEST_F(tlb, retries_are_bounded)
 
 	/* Refused again and again. */
 	rig->refuse = 100;
-	EXPECT_EQ(tries(vq), 3);
-	EXPECT_EQ(vq->stats.payload_refused, 1);
+	EXPECT_EQ(tries(vmq), 3);
+	EXPECT_EQ(vmq->stats.payload_refused, 1);
 	EXPECT_EQ(rig->faults, 3);
 	/* The next time from the start, for this chain and for another. */
-	EXPECT_EQ(tries(vq), 3);
-	vq->ring.last_avail_idx++;
-	vq->burst->next++;
-	EXPECT_EQ(tries(vq), 3);
-	EXPECT_EQ(vq->stats.payload_refused, 3);
-	EXPECT_EQ(vq->stats.tlb_faults, 9);
+	EXPECT_EQ(tries(vmq), 3);
+	vmq->ring.last_avail_idx++;
+	vmq->burst->next++;
+	EXPECT_EQ(tries(vmq), 3);
+	EXPECT_EQ(vmq->stats.payload_refused, 3);
+	EXPECT_EQ(vmq->stats.tlb_faults, 9);
 
 	/* Had, and gone again before it could be used. */
 	rig->refuse = 0;
 	rig->lose = 100;
 	rig->faults = 0;
-	EXPECT_EQ(tries(vq), VMQ_SECTION_LOOKUPS);
+	EXPECT_EQ(tries(vmq), VMQ_SECTION_LOOKUPS);
 	EXPECT_EQ(rig->faults, VMQ_SECTION_LOOKUPS);
-	EXPECT_EQ(vq->stats.payload_refused, 4);
-	EXPECT_EQ(vq->stats.payload_nomap, 0);
+	EXPECT_EQ(vmq->stats.payload_refused, 4);
+	EXPECT_EQ(vmq->stats.payload_nomap, 0);
 
 	/* Refusals of the chain before do not count for the next. */
 	rig->lose = 0;
 	rig->refuse = 100;
 	add_chain(self->rig, 1, 1);
-	vmq_burst_reset(vq->burst);
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), -EAGAIN);
-	vmq_direct_end(vq);
-	EXPECT_TRUE(vmq_direct_resolve(vq));
-	EXPECT_TRUE(vmq_direct_resolve(vq));
+	vmq_burst_reset(vmq->burst);
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), -EAGAIN);
+	vmq_direct_end(vmq);
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
 	rig->refuse = 0;
-	EXPECT_TRUE(vmq_direct_resolve(vq));
-	ASSERT_TRUE(vmq_direct_begin(vq));
-	EXPECT_EQ(take(vq), 1);
-	vmq_direct_end(vq);
+	EXPECT_TRUE(vmq_direct_resolve(vmq));
+	ASSERT_TRUE(vmq_direct_begin(vmq));
+	EXPECT_EQ(take(vmq), 1);
+	vmq_direct_end(vmq);
 	rig_unmap(rig, &rig->page[1]);
 	rig->refuse = 100;
-	EXPECT_EQ(tries(vq), 3);
+	EXPECT_EQ(tries(vmq), 3);
 }
 
 /* Memory without kernel address: one fault finds out, for good. */
 TEST_F(tlb, resolve_no_address)
 {
 	struct tlb_rig *rig = self->rig;
-	struct vmq *vq = self->vq;
+	struct vmq *vmq = self->vmq;
 
 	rig->page[1].backing = SECRET;
 	add_chain(self->rig, 1, 1);
-	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(tries(vmq), 0);
 	EXPECT_EQ(rig->faults, 1);
-	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(tries(vmq), 0);
 	EXPECT_EQ(rig->faults, 1);
-	EXPECT_EQ(vq->stats.payload_nomap, 2);
+	EXPECT_EQ(vmq->stats.payload_nomap, 2);
 
 	/* Something changed meanwhile: that was of before. */
-	spin_lock(&vq->section.lock);
+	spin_lock(&vmq->section.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&vq->section.lock);
+	spin_unlock(&vmq->section.lock);
 	rig->disturb = 100;
-	EXPECT_EQ(tries(vq), 0);
-	EXPECT_EQ(tries(vq), 0);
+	EXPECT_EQ(tries(vmq), 0);
+	EXPECT_EQ(tries(vmq), 0);
 	EXPECT_EQ(rig->faults, 3);
-	EXPECT_EQ(vq->stats.payload_nomap, 4);
+	EXPECT_EQ(vmq->stats.payload_nomap, 4);
 
 	/* Outside of guest memory there is nothing to remember. */
 	rig->disturb = 0;
 	rig_desc(rig, &rig->desc[0], 0x1000, 1, 0, 0);
-	vmq_burst_reset(vq->burst);
-	EXPECT_EQ(tries(vq), 0);
-	EXPECT_EQ(tries(vq), 0);
+	vmq_burst_reset(vmq->burst);
+	EXPECT_EQ(tries(vmq), 0);
+	EXPECT_EQ(tries(vmq), 0);
 	EXPECT_EQ(rig->faults, 5);
-	EXPECT_EQ(vq->stats.payload_nomap, 6);
-	EXPECT_EQ(vq->stats.payload_refused + vq->stats.payload_shape, 0);
+	EXPECT_EQ(vmq->stats.payload_nomap, 6);
+	EXPECT_EQ(vmq->stats.payload_refused + vmq->stats.payload_shape, 0);
 }
 
 /* ----------------------------------------------------------------- copies */
@@ -933,7 +933,7 @@ static void look_ahead(void)
 {
 	/* Read again: other descriptors may have been written since. */
 	vmq_burst_reset(&rnd.burst);
-	rnd.ring.last_avail_idx = rnd.rig->vq.ring.last_avail_idx;
+	rnd.ring.last_avail_idx = rnd.rig->vmq.ring.last_avail_idx;
 	rnd.ring.avail_idx = rnd.ring.last_avail_idx;
 	rig_next(rnd.rig, &rnd.ring, &rnd.burst, &rnd.chain);
 }
@@ -982,14 +982,14 @@ struct buffer {
 static struct buffer peek_buffer(bool write, u32 want)
 {
 	const bool fresh = rnd.rig->tlb.fresh;
-	struct vmq *vq = &rnd.rig->vq;
+	struct vmq *vmq = &rnd.rig->vmq;
 	struct buffer b;
 
-	b.head = vmq_next_buffer(vq, write, want, &b.kaddr, &b.len);
+	b.head = vmq_next_buffer(vmq, write, want, &b.kaddr, &b.len);
 	if (b.head >= 0) {
 		rnd_check(!rnd.rig->tlb.fresh);
 		rnd.rig->tlb.fresh = fresh;
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 	}
 	return b;
 }
@@ -1027,8 +1027,8 @@ static void check_direct(int head, unsigned int out, unsigned int in,
 			 const struct buffer b[2])
 {
 	const struct chain_model *c = &rnd.chain;
-	struct vmq *vq = &rnd.rig->vq;
-	const struct vmq_chain *chain = &rnd.rig->burst.chain[vq->burst->next - 1];
+	struct vmq *vmq = &rnd.rig->vmq;
+	const struct vmq_chain *chain = &rnd.rig->burst.chain[vmq->burst->next - 1];
 	const u16 flags = rnd.rig->burst.desc[chain->first].flags;
 	unsigned int i;
 
@@ -1058,12 +1058,12 @@ static void check_direct(int head, unsigned int out, unsigned int in,
 	 * of a small page, hides the huge one around it.
 	 */
 	if (chain->count == 1 && out + in &&
-	    !(flags & vmq_word(&vq->ring, VRING_DESC_F_INDIRECT)) &&
+	    !(flags & vmq_word(&vmq->ring, VRING_DESC_F_INDIRECT)) &&
 	    (in || !is_huge_file((u64)c->iov->iov_base))) {
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 		check_buffer(head, in);
-		vq->burst->next++;
-		vq->ring.last_avail_idx++;
+		vmq->burst->next++;
+		vmq->ring.last_avail_idx++;
 	}
 	rnd.direct++;
 }
@@ -1071,7 +1071,7 @@ static void check_direct(int head, unsigned int out, unsigned int in,
 /* Why a chain was left to user access. */
 static void check_reason(const struct vmq_stats *was)
 {
-	const struct vmq_stats *stats = &rnd.rig->vq.stats;
+	const struct vmq_stats *stats = &rnd.rig->vmq.stats;
 	const struct chain_model *c = &rnd.chain;
 
 	rnd_check(stats->payload_nomap + stats->payload_shape +
@@ -1094,41 +1094,41 @@ static void check_reason(const struct vmq_stats *was)
 /* One section.  Returns false at a broken chain: the ring is of no use then. */
 static bool play_section(void)
 {
-	const struct vmq_stats was = rnd.rig->vq.stats;
-	struct vmq *vq = &rnd.rig->vq;
+	const struct vmq_stats was = rnd.rig->vmq.stats;
+	struct vmq *vmq = &rnd.rig->vmq;
 	struct buffer b[2];
 	unsigned int n = 1 + below(12), out, in;
-	const char *why = vq->ring.why;
+	const char *why = vmq->ring.why;
 	int head = 0;
 	u16 avail;
 
-	unit_check(vmq_direct_begin(vq));
+	unit_check(vmq_direct_begin(vmq));
 	while (n-- && head >= 0) {
 		b[0] = peek_buffer(false, U32_MAX);
 		b[1] = peek_buffer(true, U32_MAX);
 		rnd_check(b[0].head < 0 || b[1].head < 0);
-		avail = vq->ring.last_avail_idx;
+		avail = vmq->ring.last_avail_idx;
 		look_ahead();
-		head = vmq_next_direct(vq, iov, RIG_IOVS, &out, &in);
+		head = vmq_next_direct(vmq, iov, RIG_IOVS, &out, &in);
 		if (head == RIG_NUM) {
 			rnd_check(rnd.chain.ret == RIG_NUM);
 			break;
 		}
-		rnd_check(vq->ring.last_avail_idx == (u16)(avail + (head >= 0)));
+		rnd_check(vmq->ring.last_avail_idx == (u16)(avail + (head >= 0)));
 		if (head >= 0)
 			rnd.changed = false;
 		if (head >= 0)
 			check_direct(head, out, in, b);
 	}
-	vmq_direct_end(vq);
-	rnd_check(vq->ring.why == why);
-	if (head >= 0 || vmq_direct_resolve(vq))
+	vmq_direct_end(vmq);
+	rnd_check(vmq->ring.why == why);
+	if (head >= 0 || vmq_direct_resolve(vmq))
 		return true;
 
 	check_reason(&was);
 	/* As the backend does: this one by vmq_next(). */
 	rnd.chain.ret = -1;
-	rig_next(rnd.rig, &vq->ring, vq->burst, &rnd.chain);
+	rig_next(rnd.rig, &vmq->ring, vmq->burst, &rnd.chain);
 	if (rnd.chain.ret < 0)
 		rnd.broken++;
 	return rnd.chain.ret >= 0;
@@ -1148,9 +1148,9 @@ static void episode(u64 seed)
 	rnd.rig->disturb = percents[below(4)];
 	rnd.rig->burst.ahead = 1 + below(64);
 	rnd.rig->next_avail = below(65536);
-	rnd.rig->vq.ring.last_avail_idx = rnd.rig->next_avail;
-	rnd.rig->vq.ring.avail_idx = rnd.rig->next_avail;
-	rnd.ring = rnd.rig->vq.ring;
+	rnd.rig->vmq.ring.last_avail_idx = rnd.rig->next_avail;
+	rnd.rig->vmq.ring.avail_idx = rnd.rig->next_avail;
+	rnd.ring = rnd.rig->vmq.ring;
 	rnd.burst.ahead = 1;
 	rig_avail(rnd.rig, rnd.rig->next_avail - 1, 0);
 	rnd.changed = false;
@@ -1158,7 +1158,7 @@ static void episode(u64 seed)
 		rnd.rig->page[below(PAGES)].backing = below(below(8) ? 3 : 4);
 
 	for (rnd.step = 0; rnd.step < 512; rnd.step++) {
-		pending = rnd.rig->next_avail - rnd.rig->vq.ring.last_avail_idx;
+		pending = rnd.rig->next_avail - rnd.rig->vmq.ring.last_avail_idx;
 		if (!pending || (pending < 30 && !below(3))) {
 			for (i = 1 + below(8); i; i--)
 				add_random();

@@ -20,11 +20,11 @@ MUTANTS = [
     Mutant("no-client", "a map is linked before anything is installed",
            "vhost_mmu/virtqueue/rings.c",
            "	for (part = 0; maps && part < VMQ_PARTS; part++)\n"
-           "		vmq_ring_map_link(&maps->map[part], vq->space);\n",
+           "		vmq_ring_map_link(&maps->map[part], vmq->space);\n",
            "	for (part = 0; maps && part < VMQ_PARTS; part++) {\n"
-           "		vmq_ring_map_link(&maps->map[part], vq->space);\n"
+           "		vmq_ring_map_link(&maps->map[part], vmq->space);\n"
            "		vmmu_client_del(&maps->map[part].client);\n"
-           "		maps->map[part].client.space = vq->space;\n"
+           "		maps->map[part].client.space = vmq->space;\n"
            "	}\n",
            "6.12", "inval_remap -t other_pages"),
     Mutant("no-sequence", "an install is refused if the notifier ran meanwhile",
@@ -73,7 +73,7 @@ MUTANTS = [
            "6.12", "data -t flow"),
     Mutant("stale-maps", "a new address means new maps",
            "vhost_mmu/virtqueue/virtqueue.c",
-           "	if (vq->kernel_access)\n		vmq_ring_maps_replace(vq);\n",
+           "	if (vmq->kernel_access)\n		vmq_ring_maps_replace(vmq);\n",
            "",
            "6.12", "inval_remap -t set_addr_then_unmap"),
     Mutant("file-backed", "file-backed pages are left to user access",

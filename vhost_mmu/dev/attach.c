@@ -68,11 +68,11 @@ static bool any_vq_running(struct vmdev *dev)
 	unsigned int i;
 
 	for (i = 0; i < dev->nvqs; i++) {
-		struct vmdev_vq *vq = dev->vqs[i];
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vq->vmq.mutex);
-		running |= !!vq->backend;
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_lock(&dvq->vmq.mutex);
+		running |= !!dvq->backend;
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 	return running;
 }

@@ -64,8 +64,8 @@ static const struct counter counters[] = {
 
 static int vq_show(struct seq_file *m, void *unused)
 {
-	const struct vmdev_vq *vq = m->private;
-	const struct vmq *vmq = &vq->vmq;
+	const struct vmdev_vq *dvq = m->private;
+	const struct vmq *vmq = &dvq->vmq;
 	bool kernel = READ_ONCE(vmq->running) && READ_ONCE(vmq->kernel_access);
 	int i;
 

@@ -40,7 +40,7 @@ struct vmdev_work {
  * @wait: entry in @wqh
  * @work: what is queued
  * @mask: events that matter
- * @vq: the virtqueue whose worker runs @work
+ * @dvq: the virtqueue whose worker runs @work
  * @hold: may be NULL; asked at each event, with the lock of @wqh held: true if
  *	@work need not be queued now, because the owner will queue it later
  */
@@ -50,7 +50,7 @@ struct vmdev_poll {
 	wait_queue_entry_t wait;
 	struct vmdev_work work;
 	__poll_t mask;
-	struct vmdev_vq *vq;
+	struct vmdev_vq *dvq;
 	bool (*hold)(struct vmdev_poll *poll);
 };
 
@@ -129,7 +129,7 @@ int vmdev_set_owner(struct vmdev *dev);
 struct vhost_iotlb *vmdev_reset_owner_prepare(void);
 void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem);
 void vmdev_stop(struct vmdev *dev);
-bool vmdev_exceeds_weight(struct vmdev_vq *vq, unsigned int packets,
+bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
 			  size_t bytes);
 
 /* ioctl.c */
@@ -137,17 +137,17 @@ long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
 long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
 
 /* memory.c */
-bool vmdev_vq_access_ok(const struct vmdev_vq *vq);
+bool vmdev_vq_access_ok(const struct vmdev_vq *dvq);
 
 /* worker.c */
 void vmdev_work_init(struct vmdev_work *work, vmdev_work_fn fn);
-bool vmdev_work_queue(struct vmdev_vq *vq, struct vmdev_work *work);
-bool vmdev_has_work(struct vmdev_vq *vq);
+bool vmdev_work_queue(struct vmdev_vq *dvq, struct vmdev_work *work);
+bool vmdev_has_work(struct vmdev_vq *dvq);
 void vmdev_flush(struct vmdev *dev);
 
 /* poll.c */
 void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,
-		     struct vmdev_vq *vq);
+		     struct vmdev_vq *dvq);
 int vmdev_poll_start(struct vmdev_poll *poll, struct file *file);
 void vmdev_poll_stop(struct vmdev_poll *poll);
 void vmdev_poll_queue(struct vmdev_poll *poll);

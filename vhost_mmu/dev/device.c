@@ -16,20 +16,20 @@ static atomic_t next_id = ATOMIC_INIT(0);
 
 static int vq_init(struct vmdev *dev, unsigned int index)
 {
-	struct vmdev_vq *vq = dev->vqs[index];
+	struct vmdev_vq *dvq = dev->vqs[index];
 	int ret;
 
-	ret = vmq_init(&vq->vmq, dev->id << 8 | index);
+	ret = vmq_init(&dvq->vmq, dev->id << 8 | index);
 	if (ret)
 		return ret;
 
-	vq->dev = dev;
-	vq->index = index;
-	vq->kick = NULL;
-	vq->backend = NULL;
-	vq->busyloop_timeout = 0;
-	RCU_INIT_POINTER(vq->worker, NULL);
-	vmdev_poll_init(&vq->poll, vq->handle_kick, EPOLLIN, vq);
+	dvq->dev = dev;
+	dvq->index = index;
+	dvq->kick = NULL;
+	dvq->backend = NULL;
+	dvq->busyloop_timeout = 0;
+	RCU_INIT_POINTER(dvq->worker, NULL);
+	vmdev_poll_init(&dvq->poll, dvq->handle_kick, EPOLLIN, dvq);
 
 	return 0;
 }
@@ -230,9 +230,9 @@ err_space:
 EXPORT_SYMBOL_NS_GPL(vmdev_set_owner, VHOST_MMU);
 
 /* Forget everything the owner said about a queue. */
-static void vq_reset(struct vmdev_vq *vq)
+static void vq_reset(struct vmdev_vq *dvq)
 {
-	struct vmq *vmq = &vq->vmq;
+	struct vmq *vmq = &dvq->vmq;
 
 	mutex_lock(&vmq->mutex);
 	/* The backend stops its queues first; no map may outlive the space. */
@@ -243,13 +243,13 @@ static void vq_reset(struct vmdev_vq *vq)
 		eventfd_ctx_put(vmq->call);
 	if (vmq->err)
 		eventfd_ctx_put(vmq->err);
-	if (vq->kick)
-		fput(vq->kick);
+	if (dvq->kick)
+		fput(dvq->kick);
 
 	vmq_reset(vmq);
-	vq->kick = NULL;
-	vq->backend = NULL;
-	vq->busyloop_timeout = 0;
+	dvq->kick = NULL;
+	dvq->backend = NULL;
+	dvq->busyloop_timeout = 0;
 	mutex_unlock(&vmq->mutex);
 }
 
@@ -340,12 +340,12 @@ void vmdev_stop(struct vmdev *dev)
 	unsigned int i;
 
 	for (i = 0; i < dev->nvqs; i++) {
-		struct vmdev_vq *vq = dev->vqs[i];
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vq->vmq.mutex);
-		if (vq->kick)
-			vmdev_poll_stop(&vq->poll);
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_lock(&dvq->vmq.mutex);
+		if (dvq->kick)
+			vmdev_poll_stop(&dvq->poll);
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 	vmdev_flush(dev);
 }
@@ -353,22 +353,22 @@ EXPORT_SYMBOL_NS_GPL(vmdev_stop, VHOST_MMU);
 
 /**
  * vmdev_exceeds_weight() - has a handler had its share of the worker?
- * @vq: its queue
+ * @dvq: its queue
  * @packets: how many packets it carried
  * @bytes: how many bytes
  *
  * Return: true if it is to return; it is queued again then.
  */
-bool vmdev_exceeds_weight(struct vmdev_vq *vq, unsigned int packets,
+bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
 			  size_t bytes)
 {
-	const struct vmdev *dev = vq->dev;
+	const struct vmdev *dev = dvq->dev;
 
 	if (packets < dev->weight &&
 	    (!dev->byte_weight || bytes < dev->byte_weight))
 		return false;
 
-	vmdev_poll_queue(&vq->poll);
+	vmdev_poll_queue(&dvq->poll);
 	return true;
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_exceeds_weight, VHOST_MMU);

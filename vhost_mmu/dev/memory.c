@@ -54,15 +54,15 @@ static bool umem_access_ok(const struct vhost_iotlb *umem)
 
 /**
  * vmdev_vq_access_ok() - may a queue start with what it was told?
- * @vq: the queue
+ * @dvq: the queue
  *
  * The dirty log, once there is one, is to be checked here as well.
  *
  * Return: true if its memory table and ring addresses are in user space.
  */
-bool vmdev_vq_access_ok(const struct vmdev_vq *vq)
+bool vmdev_vq_access_ok(const struct vmdev_vq *dvq)
 {
-	const struct vmq *vmq = &vq->vmq;
+	const struct vmq *vmq = &dvq->vmq;
 
 	lockdep_assert_held(&vmq->mutex);
 
@@ -80,11 +80,11 @@ static bool running_vqs_accept(struct vmdev *dev,
 	unsigned int i;
 
 	for (i = 0; i < dev->nvqs; i++) {
-		struct vmdev_vq *vq = dev->vqs[i];
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vq->vmq.mutex);
-		running |= !!vq->backend;
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_lock(&dvq->vmq.mutex);
+		running |= !!dvq->backend;
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 	return !running || umem_access_ok(umem);
 }

@@ -10,9 +10,9 @@
 
 static void poll_ready(struct vmdev_poll *poll)
 {
-	struct vmq *vmq = &poll->vq->vmq;
+	struct vmq *vmq = &poll->dvq->vmq;
 
-	if (poll == &poll->vq->poll) {
+	if (poll == &poll->dvq->poll) {
 		/* May miss one that races with the start of polling. */
 		WRITE_ONCE(vmq->stats.kicks, READ_ONCE(vmq->stats.kicks) + 1);
 		trace_vmdev_kick(vmq->trace_id);
@@ -48,16 +48,16 @@ static void poll_table_func(struct file *file, wait_queue_head_t *wqh,
  * @poll: the poll
  * @fn: what to run in the worker
  * @mask: at which events
- * @vq: whose worker
+ * @dvq: whose worker
  */
 void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,
-		     struct vmdev_vq *vq)
+		     struct vmdev_vq *dvq)
 {
 	init_waitqueue_func_entry(&poll->wait, poll_wakeup);
 	init_poll_funcptr(&poll->table, poll_table_func);
 	poll->wqh = NULL;
 	poll->mask = mask;
-	poll->vq = vq;
+	poll->dvq = dvq;
 	poll->hold = NULL;
 	vmdev_work_init(&poll->work, fn);
 }
@@ -114,6 +114,6 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_stop, VHOST_MMU);
  */
 void vmdev_poll_queue(struct vmdev_poll *poll)
 {
-	vmdev_work_queue(poll->vq, &poll->work);
+	vmdev_work_queue(poll->dvq, &poll->work);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_poll_queue, VHOST_MMU);

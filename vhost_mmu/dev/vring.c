@@ -9,19 +9,19 @@
 
 #include "internal.h"
 
-static long vring_set_num(struct vmdev_vq *vq, void __user *argp)
+static long vring_set_num(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_state state;
 
 	/* The size of a ring in use stays. */
-	if (vq->backend)
+	if (dvq->backend)
 		return -EBUSY;
 	if (copy_from_user(&state, argp, sizeof(state)))
 		return -EFAULT;
 	if (state.num > U16_MAX || !is_power_of_2(state.num))
 		return -EINVAL;
 
-	vq->vmq.ring.num = state.num;
+	dvq->vmq.ring.num = state.num;
 	return 0;
 }
 
@@ -36,7 +36,7 @@ static bool vring_addr_aligned(const struct vhost_vring_addr *addr)
 }
 
 /* Legal while the ring is in use: it goes on at the new addresses. */
-static long vring_set_addr(struct vmdev_vq *vq, void __user *argp)
+static long vring_set_addr(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_addr addr;
 	vring_desc_t __user *desc;
@@ -63,51 +63,51 @@ static long vring_set_addr(struct vmdev_vq *vq, void __user *argp)
 		return -EINVAL;
 
 	/* The size of a stopped ring may be yet to come. */
-	if (vq->backend &&
-	    !vmq_access_ok(&vq->vmq, vq->vmq.ring.num, desc, avail, used))
+	if (dvq->backend &&
+	    !vmq_access_ok(&dvq->vmq, dvq->vmq.ring.num, desc, avail, used))
 		return -EINVAL;
 
-	vmq_set_addr(&vq->vmq, desc, avail, used);
+	vmq_set_addr(&dvq->vmq, desc, avail, used);
 	return 0;
 }
 
-static long vring_set_base(struct vmdev_vq *vq, void __user *argp)
+static long vring_set_base(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_state state;
 
 	/* The position in a ring in use is its worker's. */
-	if (vq->backend)
+	if (dvq->backend)
 		return -EBUSY;
 	if (copy_from_user(&state, argp, sizeof(state)))
 		return -EFAULT;
 	if (state.num > U16_MAX)
 		return -EINVAL;
 
-	vq->vmq.ring.last_avail_idx = state.num;
+	dvq->vmq.ring.last_avail_idx = state.num;
 	/* What was seen of the ring was counted from elsewhere. */
-	vq->vmq.ring.avail_idx = state.num;
+	dvq->vmq.ring.avail_idx = state.num;
 	return 0;
 }
 
-static long vring_put_state(struct vmdev_vq *vq, void __user *argp,
+static long vring_put_state(struct vmdev_vq *dvq, void __user *argp,
 			    unsigned int num)
 {
 	struct vhost_vring_state state = {
-		.index = vq->index,
+		.index = dvq->index,
 		.num = num,
 	};
 
 	return copy_to_user(argp, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
-static long vring_set_busyloop_timeout(struct vmdev_vq *vq, void __user *argp)
+static long vring_set_busyloop_timeout(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_state state;
 
 	if (copy_from_user(&state, argp, sizeof(state)))
 		return -EFAULT;
 
-	vq->busyloop_timeout = state.num;
+	dvq->busyloop_timeout = state.num;
 	return 0;
 }
 
@@ -132,19 +132,19 @@ static long vring_set_eventfd(struct eventfd_ctx **ctx, void __user *argp)
 }
 
 /* Make @kick the file polled for kicks; keeps the reference. */
-static long vring_replace_kick(struct vmdev_vq *vq, struct file *kick)
+static long vring_replace_kick(struct vmdev_vq *dvq, struct file *kick)
 {
-	struct file *old = vq->kick;
+	struct file *old = dvq->kick;
 	long ret = 0;
 
-	lockdep_assert_held(&vq->vmq.mutex);
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	if (old != kick) {
 		if (old)
-			vmdev_poll_stop(&vq->poll);
-		vq->kick = kick;
+			vmdev_poll_stop(&dvq->poll);
+		dvq->kick = kick;
 		if (kick)
-			ret = vmdev_poll_start(&vq->poll, kick);
+			ret = vmdev_poll_start(&dvq->poll, kick);
 	}
 	/* The same file again brought a reference too many. */
 	if (old)
@@ -153,7 +153,7 @@ static long vring_replace_kick(struct vmdev_vq *vq, struct file *kick)
 	return ret;
 }
 
-static long vring_set_kick(struct vmdev_vq *vq, void __user *argp)
+static long vring_set_kick(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_file file;
 	struct file *kick = NULL;
@@ -168,40 +168,40 @@ static long vring_set_kick(struct vmdev_vq *vq, void __user *argp)
 	if (IS_ERR(kick))
 		return PTR_ERR(kick);
 
-	mutex_lock(&vq->vmq.mutex);
-	stopped = vq->kick && vq->kick != kick;
-	ret = vring_replace_kick(vq, kick);
-	mutex_unlock(&vq->vmq.mutex);
+	mutex_lock(&dvq->vmq.mutex);
+	stopped = dvq->kick && dvq->kick != kick;
+	ret = vring_replace_kick(dvq, kick);
+	mutex_unlock(&dvq->vmq.mutex);
 
 	/* No work of the old file runs when its owner hears of the change. */
 	if (stopped)
-		vmdev_flush(vq->dev);
+		vmdev_flush(dvq->dev);
 
 	return ret;
 }
 
-static long vring_locked_ioctl(struct vmdev_vq *vq, unsigned int cmd,
+static long vring_locked_ioctl(struct vmdev_vq *dvq, unsigned int cmd,
 			       void __user *argp)
 {
-	lockdep_assert_held(&vq->vmq.mutex);
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	switch (cmd) {
 	case VHOST_SET_VRING_NUM:
-		return vring_set_num(vq, argp);
+		return vring_set_num(dvq, argp);
 	case VHOST_SET_VRING_ADDR:
-		return vring_set_addr(vq, argp);
+		return vring_set_addr(dvq, argp);
 	case VHOST_SET_VRING_BASE:
-		return vring_set_base(vq, argp);
+		return vring_set_base(dvq, argp);
 	case VHOST_GET_VRING_BASE:
-		return vring_put_state(vq, argp, vq->vmq.ring.last_avail_idx);
+		return vring_put_state(dvq, argp, dvq->vmq.ring.last_avail_idx);
 	case VHOST_SET_VRING_CALL:
-		return vring_set_eventfd(&vq->vmq.call, argp);
+		return vring_set_eventfd(&dvq->vmq.call, argp);
 	case VHOST_SET_VRING_ERR:
-		return vring_set_eventfd(&vq->vmq.err, argp);
+		return vring_set_eventfd(&dvq->vmq.err, argp);
 	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
-		return vring_set_busyloop_timeout(vq, argp);
+		return vring_set_busyloop_timeout(dvq, argp);
 	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-		return vring_put_state(vq, argp, vq->busyloop_timeout);
+		return vring_put_state(dvq, argp, dvq->busyloop_timeout);
 	default:
 		/* Cross-endian rings and more than one worker among them. */
 		return -ENOIOCTLCMD;
@@ -220,7 +220,7 @@ static long vring_locked_ioctl(struct vmdev_vq *vq, unsigned int cmd,
  */
 long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 {
-	struct vmdev_vq *vq;
+	struct vmdev_vq *dvq;
 	u32 index;
 	long ret;
 
@@ -230,14 +230,14 @@ long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 		return -EFAULT;
 	if (index >= dev->nvqs)
 		return -ENOBUFS;
-	vq = dev->vqs[array_index_nospec(index, dev->nvqs)];
+	dvq = dev->vqs[array_index_nospec(index, dev->nvqs)];
 
 	if (cmd == VHOST_SET_VRING_KICK)
-		return vring_set_kick(vq, argp);
+		return vring_set_kick(dvq, argp);
 
-	mutex_lock(&vq->vmq.mutex);
-	ret = vring_locked_ioctl(vq, cmd, argp);
-	mutex_unlock(&vq->vmq.mutex);
+	mutex_lock(&dvq->vmq.mutex);
+	ret = vring_locked_ioctl(dvq, cmd, argp);
+	mutex_unlock(&dvq->vmq.mutex);
 
 	return ret;
 }

@@ -91,14 +91,14 @@ static bool worker_detach(struct vmdev_worker *worker)
 	lockdep_assert_held(&worker->mutex);
 
 	for (i = 0; i < dev->nvqs; i++) {
-		struct vmdev_vq *vq = dev->vqs[i];
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vq->vmq.mutex);
-		if (rcu_access_pointer(vq->worker) == worker) {
-			RCU_INIT_POINTER(vq->worker, NULL);
+		mutex_lock(&dvq->vmq.mutex);
+		if (rcu_access_pointer(dvq->worker) == worker) {
+			RCU_INIT_POINTER(dvq->worker, NULL);
 			attached = true;
 		}
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 	return attached;
 }
@@ -111,11 +111,11 @@ static void worker_attach(struct vmdev_worker *worker)
 
 	mutex_lock(&worker->mutex);
 	for (i = 0; i < dev->nvqs && !worker->killed; i++) {
-		struct vmdev_vq *vq = dev->vqs[i];
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vq->vmq.mutex);
-		rcu_assign_pointer(vq->worker, worker);
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_lock(&dvq->vmq.mutex);
+		rcu_assign_pointer(dvq->worker, worker);
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 	mutex_unlock(&worker->mutex);
 }
@@ -297,18 +297,18 @@ EXPORT_SYMBOL_NS_GPL(vmdev_work_init, VHOST_MMU);
 
 /**
  * vmdev_work_queue() - have the worker of a queue run a work
- * @vq: the queue
+ * @dvq: the queue
  * @work: the work; once, if it is queued already
  *
  * Context: any.
  * Return: false if the queue has no worker.
  */
-bool vmdev_work_queue(struct vmdev_vq *vq, struct vmdev_work *work)
+bool vmdev_work_queue(struct vmdev_vq *dvq, struct vmdev_work *work)
 {
 	struct vmdev_worker *worker;
 
 	rcu_read_lock();
-	worker = rcu_dereference(vq->worker);
+	worker = rcu_dereference(dvq->worker);
 	if (worker)
 		worker_queue(worker, work);
 	rcu_read_unlock();
@@ -319,18 +319,18 @@ EXPORT_SYMBOL_NS_GPL(vmdev_work_queue, VHOST_MMU);
 
 /**
  * vmdev_has_work() - does work wait for the worker of a queue?
- * @vq: the queue
+ * @dvq: the queue
  *
  * Context: any; a hint for loops that poll in the worker.
  * Return: true if so.
  */
-bool vmdev_has_work(struct vmdev_vq *vq)
+bool vmdev_has_work(struct vmdev_vq *dvq)
 {
 	struct vmdev_worker *worker;
 	bool has_work;
 
 	rcu_read_lock();
-	worker = rcu_dereference(vq->worker);
+	worker = rcu_dereference(dvq->worker);
 	has_work = worker && !llist_empty(&worker->work_list);
 	rcu_read_unlock();
 

@@ -27,9 +27,9 @@
  */
 int vmnet_poll_enable(struct vmnet *net, unsigned int index)
 {
-	struct socket *sock = net->vqs[index].vq.backend;
+	struct socket *sock = net->vqs[index].dvq.backend;
 
-	lockdep_assert_held(&net->vqs[index].vq.vmq.mutex);
+	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
 
 	if (!sock)
 		return 0;
@@ -43,9 +43,9 @@ int vmnet_poll_enable(struct vmnet *net, unsigned int index)
  */
 void vmnet_poll_disable(struct vmnet *net, unsigned int index)
 {
-	lockdep_assert_held(&net->vqs[index].vq.vmq.mutex);
+	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
 
-	if (net->vqs[index].vq.backend)
+	if (net->vqs[index].dvq.backend)
 		vmdev_poll_stop(&net->poll[index]);
 }
 
@@ -109,12 +109,12 @@ static struct ptr_ring *get_ptr_ring(struct socket *sock)
 	return IS_ERR(ring) ? NULL : ring;
 }
 
-static int start_or_stop(struct vmq *vq, bool start)
+static int start_or_stop(struct vmq *vmq, bool start)
 {
 	if (start)
-		return vmq_start(vq, vmdev_metadata_access_kernel(),
+		return vmq_start(vmq, vmdev_metadata_access_kernel(),
 				 vmdev_payload_access_kernel());
-	vmq_stop(vq);
+	vmq_stop(vmq);
 	return 0;
 }
 
@@ -122,20 +122,20 @@ static int start_or_stop(struct vmq *vq, bool start)
 static int replace_backend(struct vmnet *net, unsigned int index,
 			   struct socket *sock)
 {
-	struct vmdev_vq *vq = &net->vqs[index].vq;
-	struct socket *old = vq->backend;
+	struct vmdev_vq *dvq = &net->vqs[index].dvq;
+	struct socket *old = dvq->backend;
 	int ret;
 
-	lockdep_assert_held(&vq->vmq.mutex);
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	vmnet_poll_disable(net, index);
-	vq->backend = sock;
+	dvq->backend = sock;
 	if (index == VMNET_RX) {
 		vmnet_coalesce_stop(net);
 		vmnet_rxbuf_unproduce(&net->rx);
 	}
 
-	ret = start_or_stop(&vq->vmq, sock);
+	ret = start_or_stop(&dvq->vmq, sock);
 	if (ret)
 		goto err_restore;
 	ret = vmnet_poll_enable(net, index);
@@ -149,9 +149,9 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 	return 0;
 
 err_restore:
-	vq->backend = old;
+	dvq->backend = old;
 	if (!old)
-		vmq_stop(&vq->vmq);
+		vmq_stop(&dvq->vmq);
 	vmnet_poll_enable(net, index);
 	return ret;
 }
@@ -160,8 +160,8 @@ err_restore:
 static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 			  struct socket **old)
 {
-	struct vmdev_vq *vq = &net->vqs[index].vq;
-	struct vmq *ring = &vq->vmq;
+	struct vmdev_vq *dvq = &net->vqs[index].dvq;
+	struct vmq *ring = &dvq->vmq;
 	struct socket *sock;
 	int ret = 0;
 
@@ -170,7 +170,7 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 	mutex_lock_nested(&ring->mutex, index);
 
 	/* Catch a ring that was never set up, before looking at the socket. */
-	if (!vmdev_vq_access_ok(vq)) {
+	if (!vmdev_vq_access_ok(dvq)) {
 		ret = -EFAULT;
 		goto out_unlock;
 	}
@@ -181,7 +181,7 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 		goto out_unlock;
 	}
 
-	*old = vq->backend;
+	*old = dvq->backend;
 	if (sock != *old)
 		ret = replace_backend(net, index, sock);
 	if (ret) {
@@ -239,13 +239,13 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 	unsigned int i;
 
 	for (i = 0; i < VMNET_NVQS; i++) {
-		struct vmdev_vq *vq = &net->vqs[i].vq;
+		struct vmdev_vq *dvq = &net->vqs[i].dvq;
 
-		mutex_lock_nested(&vq->vmq.mutex, i);
-		socks[i] = vq->backend;
+		mutex_lock_nested(&dvq->vmq.mutex, i);
+		socks[i] = dvq->backend;
 		vmnet_poll_disable(net, i);
-		vq->backend = NULL;
-		vmq_stop(&vq->vmq);
+		dvq->backend = NULL;
+		vmq_stop(&dvq->vmq);
 		if (i == VMNET_RX) {
 			vmnet_coalesce_stop(net);
 			vmnet_rxbuf_unproduce(&net->rx);
@@ -253,7 +253,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 		} else {
 			vmnet_txbuf_free(&net->tx);
 		}
-		mutex_unlock(&vq->vmq.mutex);
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 }
 

@@ -28,9 +28,9 @@ static bool may_go_on(unsigned long end)
 /* Is there a packet to receive?  With the receive queue's mutex held. */
 static bool has_rx_data(struct vmnet *net)
 {
-	struct socket *sock = net->vqs[VMNET_RX].vq.backend;
+	struct socket *sock = net->vqs[VMNET_RX].dvq.backend;
 
-	lockdep_assert_held(&net->vqs[VMNET_RX].vq.vmq.mutex);
+	lockdep_assert_held(&net->vqs[VMNET_RX].dvq.vmq.mutex);
 
 	if (unlikely(!sock))
 		return false;
@@ -48,8 +48,8 @@ static bool has_rx_data(struct vmnet *net)
  */
 static bool poll_queues(struct vmnet *net, struct vmdev_vq *other, u32 timeout)
 {
-	struct vmdev_vq *rvq = &net->vqs[VMNET_RX].vq;
-	struct vmdev_vq *tvq = &net->vqs[VMNET_TX].vq;
+	struct vmdev_vq *rvq = &net->vqs[VMNET_RX].dvq;
+	struct vmdev_vq *tvq = &net->vqs[VMNET_TX].dvq;
 	bool interrupted = false;
 	unsigned long end;
 
@@ -77,15 +77,15 @@ static bool poll_queues(struct vmnet *net, struct vmdev_vq *other, u32 timeout)
  * receive handler has nothing to do without a packet, and the socket calls it
  * when it has one.
  */
-static void resume_queue(struct vmnet *net, struct vmdev_vq *vq)
+static void resume_queue(struct vmnet *net, struct vmdev_vq *dvq)
 {
-	bool wanted = vq->index == VMNET_TX || has_rx_data(net);
+	bool wanted = dvq->index == VMNET_TX || has_rx_data(net);
 
-	if (wanted && !vmq_avail_empty(&vq->vmq)) {
-		vmdev_poll_queue(&vq->poll);
-	} else if (unlikely(vmq_enable_notify(&vq->vmq)) && wanted) {
-		vmq_disable_notify(&vq->vmq);
-		vmdev_poll_queue(&vq->poll);
+	if (wanted && !vmq_avail_empty(&dvq->vmq)) {
+		vmdev_poll_queue(&dvq->poll);
+	} else if (unlikely(vmq_enable_notify(&dvq->vmq)) && wanted) {
+		vmq_disable_notify(&dvq->vmq);
+		vmdev_poll_queue(&dvq->poll);
 	}
 }
 
@@ -99,11 +99,11 @@ static void resume_queue(struct vmnet *net, struct vmdev_vq *vq)
  */
 bool vmnet_busy_poll(struct vmnet *net, unsigned int index)
 {
-	struct vmdev_vq *other = &net->vqs[!index].vq;
-	struct vmdev_vq *vq = &net->vqs[index].vq;
+	struct vmdev_vq *other = &net->vqs[!index].dvq;
+	struct vmdev_vq *dvq = &net->vqs[index].dvq;
 	bool interrupted;
 
-	lockdep_assert_held(&vq->vmq.mutex);
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	/*
 	 * Either queue may poll, so there is no order between the two mutexes:
@@ -114,7 +114,7 @@ bool vmnet_busy_poll(struct vmnet *net, unsigned int index)
 
 	if (other->backend)
 		vmq_disable_notify(&other->vmq);
-	interrupted = poll_queues(net, other, vq->busyloop_timeout);
+	interrupted = poll_queues(net, other, dvq->busyloop_timeout);
 	if (other->backend)
 		resume_queue(net, other);
 
@@ -125,24 +125,24 @@ bool vmnet_busy_poll(struct vmnet *net, unsigned int index)
 
 /**
  * vmnet_ring_refilled() - go to sleep on a ring that ran dry, or not
- * @vq: queue, its mutex held
+ * @dvq: queue, its mutex held
  * @interrupted: what vmnet_busy_poll() returned
  *
  * Return: false if the handler is to return: a kick, or after an interrupted
  * poll the worker, calls it again; true if the driver added a buffer while its
  * notifications were being enabled.
  */
-bool vmnet_ring_refilled(struct vmdev_vq *vq, bool interrupted)
+bool vmnet_ring_refilled(struct vmdev_vq *dvq, bool interrupted)
 {
-	lockdep_assert_held(&vq->vmq.mutex);
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	if (unlikely(interrupted)) {
-		vmdev_poll_queue(&vq->poll);
+		vmdev_poll_queue(&dvq->poll);
 		return false;
 	}
-	if (likely(!vmq_enable_notify(&vq->vmq)))
+	if (likely(!vmq_enable_notify(&dvq->vmq)))
 		return false;
 
-	vmq_disable_notify(&vq->vmq);
+	vmq_disable_notify(&dvq->vmq);
 	return true;
 }

@@ -86,7 +86,7 @@ void vmnet_coalesce_begin(struct vmnet *net)
 {
 	struct vmnet_coalesce *co = &net->coalesce;
 
-	lockdep_assert_held(&net->vqs[VMNET_RX].vq.vmq.mutex);
+	lockdep_assert_held(&net->vqs[VMNET_RX].dvq.vmq.mutex);
 
 	/* If it is just firing, the handler runs once more for nothing. */
 	if (co->held)

@@ -54,7 +54,7 @@ static __always_inline void frame_uncut(struct vmnet_txbuf *tx, size_t size)
 static inline int frame_fix_hdr_len(const struct vmnet_vq *nvq,
 				    struct virtio_net_hdr *gso, size_t len)
 {
-	bool le = vmq_is_le(&nvq->vq.vmq.ring);
+	bool le = vmq_is_le(&nvq->dvq.vmq.ring);
 	unsigned int need;
 
 	need = __virtio16_to_cpu(le, gso->csum_start) +

@@ -36,16 +36,16 @@ static const u64 vmnet_backend_features;
 
 static void handle_rx_kick(struct vmdev_work *work)
 {
-	struct vmdev_vq *vq = container_of(work, struct vmdev_vq, poll.work);
+	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
 
-	vmnet_handle_rx(vmnet_from_vq(vq));
+	vmnet_handle_rx(vmnet_from_vq(dvq));
 }
 
 static void handle_tx_kick(struct vmdev_work *work)
 {
-	struct vmdev_vq *vq = container_of(work, struct vmdev_vq, poll.work);
+	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
 
-	vmnet_handle_tx(vmnet_from_vq(vq));
+	vmnet_handle_tx(vmnet_from_vq(dvq));
 }
 
 static void handle_rx_socket(struct vmdev_work *work)
@@ -80,7 +80,7 @@ static struct vmnet *alloc_device(void)
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmnet_vq *nvq = &net->vqs[i];
 
-		net->vq_ptrs[i] = &nvq->vq;
+		net->vq_ptrs[i] = &nvq->dvq;
 		nvq->heads = kvmalloc_array(VMNET_HEADS, sizeof(*nvq->heads),
 					    GFP_KERNEL);
 		nvq->iov = kvmalloc_array(UIO_MAXIOV, sizeof(*nvq->iov),
@@ -91,8 +91,8 @@ static struct vmnet *alloc_device(void)
 		}
 	}
 	net->dev.name = "net";
-	net->vqs[VMNET_RX].vq.handle_kick = handle_rx_kick;
-	net->vqs[VMNET_TX].vq.handle_kick = handle_tx_kick;
+	net->vqs[VMNET_RX].dvq.handle_kick = handle_rx_kick;
+	net->vqs[VMNET_TX].dvq.handle_kick = handle_tx_kick;
 	return net;
 }
 
@@ -195,11 +195,11 @@ static void apply_features(struct vmnet *net, u64 features)
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmnet_vq *nvq = &net->vqs[i];
 
-		mutex_lock_nested(&nvq->vq.vmq.mutex, i);
-		vmq_set_features(&nvq->vq.vmq, features);
+		mutex_lock_nested(&nvq->dvq.vmq.mutex, i);
+		vmq_set_features(&nvq->dvq.vmq, features);
 		nvq->vhost_hlen = vhost_hdr ? hlen : 0;
 		nvq->sock_hlen = vhost_hdr ? 0 : hlen;
-		mutex_unlock(&nvq->vq.vmq.mutex);
+		mutex_unlock(&nvq->dvq.vmq.mutex);
 	}
 	mutex_unlock(&net->dev.mutex);
 }

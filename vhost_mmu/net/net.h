@@ -41,7 +41,7 @@ struct socket;
 
 /**
  * struct vmnet_vq - a virtqueue of the net device
- * @vq: its device core part
+ * @dvq: its device core part
  * @vhost_hlen: virtio header bytes that the socket does not know about
  * @sock_hlen: virtio header bytes that the socket reads or writes
  * @done: entries of @heads, carried but not yet given back to the driver
@@ -49,7 +49,7 @@ struct socket;
  * @iov: buffers of the packet at hand, UIO_MAXIOV of them
  */
 struct vmnet_vq {
-	struct vmdev_vq vq;
+	struct vmdev_vq dvq;
 	size_t vhost_hlen;
 	size_t sock_hlen;
 	unsigned int done;
@@ -168,19 +168,19 @@ struct vmnet {
 	struct vmnet_coalesce coalesce;
 };
 
-static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *vq)
+static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *dvq)
 {
-	return container_of(vq->dev, struct vmnet, dev);
+	return container_of(dvq->dev, struct vmnet, dev);
 }
 
 static inline __virtio32 vmnet_virtio32(const struct vmnet_vq *nvq, u32 val)
 {
-	return __cpu_to_virtio32(vmq_is_le(&nvq->vq.vmq.ring), val);
+	return __cpu_to_virtio32(vmq_is_le(&nvq->dvq.vmq.ring), val);
 }
 
 static inline __virtio16 vmnet_virtio16(const struct vmnet_vq *nvq, u16 val)
 {
-	return vmq_word(&nvq->vq.vmq.ring, val);
+	return vmq_word(&nvq->dvq.vmq.ring, val);
 }
 
 /* A transmit buffer has been carried. */
@@ -196,7 +196,7 @@ static inline void vmnet_packet_used(struct vmnet_vq *nvq, int head)
 static inline void vmnet_signal_used(struct vmnet_vq *nvq)
 {
 	if (nvq->done)
-		vmq_add_used_and_signal(&nvq->vq.vmq, nvq->heads, nvq->done);
+		vmq_add_used_and_signal(&nvq->dvq.vmq, nvq->heads, nvq->done);
 	nvq->done = 0;
 }
 
@@ -246,6 +246,6 @@ void vmnet_coalesce_stop(struct vmnet *net);
 
 /* busypoll.c: worker context */
 bool vmnet_busy_poll(struct vmnet *net, unsigned int index);
-bool vmnet_ring_refilled(struct vmdev_vq *vq, bool interrupted);
+bool vmnet_ring_refilled(struct vmdev_vq *dvq, bool interrupted);
 
 #endif /* VHOST_MMU_NET_H */

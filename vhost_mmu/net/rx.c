@@ -44,7 +44,7 @@ static size_t next_packet(struct vmnet *net, struct sock *sk, bool *interrupted)
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	size_t len = peek_packet(net, sk);
 
-	if (!len && nvq->vq.busyloop_timeout) {
+	if (!len && nvq->dvq.busyloop_timeout) {
 		vmnet_signal_used(nvq);
 		if (vmnet_busy_poll(net, VMNET_RX))
 			*interrupted = true;
@@ -56,19 +56,19 @@ static size_t next_packet(struct vmnet *net, struct sock *sk, bool *interrupted)
 /* Get one chain of buffers; its entries of iov start at @seg. */
 static int next_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in)
 {
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int out;
 	int head;
 
 	if (unlikely(seg >= UIO_MAXIOV))
 		return -ENOBUFS;
 
-	head = vmq_next(vq, nvq->iov + seg, UIO_MAXIOV - seg, &out, in);
-	if (unlikely(head < 0) || head == vq->ring.num)
+	head = vmq_next(vmq, nvq->iov + seg, UIO_MAXIOV - seg, &out, in);
+	if (unlikely(head < 0) || head == vmq->ring.num)
 		return head;
 
 	if (unlikely(out || !*in)) {
-		vmq_err(vq, "Unexpected format of RX buffer: out %u, in %u\n",
+		vmq_err(vmq, "Unexpected format of RX buffer: out %u, in %u\n",
 			out, *in);
 		return -EINVAL;
 	}
@@ -85,7 +85,7 @@ static int get_buffers(struct vmnet_vq *nvq, size_t len, unsigned int quota,
 		       unsigned int *nr_iov)
 {
 	struct vring_used_elem *elem = &nvq->heads[nvq->done];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int count = 0;
 	unsigned int seg = 0;
 	unsigned int in;
@@ -102,7 +102,7 @@ static int get_buffers(struct vmnet_vq *nvq, size_t len, unsigned int quota,
 		ret = next_chain(nvq, seg, &in);
 		if (unlikely(ret < 0))
 			goto err_discard;
-		if (ret == vq->ring.num) {
+		if (ret == vmq->ring.num) {
 			ret = 0;
 			goto err_discard;
 		}
@@ -118,7 +118,7 @@ static int get_buffers(struct vmnet_vq *nvq, size_t len, unsigned int quota,
 	return count;
 
 err_discard:
-	vmq_discard(vq, count);
+	vmq_discard(vmq, count);
 	return ret;
 }
 
@@ -156,7 +156,7 @@ static int put_header(struct vmnet_vq *nvq, unsigned int nr_iov, size_t len)
 	if (copy_to_iter(&hdr, sizeof(hdr), &iter) == sizeof(hdr))
 		return 0;
 
-	vmq_err(&nvq->vq.vmq, "Unable to write virtio header\n");
+	vmq_err(&nvq->dvq.vmq, "Unable to write virtio header\n");
 	return -EFAULT;
 }
 
@@ -166,8 +166,8 @@ static int put_header(struct vmnet_vq *nvq, unsigned int nr_iov, size_t len)
  */
 static bool has_num_buffers(const struct vmnet_vq *nvq)
 {
-	return vmq_has_feature(&nvq->vq.vmq, VIRTIO_NET_F_MRG_RXBUF) ||
-	       vmq_has_feature(&nvq->vq.vmq, VIRTIO_F_VERSION_1);
+	return vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF) ||
+	       vmq_has_feature(&nvq->dvq.vmq, VIRTIO_F_VERSION_1);
 }
 
 /* Complete the header with the number of chains that hold the packet. */
@@ -191,7 +191,7 @@ static int put_num_buffers(struct vmnet_vq *nvq, unsigned int count,
 			return 0;
 	}
 
-	vmq_err(&nvq->vq.vmq, "Unable to write num_buffers\n");
+	vmq_err(&nvq->dvq.vmq, "Unable to write num_buffers\n");
 	return -EFAULT;
 }
 
@@ -236,7 +236,7 @@ static int receive_packet(struct vmnet_vq *nvq, struct socket *sock,
 static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
-	bool mergeable = vmq_has_feature(&nvq->vq.vmq, VIRTIO_NET_F_MRG_RXBUF);
+	bool mergeable = vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF);
 	unsigned int nr_iov;
 	void *packet = NULL;
 	int count, ret;
@@ -265,7 +265,7 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 		ret = put_num_buffers(nvq, count, nr_iov,
 				      len + nvq->sock_hlen + nvq->vhost_hlen);
 	if (unlikely(ret)) {
-		vmq_discard(&nvq->vq.vmq, count);
+		vmq_discard(&nvq->dvq.vmq, count);
 		return ret == -EAGAIN ? 0 : ret;
 	}
 	return count;
@@ -273,7 +273,7 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 
 static void packet_done(struct vmnet_vq *nvq, unsigned int count, size_t len)
 {
-	struct vmq_stats *stats = &nvq->vq.vmq.stats;
+	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
 
 	stats->packets++;
 	stats->bytes += len;
@@ -310,7 +310,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 
 		ret = deliver_packet(net, sock, len);
 		if (ret == -ENOBUFS) {
-			if (vmnet_ring_refilled(&nvq->vq, interrupted))
+			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
 				continue;
 			/* The driver kicks when it has added buffers. */
 			return;
@@ -324,10 +324,11 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 
 		packet_done(nvq, ret, len);
 		total_len += len + nvq->sock_hlen + nvq->vhost_hlen;
-	} while (likely(!vmdev_exceeds_weight(&nvq->vq, ++packets, total_len)));
+	} while (
+		likely(!vmdev_exceeds_weight(&nvq->dvq, ++packets, total_len)));
 
 	if (unlikely(interrupted))
-		vmdev_poll_queue(&nvq->vq.poll);
+		vmdev_poll_queue(&nvq->dvq.poll);
 	else if (!len)
 		vmnet_poll_enable(net, VMNET_RX);
 }
@@ -339,20 +340,20 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 void vmnet_handle_rx(struct vmnet *net)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
-	struct vmq *vq = &nvq->vq.vmq;
-	u64 packets = vq->stats.packets;
+	struct vmq *vmq = &nvq->dvq.vmq;
+	u64 packets = vmq->stats.packets;
 	struct socket *sock;
 
-	mutex_lock_nested(&vq->mutex, VMNET_RX);
-	sock = nvq->vq.backend;
+	mutex_lock_nested(&vmq->mutex, VMNET_RX);
+	sock = nvq->dvq.backend;
 	if (sock) {
-		vmq_disable_notify(vq);
+		vmq_disable_notify(vmq);
 		vmnet_poll_disable(net, VMNET_RX);
 		vmnet_coalesce_begin(net);
 		receive_packets(net, sock);
-		vmnet_coalesce_end(net, vq->stats.packets - packets);
+		vmnet_coalesce_end(net, vmq->stats.packets - packets);
 		vmnet_signal_used(nvq);
-		vmq_burst_drop(vq);
+		vmq_burst_drop(vmq);
 	}
-	mutex_unlock(&vq->mutex);
+	mutex_unlock(&vmq->mutex);
 }

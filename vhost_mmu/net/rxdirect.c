@@ -124,19 +124,19 @@ static bool put_skb(struct rx_sink *sink, const struct sk_buff *skb)
 
 static bool has_mrg_rxbuf(const struct vmnet_vq *nvq)
 {
-	return vmq_has_feature(&nvq->vq.vmq, VIRTIO_NET_F_MRG_RXBUF);
+	return vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF);
 }
 
 /* Leave the last @n chains to be taken again. */
-static void put_back(struct vmq *vq, unsigned int n)
+static void put_back(struct vmq *vmq, unsigned int n)
 {
-	if (n > vq->burst->next) {
+	if (n > vmq->burst->next) {
 		/* The ring was read since: what came before is forgotten. */
-		vmq_discard(vq, n);
+		vmq_discard(vmq, n);
 		return;
 	}
 	while (n--)
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 }
 
 static void fill_used(const struct vmnet_vq *nvq, unsigned int i, int head,
@@ -156,24 +156,24 @@ static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
 		      int *head)
 {
 	struct iovec *iov = nvq->iov + seg;
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int out;
 	void *addr;
 
-	*head = vmq_next_buffer(vq, true, U32_MAX, &addr, &iov->iov_len);
+	*head = vmq_next_buffer(vmq, true, U32_MAX, &addr, &iov->iov_len);
 	if (likely(*head >= 0)) {
 		iov->iov_base = (__force void __user *)addr;
 		*in = 1;
 		return 0;
 	}
 
-	*head = vmq_next_direct(vq, iov, UIO_MAXIOV - seg, &out, in);
+	*head = vmq_next_direct(vmq, iov, UIO_MAXIOV - seg, &out, in);
 	if (unlikely(*head < 0))
 		return *head;
-	if (unlikely(*head == vq->ring.num))
+	if (unlikely(*head == vmq->ring.num))
 		return -ENOBUFS;
 	if (unlikely(out || !*in)) {
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 		return -EINVAL;
 	}
 	return 0;
@@ -250,7 +250,7 @@ static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
 	return count;
 
 err_put_back:
-	put_back(&nvq->vq.vmq, count);
+	put_back(&nvq->dvq.vmq, count);
 	return ret;
 }
 
@@ -270,7 +270,7 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 {
 	struct virtio_net_hdr_mrg_rxbuf *hdr;
 	const struct sk_buff *skb = ptr;
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	size_t size, room;
 	void *to;
 	int head;
@@ -283,18 +283,18 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 		     skb_vlan_tag_present(skb)))
 		return put_scattered(nvq, burst, ptr);
 	size = burst->hlen + skb->len;
-	head = vmq_next_buffer(vq, true, size, &to, &room);
+	head = vmq_next_buffer(vmq, true, size, &to, &room);
 	if (unlikely(head < 0))
 		return put_scattered(nvq, burst, ptr);
 
 	hdr = to;
 	if (unlikely(room < size || !IS_ALIGNED((unsigned long)to,
 						__alignof__(*hdr)))) {
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 		return put_scattered(nvq, burst, ptr);
 	}
 	if (unlikely(!make_header(&hdr->hdr, skb, burst, 0))) {
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 		return -EINVAL;
 	}
 	if (likely(burst->hlen == sizeof(*hdr)))
@@ -350,7 +350,7 @@ static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
 /* tun counts the header of an XDP frame, but not that of a packet. */
 static void count_packets(struct vmnet_vq *nvq, const struct rx_burst *burst)
 {
-	struct vmq_stats *stats = &nvq->vq.vmq.stats;
+	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
 	size_t bytes = burst->bytes - burst->packets * burst->hlen;
 
 	stats->packets += burst->packets;
@@ -385,18 +385,18 @@ static int carry_burst(struct vmnet *net, struct socket *sock,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	void **first = &net->rx.queue[net->rx.head];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	int ret = -EPERM;
 
-	if (!vmq_direct_begin(vq))
+	if (!vmq_direct_begin(vmq))
 		return ret;
 
 	rcu_read_lock();
 	if (likely(find_device(&net->rx.tap, sock->sk, &burst->dev)))
 		ret = put_packets(net, burst, max_packets, max_bytes);
 	else
-		vq->stats.payload_off++;
-	vmq_direct_end(vq);
+		vmq->stats.payload_off++;
+	vmq_direct_end(vmq);
 	if (burst->packets)
 		count_packets(nvq, burst);
 	rcu_read_unlock();
@@ -424,7 +424,7 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	struct rx_burst burst = {
 		.hlen = nvq->sock_hlen + nvq->vhost_hlen,
 		.has_skb_hdr = nvq->sock_hlen,
@@ -433,7 +433,7 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 	int ret;
 
 	if (!tap->known || !tap->left || tap->hlen != nvq->sock_hlen) {
-		vq->stats.payload_off++;
+		vmq->stats.payload_off++;
 		return 0;
 	}
 
@@ -442,21 +442,22 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 		vmnet_signal_used(nvq);
 
 	/* Mostly each takes a chain. */
-	vmq_expect(vq, min(max_packets, net->rx.tail - net->rx.head));
+	vmq_expect(vmq, min(max_packets, net->rx.tail - net->rx.head));
 	for (;;) {
 		ret = carry_burst(net, sock, &burst, max_packets, max_bytes);
 		if (burst.packets || ret != -EAGAIN)
 			break;
-		if (vq->tlb->miss == VMQ_MISS_SECTION && ++too_short > MAX_SHORT) {
+		if (vmq->tlb->miss == VMQ_MISS_SECTION &&
+		    ++too_short > MAX_SHORT) {
 			ret = -EINVAL;
 			break;
 		}
-		if (!vmq_direct_resolve(vq))
+		if (!vmq_direct_resolve(vmq))
 			break;
 	}
 
 	if (ret == -EINVAL && !burst.packets)
-		vq->stats.payload_shape++;
+		vmq->stats.payload_shape++;
 	/* What goes through the socket next may take many chains. */
 	if (nvq->done > VMNET_BATCH)
 		vmnet_signal_used(nvq);

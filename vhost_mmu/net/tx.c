@@ -17,7 +17,7 @@ static void send_batch(struct vmnet *net, struct socket *sock)
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 
 	if (net->tx.batched && vmnet_txbuf_send(&net->tx, sock) < 0)
-		vmq_err(&nvq->vq.vmq, "Fail to send a batch of packets\n");
+		vmq_err(&nvq->dvq.vmq, "Fail to send a batch of packets\n");
 }
 
 /* Send the batch, then give all buffers carried so far back to the driver. */
@@ -30,7 +30,7 @@ static void flush_batch(struct vmnet *net, struct socket *sock)
 /* Does the next packet follow at once? */
 static bool more_to_come(struct vmnet_vq *nvq, size_t total_len)
 {
-	return total_len < VMNET_BYTE_WEIGHT && !vmq_avail_empty(&nvq->vq.vmq);
+	return total_len < VMNET_BYTE_WEIGHT && !vmq_avail_empty(&nvq->dvq.vmq);
 }
 
 static int send_single(struct vmnet_vq *nvq, struct socket *sock,
@@ -91,44 +91,45 @@ static int next_chain(struct vmnet *net, struct socket *sock, unsigned int *out,
 		      unsigned int *in, bool *interrupted)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	int head;
 
-	head = vmq_next(vq, nvq->iov, UIO_MAXIOV, out, in);
-	if (head == vq->ring.num && nvq->vq.busyloop_timeout) {
+	head = vmq_next(vmq, nvq->iov, UIO_MAXIOV, out, in);
+	if (head == vmq->ring.num && nvq->dvq.busyloop_timeout) {
 		flush_batch(net, sock);
 		*interrupted = vmnet_busy_poll(net, VMNET_TX);
-		head = vmq_next(vq, nvq->iov, UIO_MAXIOV, out, in);
+		head = vmq_next(vmq, nvq->iov, UIO_MAXIOV, out, in);
 	}
 	return head;
 }
 
 /*
- * Get the next packet.  Return its head, vq->ring.num if there is none, or an
+ * Get the next packet.  Return its head, vmq->ring.num if there is none, or an
  * error after which the queue waits for the next kick.
  */
 static int next_packet(struct vmnet *net, struct socket *sock,
 		       unsigned int *nr_iov, size_t *len, bool *interrupted)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int in;
 	size_t total;
 	int head;
 
 	head = next_chain(net, sock, nr_iov, &in, interrupted);
-	if (unlikely(head < 0) || head == vq->ring.num)
+	if (unlikely(head < 0) || head == vmq->ring.num)
 		return head;
 
 	if (unlikely(in)) {
-		vmq_err(vq, "Unexpected format of TX buffer: out %u, in %u\n",
+		vmq_err(vmq, "Unexpected format of TX buffer: out %u, in %u\n",
 			*nr_iov, in);
 		return -EFAULT;
 	}
 
 	total = iov_length(nvq->iov, *nr_iov);
 	if (unlikely(total <= nvq->vhost_hlen)) {
-		vmq_err(vq, "Unexpected length of TX buffer: %zu, header %zu\n",
+		vmq_err(vmq,
+			"Unexpected length of TX buffer: %zu, header %zu\n",
 			total, nvq->vhost_hlen);
 		return -EFAULT;
 	}
@@ -138,7 +139,7 @@ static int next_packet(struct vmnet *net, struct socket *sock,
 
 static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 {
-	struct vmq_stats *stats = &nvq->vq.vmq.stats;
+	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
 
 	vmnet_packet_used(nvq, head);
 	stats->packets++;
@@ -148,10 +149,10 @@ static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 
 static void packet_retry(struct vmnet *net)
 {
-	struct vmq *vq = &net->vqs[VMNET_TX].vq.vmq;
+	struct vmq *vmq = &net->vqs[VMNET_TX].dvq.vmq;
 
-	vq->stats.retries++;
-	vmq_discard(vq, 1);
+	vmq->stats.retries++;
+	vmq_discard(vmq, 1);
 	vmnet_poll_enable(net, VMNET_TX);
 }
 
@@ -186,14 +187,14 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 				continue;
 			}
 		} else {
-			nvq->vq.vmq.stats.payload_off++;
+			nvq->dvq.vmq.stats.payload_off++;
 		}
 
 		head = next_packet(net, sock, &nr_iov, &len, &interrupted);
 		if (unlikely(head < 0))
 			break;
-		if (head == nvq->vq.vmq.ring.num) {
-			if (vmnet_ring_refilled(&nvq->vq, interrupted))
+		if (head == nvq->dvq.vmq.ring.num) {
+			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
 				continue;
 			break;
 		}
@@ -204,7 +205,8 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 			break;
 		}
 		packet_done(nvq, head, len);
-	} while (likely(!vmdev_exceeds_weight(&nvq->vq, ++packets, total_len)));
+	} while (
+		likely(!vmdev_exceeds_weight(&nvq->dvq, ++packets, total_len)));
 
 	flush_batch(net, sock);
 }
@@ -215,16 +217,16 @@ static void send_packets(struct vmnet *net, struct socket *sock)
  */
 void vmnet_handle_tx(struct vmnet *net)
 {
-	struct vmdev_vq *vq = &net->vqs[VMNET_TX].vq;
+	struct vmdev_vq *dvq = &net->vqs[VMNET_TX].dvq;
 	struct socket *sock;
 
-	mutex_lock_nested(&vq->vmq.mutex, VMNET_TX);
-	sock = vq->backend;
+	mutex_lock_nested(&dvq->vmq.mutex, VMNET_TX);
+	sock = dvq->backend;
 	if (sock) {
-		vmq_disable_notify(&vq->vmq);
+		vmq_disable_notify(&dvq->vmq);
 		vmnet_poll_disable(net, VMNET_TX);
 		send_packets(net, sock);
-		vmq_burst_drop(&vq->vmq);
+		vmq_burst_drop(&dvq->vmq);
 	}
-	mutex_unlock(&vq->vmq.mutex);
+	mutex_unlock(&dvq->vmq.mutex);
 }

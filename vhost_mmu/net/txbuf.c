@@ -277,7 +277,7 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 	void *buf;
 	int ret;
 
-	lockdep_assert_held(&nvq->vq.vmq.mutex);
+	lockdep_assert_held(&nvq->dvq.vmq.mutex);
 
 	if (unlikely(len < hlen))
 		return -EINVAL;

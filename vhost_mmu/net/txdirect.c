@@ -135,13 +135,13 @@ static enum built build_large(struct vmnet *net, unsigned int nr_iov,
 static noinline enum built build_any(struct vmnet *net, int *head, size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	enum built built = BUILT_NOT;
 	unsigned int nr_iov, in;
 	size_t total, size;
 
-	*head = vmq_next_direct(vq, nvq->iov, UIO_MAXIOV, &nr_iov, &in);
-	if (*head < 0 || *head == vq->ring.num)
+	*head = vmq_next_direct(vmq, nvq->iov, UIO_MAXIOV, &nr_iov, &in);
+	if (*head < 0 || *head == vmq->ring.num)
 		return BUILT_NONE;
 
 	total = iov_length(nvq->iov, nr_iov);
@@ -154,7 +154,7 @@ static noinline enum built build_any(struct vmnet *net, int *head, size_t *len)
 			build_large(net, nr_iov, *len, size);
 	}
 	if (built != BUILT)
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 	return built;
 }
 
@@ -182,7 +182,7 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 					     size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	enum built built = BUILT_NOT;
 	size_t size;
 	void *from;
@@ -190,7 +190,7 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 	/* With a header that the socket is not told, it is in two pieces. */
 	if (unlikely(nvq->vhost_hlen))
 		return build_any(net, head, len);
-	*head = vmq_next_buffer(vq, false, U32_MAX, &from, len);
+	*head = vmq_next_buffer(vmq, false, U32_MAX, &from, len);
 	if (unlikely(*head < 0))
 		return build_any(net, head, len);
 
@@ -198,7 +198,7 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 	if (likely(size <= PAGE_SIZE && *len && *len >= nvq->sock_hlen))
 		built = build_buffer(net, from, *len, size);
 	if (unlikely(built != BUILT)) {
-		vmq_put_back(vq);
+		vmq_put_back(vmq);
 		if (size > PAGE_SIZE)
 			return build_any(net, head, len);
 	}
@@ -209,7 +209,7 @@ static void build_section(struct vmnet *net, unsigned int quota,
 			  struct burst *burst)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int packets = burst->packets;
 	enum built built = BUILT;
 	size_t bytes = burst->bytes, len;
@@ -225,7 +225,7 @@ static void build_section(struct vmnet *net, unsigned int quota,
 	}
 
 	if (built == BUILT_NOT)
-		vq->stats.payload_shape++;
+		vmq->stats.payload_shape++;
 	burst->packets = packets;
 	burst->bytes = bytes;
 	burst->why = built;
@@ -242,7 +242,7 @@ static bool try_again(struct vmnet *net, const struct burst *burst)
 		return vmnet_txbuf_alloc_large(&net->tx);
 	case BUILT_NONE:
 		return burst->miss &&
-		       vmq_direct_resolve(&net->vqs[VMNET_TX].vq.vmq);
+		       vmq_direct_resolve(&net->vqs[VMNET_TX].dvq.vmq);
 	default:
 		return false;
 	}
@@ -263,19 +263,19 @@ unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
 			    size_t *total_len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vq = &nvq->vq.vmq;
+	struct vmq *vmq = &nvq->dvq.vmq;
 	struct burst burst = {};
 
-	while (vmq_direct_begin(vq)) {
+	while (vmq_direct_begin(vmq)) {
 		build_section(net, quota, &burst);
-		vmq_direct_end(vq);
+		vmq_direct_end(vmq);
 		if (!try_again(net, &burst))
 			break;
 	}
 
-	vq->stats.packets += burst.packets;
-	vq->stats.payload_kernel += burst.packets;
-	vq->stats.bytes += burst.bytes - burst.packets * nvq->sock_hlen;
+	vmq->stats.packets += burst.packets;
+	vmq->stats.payload_kernel += burst.packets;
+	vmq->stats.bytes += burst.bytes - burst.packets * nvq->sock_hlen;
 	*total_len += burst.bytes;
 	return burst.packets;
 }

@@ -91,17 +91,16 @@ static const struct vmq_access vmq_kernel_access = {
 };
 
 /* By user access the context is the queue. */
-static __always_inline void __user *vmq_user_addr(const struct vmq *vq,
-						  enum vmq_part part,
-						  size_t off)
+static __always_inline void __user *
+vmq_user_addr(const struct vmq *vmq, enum vmq_part part, size_t off)
 {
 	switch (part) {
 	case VMQ_DESC:
-		return (void __user *)vq->desc + off;
+		return (void __user *)vmq->desc + off;
 	case VMQ_AVAIL:
-		return (void __user *)vq->avail + off;
+		return (void __user *)vmq->avail + off;
 	default:
-		return (void __user *)vq->used + off;
+		return (void __user *)vmq->used + off;
 	}
 }
 
@@ -147,20 +146,20 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
  * Run a parser function in a section if the maps allow, else by user
  * access.  The function is expanded twice, once for each.
  */
-#define vmq_with_access(vq, fn, ...)                                     \
-	({                                                               \
-		struct vmq *__vq = (vq);                                 \
-		typeof(fn(__VA_ARGS__, &vmq_user_access, __vq)) __ret;   \
-                                                                         \
-		if (likely(vmq_section_begin(__vq))) {                   \
-			__ret = fn(__VA_ARGS__, &vmq_kernel_access,      \
-				   __vq->maps);                          \
-			vmq_section_end(__vq);                           \
-		} else {                                                 \
-			__vq->stats.user_ops++;                          \
-			__ret = fn(__VA_ARGS__, &vmq_user_access, __vq); \
-		}                                                        \
-		__ret;                                                   \
+#define vmq_with_access(vmq, fn, ...)                                     \
+	({                                                                \
+		struct vmq *__vmq = (vmq);                                \
+		typeof(fn(__VA_ARGS__, &vmq_user_access, __vmq)) __ret;   \
+                                                                          \
+		if (likely(vmq_section_begin(__vmq))) {                   \
+			__ret = fn(__VA_ARGS__, &vmq_kernel_access,       \
+				   __vmq->maps);                          \
+			vmq_section_end(__vmq);                           \
+		} else {                                                  \
+			__vmq->stats.user_ops++;                          \
+			__ret = fn(__VA_ARGS__, &vmq_user_access, __vmq); \
+		}                                                         \
+		__ret;                                                    \
 	})
 
 #endif /* VHOST_MMU_ACCESS_H */

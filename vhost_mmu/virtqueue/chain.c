@@ -26,13 +26,13 @@ int vmq_translate_umem(void *ctx, u64 addr, u32 len, struct iovec *iov,
 	const struct vhost_iotlb_map *map;
 	unsigned int n = 0;
 
-	lockdep_assert_held(&indirect->vq->mutex);
+	lockdep_assert_held(&indirect->vmq->mutex);
 
 	while (left) {
 		if (unlikely(n >= iov_size))
 			return -ENOBUFS;
 
-		map = vhost_iotlb_itree_first(indirect->vq->umem, addr, last);
+		map = vhost_iotlb_itree_first(indirect->vmq->umem, addr, last);
 		if (unlikely(!map || map->start > addr))
 			return -EFAULT;
 		if (unlikely(!(map->perm & access)))

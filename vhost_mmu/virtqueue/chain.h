@@ -7,7 +7,7 @@
 
 /**
  * struct vmq_indirect - an indirect table that is being read
- * @vq: the queue
+ * @vmq: the queue
  * @iter: what is left of the table
  * @iov: where the table lies
  *
@@ -15,7 +15,7 @@
  * clear it for each chain.
  */
 struct vmq_indirect {
-	struct vmq *vq;
+	struct vmq *vmq;
 	struct iov_iter iter;
 	struct iovec iov[UIO_MAXIOV];
 };
@@ -28,7 +28,7 @@ bool vmq_indirect_read(void *ctx, struct vring_desc *desc);
 /* slots.c */
 int vmq_translate_slots(void *ctx, u64 addr, u32 len, struct iovec *iov,
 			unsigned int iov_size, int access);
-void vmq_slots_release(struct vmq *vq);
+void vmq_slots_release(struct vmq *vmq);
 
 /*
  * By the memory table, or else by the memslots: the memory table of a device

@@ -119,19 +119,19 @@ static const struct vmq_memory direct_memory = {
 
 /**
  * vmq_direct_fetch() - read chains ahead, until the section has read enough
- * @vq: queue whose chains that were read before are all taken
+ * @vmq: queue whose chains that were read before are all taken
  *
  * Context: in a section of vmq_direct_begin(), the section lock held.
  * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to return.
  */
-int vmq_direct_fetch(struct vmq *vq)
+int vmq_direct_fetch(struct vmq *vmq)
 {
-	struct vmq_burst *b = vq->burst;
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_burst *b = vmq->burst;
+	struct vmq_tlb *tlb = vmq->tlb;
 	unsigned int read = b->read;
 	int ret;
 
-	lockdep_assert_held(&vq->section.lock);
+	lockdep_assert_held(&vmq->section.lock);
 
 	/* Another try would begin the chain anew, and never come to its end. */
 	if (unlikely(tlb->stuck))
@@ -143,25 +143,25 @@ int vmq_direct_fetch(struct vmq *vq)
 		return -EAGAIN;
 
 	vmq_burst_widen(b);
-	ret = vmq_split_gather(&vq->ring, b, &vmq_kernel_access, vq->maps);
+	ret = vmq_split_gather(&vmq->ring, b, &vmq_kernel_access, vmq->maps);
 	tlb->gathered += b->read - read;
 	if (unlikely(ret == VMQ_AGAIN))
 		return -EAGAIN;
 	if (unlikely(ret < 0)) {
-		vq->ring.why = NULL;
+		vmq->ring.why = NULL;
 		tlb->miss = VMQ_MISS_SHAPE;
 		return -EAGAIN;
 	}
 	tlb->stuck = false;
 	if (b->nr)
-		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
+		trace_vmq_burst(vmq->trace_id, b->nr, b->nr_desc);
 	return b->nr;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_direct_fetch, VHOST_MMU);
 
 /**
  * vmq_next_direct() - take the next available buffer chain by kernel addresses
- * @vq: the queue
+ * @vmq: the queue
  * @iov: filled with the chain's readable buffers, then its writable ones, as
  *	kernel addresses: see vmq_direct_addr()
  * @iov_size: room in @iov
@@ -173,49 +173,49 @@ EXPORT_SYMBOL_NS_GPL(vmq_direct_fetch, VHOST_MMU);
  *	-EAGAIN if it is not to be had now: leave the section and ask
  *	vmq_direct_resolve().
  */
-int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 		    unsigned int *out_num, unsigned int *in_num)
 {
-	struct vmq_burst *b = vq->burst;
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_burst *b = vmq->burst;
+	struct vmq_tlb *tlb = vmq->tlb;
 	struct vmq_chain *chain;
 	int ret;
 
-	lockdep_assert_held(&vq->section.lock);
+	lockdep_assert_held(&vmq->section.lock);
 
 	if (b->next == b->nr) {
-		ret = vmq_direct_fetch(vq);
+		ret = vmq_direct_fetch(vmq);
 		if (ret <= 0)
-			return ret ?: vq->ring.num;
+			return ret ?: vmq->ring.num;
 	}
 
 	tlb->miss = VMQ_MISS_NONE;
 	chain = &b->chain[b->next];
-	ret = vmq_split_expand(&vq->ring, &direct_memory, tlb,
+	ret = vmq_split_expand(&vmq->ring, &direct_memory, tlb,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {
 		/* The parser's own findings are for vmq_next() to report. */
 		if (tlb->miss == VMQ_MISS_NONE)
 			tlb->miss = VMQ_MISS_SHAPE;
-		vq->ring.why = NULL;
+		vmq->ring.why = NULL;
 		return -EAGAIN;
 	}
 
 	tlb->fresh = false;
 	b->next++;
-	vq->ring.last_avail_idx++;
+	vmq->ring.last_avail_idx++;
 	return chain->head;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_next_direct, VHOST_MMU);
 
 /* One more fault for the same chain?  Forgets those of the chain before. */
-static bool direct_may_fault(struct vmq *vq)
+static bool direct_may_fault(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_tlb *tlb = vmq->tlb;
 
-	if (tlb->tried_at != vq->ring.last_avail_idx) {
-		tlb->tried_at = vq->ring.last_avail_idx;
+	if (tlb->tried_at != vmq->ring.last_avail_idx) {
+		tlb->tried_at = vmq->ring.last_avail_idx;
 		tlb->faults = 0;
 		tlb->refusals = 0;
 	}
@@ -226,23 +226,23 @@ static bool direct_may_fault(struct vmq *vq)
  * Who waited here for the end of an invalidation would keep a change of memslots
  * waiting, if the queue holds on to them.
  */
-static bool direct_fault(struct vmq *vq)
+static bool direct_fault(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_tlb *tlb = vmq->tlb;
 	u64 flushes = READ_ONCE(tlb->flushes);
 	struct vmmu_context ctx;
 	bool user;
 	long ret;
 
-	if (!direct_may_fault(vq)) {
+	if (!direct_may_fault(vmq)) {
 		/* The next time, from the start. */
-		tlb->tried_at = vq->ring.last_avail_idx - 1;
-		vq->stats.payload_refused++;
+		tlb->tried_at = vmq->ring.last_avail_idx - 1;
+		vmq->stats.payload_refused++;
 		return false;
 	}
 
-	vq->stats.tlb_faults++;
-	vmmu_context_init(&ctx, vq->mmu, NULL);
+	vmq->stats.tlb_faults++;
+	vmmu_context_init(&ctx, vmq->mmu, NULL);
 	ret = vmmu_fault(&ctx, tlb->miss_gpa >> PAGE_SHIFT, 1, tlb->miss_write,
 			 &user);
 	vmmu_context_destroy(&ctx);
@@ -258,32 +258,32 @@ static bool direct_fault(struct vmq *vq)
 	}
 	if (user)
 		vmq_tlb_refuse(tlb, tlb->miss_gpa, tlb->miss_write, flushes);
-	vq->stats.payload_nomap++;
+	vmq->stats.payload_nomap++;
 	return false;
 }
 
 /**
  * vmq_direct_resolve() - see to it that a chain can be taken
- * @vq: queue for which vmq_next_direct() said -EAGAIN
+ * @vmq: queue for which vmq_next_direct() said -EAGAIN
  *
  * Context: vmq::mutex held, outside of sections, with the owner's mm; may sleep.
  * Return: true if it may be tried again in a new section; false, with the reason
  *	counted, if the chain has to be taken by vmq_next().
  */
-bool vmq_direct_resolve(struct vmq *vq)
+bool vmq_direct_resolve(struct vmq *vmq)
 {
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	switch (vq->tlb->miss) {
+	switch (vmq->tlb->miss) {
 	case VMQ_MISS_SECTION:
 		return true;
 	case VMQ_MISS_FAULT:
-		return direct_fault(vq);
+		return direct_fault(vmq);
 	case VMQ_MISS_NOMAP:
-		vq->stats.payload_nomap++;
+		vmq->stats.payload_nomap++;
 		return false;
 	default:
-		vq->stats.payload_shape++;
+		vmq->stats.payload_shape++;
 		return false;
 	}
 }

@@ -28,14 +28,14 @@
  */
 #define VMQ_SECTION_LOOKUPS	128
 
-int vmq_direct_fetch(struct vmq *vq);
-int vmq_next_direct(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+int vmq_direct_fetch(struct vmq *vmq);
+int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 		    unsigned int *out_num, unsigned int *in_num);
-bool vmq_direct_resolve(struct vmq *vq);
+bool vmq_direct_resolve(struct vmq *vmq);
 
 /**
  * vmq_direct_begin() - try to enter a section for payload
- * @vq: the queue, running
+ * @vmq: the queue, running
  *
  * A section as of vmq_section_begin(), in which vmq_next_direct() may be called.
  * It copies at most VMQ_SECTION_BYTES and one packet.
@@ -43,15 +43,15 @@ bool vmq_direct_resolve(struct vmq *vq);
  * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false, counted, if payload has to be reached by user access.
  */
-#define vmq_direct_begin(vq) \
-	__cond_lock(&(vq)->section.lock, vmq_direct_try_begin(vq))
+#define vmq_direct_begin(vmq) \
+	__cond_lock(&(vmq)->section.lock, vmq_direct_try_begin(vmq))
 
-static inline bool vmq_direct_try_begin(struct vmq *vq)
+static inline bool vmq_direct_try_begin(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_tlb *tlb = vmq->tlb;
 
-	if (!vq->direct || !vmq_section_begin(vq)) {
-		vq->stats.payload_off++;
+	if (!vmq->direct || !vmq_section_begin(vmq)) {
+		vmq->stats.payload_off++;
 		return false;
 	}
 	tlb->budget = VMQ_SECTION_LOOKUPS;
@@ -59,20 +59,20 @@ static inline bool vmq_direct_try_begin(struct vmq *vq)
 	tlb->gathered = 0;
 	tlb->stuck = false;
 	/* As in vmq_section_try_begin(). */
-	__release(&vq->section.lock);
+	__release(&vmq->section.lock);
 	return true;
 }
 
 /**
  * vmq_direct_end() - leave the section
- * @vq: the queue
+ * @vmq: the queue
  *
  * Context: section lock held; releases it.
  */
-static inline void vmq_direct_end(struct vmq *vq)
-	__releases(&vq->section.lock)
+static inline void vmq_direct_end(struct vmq *vmq)
+	__releases(&vmq->section.lock)
 {
-	vmq_section_end(vq);
+	vmq_section_end(vmq);
 }
 
 /**
@@ -89,7 +89,7 @@ static inline void *vmq_direct_addr(const struct iovec *iov)
 
 /**
  * vmq_next_buffer() - take the next chain if it is a buffer within one page
- * @vq: the queue
+ * @vmq: the queue
  * @write: the buffer is to be writable; or else, readable
  * @want: bytes of it that matter, U32_MAX for all
  * @kaddr: set to its kernel address
@@ -102,51 +102,51 @@ static inline void *vmq_direct_addr(const struct iovec *iov)
  * Return: the chain's head for the used ring, or -EAGAIN: ask
  *	vmq_next_direct().
  */
-static __always_inline int vmq_next_buffer(struct vmq *vq, bool write,
+static __always_inline int vmq_next_buffer(struct vmq *vmq, bool write,
 					   u32 want, void **kaddr, size_t *len)
 {
-	const __virtio16 kind = vmq_word(&vq->ring, VRING_DESC_F_INDIRECT |
-						    VRING_DESC_F_WRITE);
-	struct vmq_burst *b = vq->burst;
+	const __virtio16 kind = vmq_word(
+		&vmq->ring, VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE);
+	struct vmq_burst *b = vmq->burst;
 	const struct vmq_chain *chain;
 	const struct vring_desc *desc;
 	u64 room;
 
-	if (unlikely(b->next == b->nr) && vmq_direct_fetch(vq) <= 0)
+	if (unlikely(b->next == b->nr) && vmq_direct_fetch(vmq) <= 0)
 		return -EAGAIN;
 	chain = &b->chain[b->next];
 	if (unlikely(chain->count != 1))
 		return -EAGAIN;
 	desc = &b->desc[chain->first];
 	if (unlikely((desc->flags & kind) !=
-		     vmq_word(&vq->ring, write ? VRING_DESC_F_WRITE : 0)))
+		     vmq_word(&vmq->ring, write ? VRING_DESC_F_WRITE : 0)))
 		return -EAGAIN;
-	if (!vmq_tlb_peek(vq->tlb, __virtio64_to_cpu(vmq_is_le(&vq->ring),
-						     desc->addr),
+	if (!vmq_tlb_peek(vmq->tlb,
+			  __virtio64_to_cpu(vmq_is_le(&vmq->ring), desc->addr),
 			  write, kaddr, &room))
 		return -EAGAIN;
-	*len = __virtio32_to_cpu(vmq_is_le(&vq->ring), desc->len);
+	*len = __virtio32_to_cpu(vmq_is_le(&vmq->ring), desc->len);
 	if (unlikely(min_t(u32, *len, want) > room))
 		return -EAGAIN;
 
-	vq->tlb->fresh = false;
+	vmq->tlb->fresh = false;
 	b->next++;
-	vq->ring.last_avail_idx++;
+	vmq->ring.last_avail_idx++;
 	return chain->head;
 }
 
 /**
  * vmq_expect() - how many chains are going to be taken
- * @vq: the queue
+ * @vmq: the queue
  * @n: a guess, 1 at least
  *
  * So that not more is read of the ring than that.
  *
  * Context: vmq::mutex held.
  */
-static inline void vmq_expect(struct vmq *vq, unsigned int n)
+static inline void vmq_expect(struct vmq *vmq, unsigned int n)
 {
-	struct vmq_burst *b = vq->burst;
+	struct vmq_burst *b = vmq->burst;
 
 	if (b->next != b->nr || b->walking)
 		return;
@@ -156,14 +156,14 @@ static inline void vmq_expect(struct vmq *vq, unsigned int n)
 
 /**
  * vmq_put_back() - give the chain taken last back, to be taken again
- * @vq: the queue
+ * @vmq: the queue
  *
  * Context: vmq::mutex held, nothing else having been done since it was taken.
  */
-static inline void vmq_put_back(struct vmq *vq)
+static inline void vmq_put_back(struct vmq *vmq)
 {
-	vq->burst->next--;
-	vq->ring.last_avail_idx--;
+	vmq->burst->next--;
+	vmq->ring.last_avail_idx--;
 }
 
 #endif /* VHOST_MMU_DIRECT_H */

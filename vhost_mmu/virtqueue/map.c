@@ -20,7 +20,7 @@
  */
 static void ring_map_forget(struct vmq_ring_map *map, unsigned int i)
 {
-	lockdep_assert_held(&map->vq->section.lock);
+	lockdep_assert_held(&map->vmq->section.lock);
 
 	if (map->write)
 		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));
@@ -55,16 +55,16 @@ static void ring_map_invalidate(struct vmmu_client *client, unsigned long start,
 	start = max(start, node->start);
 	last = min(last, node->last);
 
-	vmmu_section_drain_begin(&map->vq->section);
+	vmmu_section_drain_begin(&map->vmq->section);
 	/* Tells an install that is between its look-up and its publication. */
 	map->inval_seq++;
 	n = ring_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
 				  (last - node->start) >> PAGE_SHIFT);
-	map->vq->stats.maps_invalidated += n;
-	vmmu_section_drain_end(&map->vq->section);
+	map->vmq->stats.maps_invalidated += n;
+	vmmu_section_drain_end(&map->vmq->section);
 
 	if (n)
-		trace_vmq_map_invalidate(map->vq->trace_id, map->part, start,
+		trace_vmq_map_invalidate(map->vmq->trace_id, map->part, start,
 					 n);
 }
 
@@ -91,7 +91,7 @@ static const struct vmmu_client_ops ring_map_ops = {
 /**
  * vmq_ring_map_init() - set a map up for a ring part, with every page missing
  * @map: zeroed map
- * @vq: the queue
+ * @vmq: the queue
  * @part: which part
  * @hva: where it lies in the owner's mm
  * @size: its size in bytes
@@ -99,7 +99,7 @@ static const struct vmmu_client_ops ring_map_ops = {
  * Context: process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vq,
+int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
 		      enum vmq_part part, const void __user *hva, size_t size)
 {
 	unsigned long addr = (unsigned long)hva;
@@ -107,7 +107,7 @@ int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vq,
 	map->client.ops = &ring_map_ops;
 	map->client.node.start = addr & PAGE_MASK;
 	map->client.node.last = (addr + size - 1) | ~PAGE_MASK;
-	map->vq = vq;
+	map->vmq = vmq;
 	map->part = part;
 	map->write = part == VMQ_USED;
 	map->offset = offset_in_page(addr);
@@ -155,7 +155,7 @@ void vmq_ring_map_destroy(struct vmq_ring_map *map)
  */
 unsigned int vmq_ring_map_drop(struct vmq_ring_map *map)
 {
-	lockdep_assert_held(&map->vq->section.lock);
+	lockdep_assert_held(&map->vmq->section.lock);
 
 	return ring_map_forget_range(map, 0, map->nr_pages - 1);
 }
@@ -172,7 +172,7 @@ bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i)
 {
 	unsigned long hva = vmq_ring_map_page_hva(map, i);
 
-	lockdep_assert_held(&map->vq->section.lock);
+	lockdep_assert_held(&map->vmq->section.lock);
 
 	return vmmu_space_inval_open(map->client.space, hva,
 				     hva + PAGE_SIZE - 1);
@@ -189,7 +189,7 @@ bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i)
 void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 			  struct page *page)
 {
-	lockdep_assert_held(&map->vq->section.lock);
+	lockdep_assert_held(&map->vmq->section.lock);
 
 	map->addr[i] = page_address(page);
 	if (map->nr_pages == 1)
@@ -204,7 +204,7 @@ void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 					      unsigned int i)
 {
-	struct vmmu_section *section = &map->vq->section;
+	struct vmmu_section *section = &map->vmq->section;
 	unsigned long hva = vmq_ring_map_page_hva(map, i);
 	enum vmmu_page_status status;
 	struct page *page;
@@ -249,7 +249,7 @@ static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
 	enum vmmu_page_status status = vmq_ring_map_from_mmu(map, i);
 
 	if (status == VMMU_PAGE_OK)
-		map->vq->stats.maps_from_mmu++;
+		map->vmq->stats.maps_from_mmu++;
 	else if (status != VMMU_PAGE_REFUSED)
 		status = ring_map_look_up(map, i);
 	return status;
@@ -265,11 +265,11 @@ static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
  */
 enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map)
 {
-	struct vmq_stats *stats = &map->vq->stats;
+	struct vmq_stats *stats = &map->vmq->stats;
 	enum vmmu_page_status status;
 	unsigned int i;
 
-	lockdep_assert_held(&map->vq->mutex);
+	lockdep_assert_held(&map->vmq->mutex);
 
 	for (i = 0; i < map->nr_pages; i++) {
 		/* Only this thread installs; the notifier may only clear. */
@@ -279,14 +279,14 @@ enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map)
 		status = ring_map_install(map, i);
 		if (status == VMMU_PAGE_REFUSED) {
 			stats->maps_refused++;
-			trace_vmq_map_refuse(map->vq->trace_id, map->part,
+			trace_vmq_map_refuse(map->vmq->trace_id, map->part,
 					     vmq_ring_map_page_hva(map, i), 1);
 		}
 		if (status != VMMU_PAGE_OK)
 			return status;
 
 		stats->maps_installed++;
-		trace_vmq_map_install(map->vq->trace_id, map->part,
+		trace_vmq_map_install(map->vmq->trace_id, map->part,
 				      vmq_ring_map_page_hva(map, i), 1);
 	}
 	return VMMU_PAGE_OK;

@@ -16,7 +16,7 @@
 /**
  * struct vmq_ring_map - the kernel addresses of one ring part
  * @client: link to the address space, range in whole pages
- * @vq: whose ring this is; its section lock protects what follows
+ * @vmq: whose ring this is; its section lock protects what follows
  * @part: which part
  * @write: the device writes it
  * @offset: of the part's first byte in the first page
@@ -30,7 +30,7 @@
  */
 struct vmq_ring_map {
 	struct vmmu_client client;
-	struct vmq *vq;
+	struct vmq *vmq;
 	enum vmq_part part;
 	bool write;
 	unsigned int offset;
@@ -64,7 +64,7 @@ struct vmq_ring_maps {
 	u64 filled_at;
 };
 
-int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vq,
+int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
 		      enum vmq_part part, const void __user *hva, size_t size);
 void vmq_ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space);
 void vmq_ring_map_destroy(struct vmq_ring_map *map);
@@ -98,9 +98,9 @@ static __always_inline void *vmq_ring_map_addr(const struct vmq_ring_map *map,
 }
 
 /* rings.c */
-void vmq_ring_maps_replace(struct vmq *vq);
-void vmq_ring_maps_drop(struct vmq *vq);
-bool vmq_section_begin_slow(struct vmq *vq);
+void vmq_ring_maps_replace(struct vmq *vmq);
+void vmq_ring_maps_drop(struct vmq *vmq);
+bool vmq_section_begin_slow(struct vmq *vmq);
 
 static inline bool vmq_ring_maps_complete(const struct vmq_ring_maps *maps)
 {
@@ -111,7 +111,7 @@ static inline bool vmq_ring_maps_complete(const struct vmq_ring_maps *maps)
 
 /**
  * vmq_section_begin() - try to enter a section
- * @vq: the queue
+ * @vmq: the queue
  *
  * Inside the section the ring is reached through vmq_ring_map_addr().  Nothing in it
  * may sleep, fault, signal or allocate, and it reads at most VMQ_SECTION_DESCS
@@ -120,46 +120,46 @@ static inline bool vmq_ring_maps_complete(const struct vmq_ring_maps *maps)
  * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false if the ring has to be reached by user access this time.
  */
-#define vmq_section_begin(vq) \
-	__cond_lock(&(vq)->section.lock, vmq_section_try_begin(vq))
+#define vmq_section_begin(vmq) \
+	__cond_lock(&(vmq)->section.lock, vmq_section_try_begin(vmq))
 
-static inline bool vmq_section_try_begin(struct vmq *vq)
+static inline bool vmq_section_try_begin(struct vmq *vmq)
 {
-	struct vmq_ring_maps *maps = vq->maps;
+	struct vmq_ring_maps *maps = vmq->maps;
 
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
 	if (unlikely(!maps)) {
-		vq->stats.fallback_config++;
+		vmq->stats.fallback_config++;
 		return false;
 	}
 
-	spin_lock(&vq->section.lock);
+	spin_lock(&vmq->section.lock);
 	if (unlikely(!vmq_ring_maps_complete(maps))) {
-		spin_unlock(&vq->section.lock);
-		if (!vmq_section_begin_slow(vq))
+		spin_unlock(&vmq->section.lock);
+		if (!vmq_section_begin_slow(vmq))
 			return false;
-		__acquire(&vq->section.lock);
+		__acquire(&vmq->section.lock);
 	}
 
 	if (!READ_ONCE(maps->used))
 		WRITE_ONCE(maps->used, true);
-	vq->stats.sections++;
+	vmq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
-	__release(&vq->section.lock);
+	__release(&vmq->section.lock);
 	return true;
 }
 
 /**
  * vmq_section_end() - leave a section
- * @vq: the queue
+ * @vmq: the queue
  *
  * Context: section lock held; releases it.
  */
-static inline void vmq_section_end(struct vmq *vq)
-	__releases(&vq->section.lock)
+static inline void vmq_section_end(struct vmq *vmq)
+	__releases(&vmq->section.lock)
 {
-	spin_unlock(&vq->section.lock);
+	spin_unlock(&vmq->section.lock);
 }
 
 #endif /* VHOST_MMU_MAP_H */

@@ -16,35 +16,35 @@ static const struct vmq_memory vmq_user_memory = {
 };
 
 /* The ring is broken: say so once per failed call. */
-static void vmq_broken(struct vmq *vq, int err)
+static void vmq_broken(struct vmq *vmq, int err)
 {
-	vmq_err(vq, "%s (%d)\n", vq->ring.why ?: "ring error", err);
-	vq->ring.why = NULL;
+	vmq_err(vmq, "%s (%d)\n", vmq->ring.why ?: "ring error", err);
+	vmq->ring.why = NULL;
 }
 
 /* Fetch the next burst. */
-static int vmq_refill(struct vmq *vq)
+static int vmq_refill(struct vmq *vmq)
 {
-	struct vmq_burst *b = vq->burst;
+	struct vmq_burst *b = vmq->burst;
 	int ret;
 
 	vmq_burst_widen(b);
 	do {
-		ret = vmq_with_access(vq, vmq_split_gather, &vq->ring, b);
+		ret = vmq_with_access(vmq, vmq_split_gather, &vmq->ring, b);
 	} while (ret == VMQ_AGAIN);
 
 	if (unlikely(ret < 0)) {
-		vmq_broken(vq, ret);
+		vmq_broken(vmq, ret);
 		return ret;
 	}
 	if (b->nr)
-		trace_vmq_burst(vq->trace_id, b->nr, b->nr_desc);
+		trace_vmq_burst(vmq->trace_id, b->nr, b->nr_desc);
 	return b->nr;
 }
 
 /**
  * vmq_next() - take the next available buffer chain
- * @vq: the queue, running
+ * @vmq: the queue, running
  * @iov: filled with the chain's readable buffers, then its writable ones
  * @iov_size: room in @iov
  * @out_num: number of readable iovecs
@@ -54,71 +54,71 @@ static int vmq_refill(struct vmq *vq)
  * Return: the chain's head for the used ring, vmq_split::num if there is none,
  *	or -errno if the ring is broken; vmq::err has been signalled then.
  */
-int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 	     unsigned int *out_num, unsigned int *in_num)
 {
-	struct vmq_burst *b = vq->burst;
+	struct vmq_burst *b = vmq->burst;
 	struct vmq_chain *chain;
 	int ret;
 
 	if (b->next == b->nr) {
-		ret = vmq_refill(vq);
+		ret = vmq_refill(vmq);
 		if (ret <= 0)
-			return ret ?: vq->ring.num;
+			return ret ?: vmq->ring.num;
 	}
 
 	chain = &b->chain[b->next];
-	ret = vmq_split_expand(&vq->ring, &vmq_user_memory, vq->indirect,
+	ret = vmq_split_expand(&vmq->ring, &vmq_user_memory, vmq->indirect,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {
-		vmq_broken(vq, ret);
+		vmq_broken(vmq, ret);
 		vmq_burst_reset(b);
 		return ret;
 	}
 
 	b->next++;
-	vq->ring.last_avail_idx++;
+	vmq->ring.last_avail_idx++;
 	return chain->head;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_next, VHOST_MMU);
 
 /**
  * vmq_burst_drop() - forget what was fetched ahead
- * @vq: the queue
+ * @vmq: the queue
  *
  * For a handler about to release vmq::mutex: what was not consumed is read
  * again next time, and the buffers taken so far are not touched any more.
  *
  * Context: vmq::mutex held.
  */
-void vmq_burst_drop(struct vmq *vq)
+void vmq_burst_drop(struct vmq *vmq)
 {
-	struct vmq_burst *b = vq->burst;
+	struct vmq_burst *b = vmq->burst;
 
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
 	if (b->next < b->nr)
 		b->ahead = max(b->next, 1U);
 	vmq_burst_reset(b);
-	if (unlikely(vq->slots_held))
-		vmq_slots_release(vq);
+	if (unlikely(vmq->slots_held))
+		vmq_slots_release(vmq);
 }
 EXPORT_SYMBOL_NS_GPL(vmq_burst_drop, VHOST_MMU);
 
 /**
  * vmq_discard() - put back the last buffer chains taken
- * @vq: the queue
+ * @vmq: the queue
  * @n: how many
  *
  * Context: vmq::mutex held.
  */
-void vmq_discard(struct vmq *vq, unsigned int n)
+void vmq_discard(struct vmq *vmq, unsigned int n)
 {
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	vq->ring.last_avail_idx -= n;
-	vmq_burst_reset(vq->burst);
+	vmq->ring.last_avail_idx -= n;
+	vmq_burst_reset(vmq->burst);
 }
 EXPORT_SYMBOL_NS_GPL(vmq_discard, VHOST_MMU);
 
@@ -137,7 +137,7 @@ vmq_add_used(struct vmq_split *s, const struct vring_used_elem *heads,
 
 /**
  * vmq_add_used_and_signal() - give buffers back and notify the driver
- * @vq: the queue, running
+ * @vmq: the queue, running
  * @heads: used entries in ring byte order
  * @count: how many, not zero
  *
@@ -145,19 +145,20 @@ vmq_add_used(struct vmq_split *s, const struct vring_used_elem *heads,
  * Return: 0, or -EFAULT if the used ring cannot be written; vmq::err has been
  *	signalled then.
  */
-int vmq_add_used_and_signal(struct vmq *vq, struct vring_used_elem *heads,
+int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 			    unsigned int count)
 {
-	bool call = vq->call;
+	bool call = vmq->call;
 	int ret;
 
-	ret = vmq_with_access(vq, vmq_add_used, &vq->ring, heads, count, &call);
-	if (unlikely(vq->ring.why))
-		vmq_broken(vq, ret ?: -EFAULT);
+	ret = vmq_with_access(vmq, vmq_add_used, &vmq->ring, heads, count,
+			      &call);
+	if (unlikely(vmq->ring.why))
+		vmq_broken(vmq, ret ?: -EFAULT);
 	if (call) {
-		eventfd_signal(vq->call);
-		vq->stats.calls++;
-		trace_vmq_call(vq->trace_id);
+		eventfd_signal(vmq->call);
+		vmq->stats.calls++;
+		trace_vmq_call(vmq->trace_id);
 	}
 	return ret;
 }
@@ -165,66 +166,66 @@ EXPORT_SYMBOL_NS_GPL(vmq_add_used_and_signal, VHOST_MMU);
 
 /**
  * vmq_avail_empty() - is there surely no buffer to take?
- * @vq: the queue, running
+ * @vmq: the queue, running
  *
  * A short section of its own, for busy polling.
  *
  * Context: vmq::mutex held, may sleep.
  * Return: true if so; false as well if the ring cannot be read.
  */
-bool vmq_avail_empty(struct vmq *vq)
+bool vmq_avail_empty(struct vmq *vmq)
 {
 	bool empty;
 
-	if (vq->burst->next < vq->burst->nr)
+	if (vmq->burst->next < vmq->burst->nr)
 		return false;
-	empty = vmq_with_access(vq, vmq_split_avail_empty, &vq->ring);
-	if (unlikely(vq->ring.why))
-		vmq_broken(vq, -EFAULT);
+	empty = vmq_with_access(vmq, vmq_split_avail_empty, &vmq->ring);
+	if (unlikely(vmq->ring.why))
+		vmq_broken(vmq, -EFAULT);
 	return empty;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_avail_empty, VHOST_MMU);
 
 /**
  * vmq_enable_notify() - ask the driver to notify of new buffers
- * @vq: the queue, running; what was fetched ahead is consumed or dropped
+ * @vmq: the queue, running; what was fetched ahead is consumed or dropped
  *
  * Context: vmq::mutex held, may sleep.
  * Return: true if buffers have come in meanwhile, so that no notification may
  *	follow: disable it again and go on.
  */
-bool vmq_enable_notify(struct vmq *vq)
+bool vmq_enable_notify(struct vmq *vmq)
 {
 	int ret;
 
-	WARN_ON_ONCE(vq->burst->next < vq->burst->nr);
+	WARN_ON_ONCE(vmq->burst->next < vmq->burst->nr);
 
-	ret = vmq_with_access(vq, vmq_split_enable_notify, &vq->ring);
+	ret = vmq_with_access(vmq, vmq_split_enable_notify, &vmq->ring);
 	if (unlikely(ret < 0))
-		vmq_broken(vq, ret);
+		vmq_broken(vmq, ret);
 	return ret > 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_enable_notify, VHOST_MMU);
 
 /**
  * vmq_disable_notify() - tell the driver that no notification is needed
- * @vq: the queue, running
+ * @vmq: the queue, running
  *
  * Context: vmq::mutex held, may sleep.
  */
-void vmq_disable_notify(struct vmq *vq)
+void vmq_disable_notify(struct vmq *vmq)
 {
 	int ret;
 
-	if (vq->ring.used_flags & VRING_USED_F_NO_NOTIFY)
+	if (vmq->ring.used_flags & VRING_USED_F_NO_NOTIFY)
 		return;
-	if (vq->ring.event_idx) {
+	if (vmq->ring.event_idx) {
 		/* No ring word is written, so no section is needed. */
-		vq->ring.used_flags |= VRING_USED_F_NO_NOTIFY;
+		vmq->ring.used_flags |= VRING_USED_F_NO_NOTIFY;
 		return;
 	}
-	ret = vmq_with_access(vq, vmq_split_disable_notify, &vq->ring);
+	ret = vmq_with_access(vmq, vmq_split_disable_notify, &vmq->ring);
 	if (unlikely(ret < 0))
-		vmq_broken(vq, ret);
+		vmq_broken(vmq, ret);
 }
 EXPORT_SYMBOL_NS_GPL(vmq_disable_notify, VHOST_MMU);

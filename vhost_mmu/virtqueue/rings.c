@@ -26,12 +26,12 @@ static void ring_maps_free(struct vmq_ring_maps *maps)
 	kfree(maps);
 }
 
-static struct vmq_ring_maps *ring_maps_alloc(struct vmq *vq)
+static struct vmq_ring_maps *ring_maps_alloc(struct vmq *vmq)
 {
 	const void __user *hva[VMQ_PARTS] = {
-		[VMQ_DESC] = vq->desc,
-		[VMQ_AVAIL] = vq->avail,
-		[VMQ_USED] = vq->used,
+		[VMQ_DESC] = vmq->desc,
+		[VMQ_AVAIL] = vmq->avail,
+		[VMQ_USED] = vmq->used,
 	};
 	struct vmq_ring_maps *maps;
 	enum vmq_part part;
@@ -42,8 +42,8 @@ static struct vmq_ring_maps *ring_maps_alloc(struct vmq *vq)
 		return NULL;
 
 	for (part = 0; part < VMQ_PARTS; part++) {
-		size = vmq_part_size(part, vq->ring.num, vq->ring.event_idx);
-		if (vmq_ring_map_init(&maps->map[part], vq, part, hva[part],
+		size = vmq_part_size(part, vmq->ring.num, vmq->ring.event_idx);
+		if (vmq_ring_map_init(&maps->map[part], vmq, part, hva[part],
 				      size))
 			goto err_map;
 	}
@@ -62,19 +62,19 @@ static u64 ring_maps_seq(const struct vmq_ring_maps *maps)
 }
 
 /* Swap the queue's maps; the old ones give back their pages on the way. */
-static void ring_maps_set(struct vmq *vq, struct vmq_ring_maps *maps)
+static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
 {
 	struct vmq_ring_maps *old;
 	enum vmq_part part;
 
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	spin_lock(&vq->section.lock);
-	old = vq->maps;
-	vq->maps = maps;
+	spin_lock(&vmq->section.lock);
+	old = vmq->maps;
+	vmq->maps = maps;
 	for (part = 0; old && part < VMQ_PARTS; part++)
-		vq->stats.maps_dropped += vmq_ring_map_drop(&old->map[part]);
-	spin_unlock(&vq->section.lock);
+		vmq->stats.maps_dropped += vmq_ring_map_drop(&old->map[part]);
+	spin_unlock(&vmq->section.lock);
 
 	if (old)
 		ring_maps_free(old);
@@ -82,32 +82,32 @@ static void ring_maps_set(struct vmq *vq, struct vmq_ring_maps *maps)
 
 /**
  * vmq_ring_maps_drop() - give up the maps of a queue
- * @vq: the queue
+ * @vmq: the queue
  *
  * Context: process context, vmq::mutex held.
  */
-void vmq_ring_maps_drop(struct vmq *vq)
+void vmq_ring_maps_drop(struct vmq *vmq)
 {
-	ring_maps_set(vq, NULL);
+	ring_maps_set(vmq, NULL);
 }
 
 /**
  * vmq_ring_maps_replace() - make empty maps for the queue's present configuration
- * @vq: queue with its addresses, size and features set
+ * @vmq: queue with its addresses, size and features set
  *
  * Without memory for them the queue goes on by user access.
  *
  * Context: process context, vmq::mutex held, may sleep.
  */
-void vmq_ring_maps_replace(struct vmq *vq)
+void vmq_ring_maps_replace(struct vmq *vmq)
 {
-	struct vmq_ring_maps *maps = ring_maps_alloc(vq);
+	struct vmq_ring_maps *maps = ring_maps_alloc(vmq);
 	enum vmq_part part;
 
 	/* Told of invalidations before anything can be installed. */
 	for (part = 0; maps && part < VMQ_PARTS; part++)
-		vmq_ring_map_link(&maps->map[part], vq->space);
-	ring_maps_set(vq, maps);
+		vmq_ring_map_link(&maps->map[part], vmq->space);
+	ring_maps_set(vmq, maps);
 }
 
 static enum vmmu_page_status ring_maps_fill(struct vmq_ring_maps *maps)
@@ -148,46 +148,46 @@ static bool ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections)
 	return true;
 }
 
-static void vmq_fallback(struct vmq *vq, enum vmmu_page_status reason)
+static void vmq_fallback(struct vmq *vmq, enum vmmu_page_status reason)
 {
 	switch (reason) {
 	case VMMU_PAGE_FILE:
-		vq->stats.fallback_file++;
+		vmq->stats.fallback_file++;
 		break;
 	case VMMU_PAGE_NODIRECT:
-		vq->stats.fallback_nodirect++;
+		vmq->stats.fallback_nodirect++;
 		break;
 	case VMMU_PAGE_FAULT:
-		vq->stats.fallback_fault++;
+		vmq->stats.fallback_fault++;
 		break;
 	case VMMU_PAGE_REFUSED:
-		vq->stats.fallback_refused++;
+		vmq->stats.fallback_refused++;
 		break;
 	case VMMU_PAGE_OK:
-		vq->stats.fallback_backoff++;
+		vmq->stats.fallback_backoff++;
 		break;
 	}
-	trace_vmq_fallback(vq->trace_id, reason);
+	trace_vmq_fallback(vmq->trace_id, reason);
 }
 
 /**
  * vmq_section_begin_slow() - enter a section after filling the maps
- * @vq: queue with maps of which pages are missing
+ * @vmq: queue with maps of which pages are missing
  *
  * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false, with the reason counted, if the maps cannot be filled now.
  */
-bool vmq_section_begin_slow(struct vmq *vq)
+bool vmq_section_begin_slow(struct vmq *vmq)
 {
-	struct vmq_ring_maps *maps = vq->maps;
+	struct vmq_ring_maps *maps = vmq->maps;
 	enum vmmu_page_status status;
 	unsigned int tries;
 	u64 seq;
 
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	if (ring_maps_pausing(maps, vq->stats.sections)) {
-		vmq_fallback(vq, VMMU_PAGE_OK);
+	if (ring_maps_pausing(maps, vmq->stats.sections)) {
+		vmq_fallback(vmq, VMMU_PAGE_OK);
 		return false;
 	}
 
@@ -195,15 +195,15 @@ bool vmq_section_begin_slow(struct vmq *vq)
 	for (tries = 0; tries < VMQ_FILL_TRIES; tries++) {
 		status = ring_maps_fill(maps);
 		if (status == VMMU_PAGE_OK) {
-			spin_lock(&vq->section.lock);
+			spin_lock(&vmq->section.lock);
 			if (likely(vmq_ring_maps_complete(maps))) {
-				maps->filled_at = vq->stats.sections + 1;
+				maps->filled_at = vmq->stats.sections + 1;
 				/* For sparse, as in vmq_section_try_begin(). */
-				__release(&vq->section.lock);
+				__release(&vmq->section.lock);
 				return true;
 			}
 			/* Taken back between the last install and the lock. */
-			spin_unlock(&vq->section.lock);
+			spin_unlock(&vmq->section.lock);
 			status = VMMU_PAGE_REFUSED;
 		}
 		if (status != VMMU_PAGE_REFUSED)
@@ -217,7 +217,7 @@ bool vmq_section_begin_slow(struct vmq *vq)
 		maps->retry_on_inval = true;
 		maps->fail_seq = seq;
 	}
-	vmq_fallback(vq, status);
+	vmq_fallback(vmq, status);
 	return false;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_section_begin_slow, VHOST_MMU);

@@ -10,30 +10,30 @@
 #include "chain.h"
 #include "../mmu/memslots.h"
 
-static struct vmmu_memslots *vmq_slots_hold(struct vmq *vq)
+static struct vmmu_memslots *vmq_slots_hold(struct vmq *vmq)
 {
-	if (!vq->slots_held) {
-		vq->slots_held = true;
-		vq->slots_srcu = srcu_read_lock(&vq->mmu->srcu);
+	if (!vmq->slots_held) {
+		vmq->slots_held = true;
+		vmq->slots_srcu = srcu_read_lock(&vmq->mmu->srcu);
 		/* For sparse: held beyond this function. */
-		__release(&vq->mmu->srcu);
+		__release(&vmq->mmu->srcu);
 	}
-	return vmmu_slots(vq->mmu);
+	return vmmu_slots(vmq->mmu);
 }
 
 /**
  * vmq_slots_release() - no address translated so far is used any more
- * @vq: queue with slots_held set
+ * @vmq: queue with slots_held set
  *
  * Context: vmq::mutex held, in the same hold as the translations.
  */
-void vmq_slots_release(struct vmq *vq)
+void vmq_slots_release(struct vmq *vmq)
 {
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	vq->slots_held = false;
-	__acquire(&vq->mmu->srcu);
-	srcu_read_unlock(&vq->mmu->srcu, vq->slots_srcu);
+	vmq->slots_held = false;
+	__acquire(&vmq->mmu->srcu);
+	srcu_read_unlock(&vmq->mmu->srcu, vmq->slots_srcu);
 }
 
 /**
@@ -57,16 +57,16 @@ int vmq_translate_slots(void *ctx, u64 addr, u32 len, struct iovec *iov,
 	struct vmq_indirect *indirect = ctx;
 	const struct vmmu_memslot *slot;
 	struct vmmu_memslots *slots;
-	struct vmq *vq = indirect->vq;
+	struct vmq *vmq = indirect->vmq;
 	u64 left = len, size;
 	unsigned int n = 0;
 
-	lockdep_assert_held(&vq->mutex);
+	lockdep_assert_held(&vmq->mutex);
 
-	if (!vq->mmu || vq->mmu->implicit)
+	if (!vmq->mmu || vmq->mmu->implicit)
 		return -EFAULT;
 
-	slots = vmq_slots_hold(vq);
+	slots = vmq_slots_hold(vmq);
 	while (left) {
 		if (unlikely(n >= iov_size))
 			return -ENOBUFS;

@@ -31,7 +31,7 @@ static enum vmmu_page_status ring_map_take(struct vmq_ring_map *map,
 					   unsigned int i, struct vmmu *mmu,
 					   u64 gfn)
 {
-	struct vmmu_section *section = &map->vq->section;
+	struct vmmu_section *section = &map->vmq->section;
 	enum vmmu_page_status status = VMMU_PAGE_OK;
 	struct vmmu_leaf leaf;
 	struct page *page;
@@ -124,12 +124,12 @@ static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
 enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
 					    unsigned int i)
 {
-	struct vmmu *mmu = map->vq->mmu;
+	struct vmmu *mmu = map->vmq->mmu;
 	enum vmmu_page_status status;
 	unsigned int tries;
 	u64 gfn;
 
-	lockdep_assert_held(&map->vq->mutex);
+	lockdep_assert_held(&map->vmq->mutex);
 
 	if (!mmu)
 		return VMMU_PAGE_NODIRECT;

@@ -19,10 +19,10 @@ static bool entry_drop(struct vmq_tlb_entry *e, u64 first, u64 last)
 /* vmmu_section::flush */
 static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 {
-	struct vmq *vq = container_of(section, struct vmq, section);
+	struct vmq *vmq = container_of(section, struct vmq, section);
 	u64 first = first_gfn << PAGE_SHIFT;
 	u64 last = (last_gfn << PAGE_SHIFT) | ~PAGE_MASK;
-	struct vmq_tlb *tlb = vq->tlb;
+	struct vmq_tlb *tlb = vmq->tlb;
 	unsigned int i, n = 0;
 	u64 gfn;
 
@@ -41,18 +41,18 @@ static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 
 	/* Counted always: who remembers what it saw before compares. */
 	tlb->flushes++;
-	vq->stats.tlb_flushes += n;
+	vmq->stats.tlb_flushes += n;
 }
 
 /**
  * vmq_tlb_init() - make the soft TLB of a queue
  * @tlb: zeroed memory
- * @vq: the queue, without MMU
+ * @vmq: the queue, without MMU
  */
-void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vq)
+void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq)
 {
-	tlb->vq = vq;
-	vq->section.flush = tlb_flush;
+	tlb->vmq = vmq;
+	vmq->section.flush = tlb_flush;
 }
 
 /**
@@ -63,7 +63,7 @@ void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vq)
  */
 void vmq_tlb_clear(struct vmq_tlb *tlb)
 {
-	lockdep_assert_held(&tlb->vq->section.lock);
+	lockdep_assert_held(&tlb->vmq->section.lock);
 
 	memset(tlb->small, 0, sizeof(tlb->small));
 	memset(tlb->huge, 0, sizeof(tlb->huge));
@@ -88,7 +88,7 @@ static void *tlb_fill(struct vmq_tlb *tlb, const struct vmmu_leaf *leaf,
 	e->size = vmmu_level_pages(leaf->level) << PAGE_SHIFT;
 	e->addr = vmmu_leaf_page(leaf, gfn);
 	e->flags = flags;
-	tlb->vq->stats.tlb_fills++;
+	tlb->vmq->stats.tlb_fills++;
 
 	*room = e->size - (gpa - e->gpa);
 	return e->addr + (gpa - e->gpa);
@@ -111,7 +111,7 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 	struct vmmu_leaf leaf;
 	bool found;
 
-	lockdep_assert_held(&tlb->vq->section.lock);
+	lockdep_assert_held(&tlb->vmq->section.lock);
 
 	tlb->miss_gpa = gpa;
 	tlb->miss_write = write;
@@ -121,7 +121,7 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 	}
 
 	rcu_read_lock();
-	found = vmmu_lookup(tlb->vq->mmu, gpa >> PAGE_SHIFT, write, &leaf);
+	found = vmmu_lookup(tlb->vmq->mmu, gpa >> PAGE_SHIFT, write, &leaf);
 	rcu_read_unlock();
 	if (!found) {
 		tlb->miss = VMQ_MISS_FAULT;
@@ -144,7 +144,7 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	u32 flags = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
 
-	spin_lock(&tlb->vq->section.lock);
+	spin_lock(&tlb->vmq->section.lock);
 	/* Otherwise it may be otherwise by now. */
 	if (tlb->flushes == flushes) {
 		/* What can be read but not written can still be read. */
@@ -156,5 +156,5 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 		e->size = PAGE_SIZE;
 		e->flags = flags;
 	}
-	spin_unlock(&tlb->vq->section.lock);
+	spin_unlock(&tlb->vmq->section.lock);
 }

@@ -59,7 +59,7 @@ enum vmq_miss {
 
 /**
  * struct vmq_tlb - a queue's soft TLB, and the section that uses it
- * @vq: the queue; its section lock protects the entries
+ * @vmq: the queue; its section lock protects the entries
  * @small: of 4 KiB pages, by their number
  * @huge: of larger ones, by the number of 2 MiB
  * @flushes: how often the tables changed
@@ -79,7 +79,7 @@ enum vmq_miss {
  * All from @budget on belongs to the holder of vmq::mutex.
  */
 struct vmq_tlb {
-	struct vmq *vq;
+	struct vmq *vmq;
 	struct vmq_tlb_entry small[VMQ_TLB_SMALL];
 	struct vmq_tlb_entry huge[VMQ_TLB_HUGE];
 	u64 flushes;
@@ -99,7 +99,7 @@ struct vmq_tlb {
 	unsigned int refusals;
 };
 
-void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vq);
+void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq);
 void vmq_tlb_clear(struct vmq_tlb *tlb);
 void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room);
 void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes);

@@ -151,39 +151,38 @@ struct vmq {
 	u32 trace_id;
 };
 
-static inline bool vmq_has_feature(const struct vmq *vq, unsigned int bit)
+static inline bool vmq_has_feature(const struct vmq *vmq, unsigned int bit)
 {
-	return vq->features & BIT_ULL(bit);
+	return vmq->features & BIT_ULL(bit);
 }
 
 /* virtqueue.c: life time and configuration */
-int vmq_init(struct vmq *vq, u32 trace_id);
-void vmq_destroy(struct vmq *vq);
-int vmq_alloc_buffers(struct vmq *vq);
-void vmq_free_buffers(struct vmq *vq);
-void vmq_reset(struct vmq *vq);
-bool vmq_access_ok(const struct vmq *vq, unsigned int num,
+int vmq_init(struct vmq *vmq, u32 trace_id);
+void vmq_destroy(struct vmq *vmq);
+int vmq_alloc_buffers(struct vmq *vmq);
+void vmq_free_buffers(struct vmq *vmq);
+void vmq_reset(struct vmq *vmq);
+bool vmq_access_ok(const struct vmq *vmq, unsigned int num,
 		   vring_desc_t __user *desc, vring_avail_t __user *avail,
 		   vring_used_t __user *used);
-void vmq_set_addr(struct vmq *vq, vring_desc_t __user *desc,
+void vmq_set_addr(struct vmq *vmq, vring_desc_t __user *desc,
 		  vring_avail_t __user *avail, vring_used_t __user *used);
-void vmq_set_features(struct vmq *vq, u64 features);
-int vmq_start(struct vmq *vq, bool kernel_access, bool direct);
-void vmq_stop(struct vmq *vq);
-void vmq_set_umem(struct vmq *vq, struct vhost_iotlb *umem, struct vmmu *mmu);
+void vmq_set_features(struct vmq *vmq, u64 features);
+int vmq_start(struct vmq *vmq, bool kernel_access, bool direct);
+void vmq_stop(struct vmq *vmq);
+void vmq_set_umem(struct vmq *vmq, struct vhost_iotlb *umem, struct vmmu *mmu);
 
 /* ops.c: the data path */
-int vmq_next(struct vmq *vq, struct iovec *iov, unsigned int iov_size,
+int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 	     unsigned int *out_num, unsigned int *in_num);
-void vmq_discard(struct vmq *vq, unsigned int n);
-void vmq_burst_drop(struct vmq *vq);
-int vmq_add_used_and_signal(struct vmq *vq, struct vring_used_elem *heads,
+void vmq_discard(struct vmq *vmq, unsigned int n);
+void vmq_burst_drop(struct vmq *vmq);
+int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 			    unsigned int count);
-bool vmq_avail_empty(struct vmq *vq);
-bool vmq_enable_notify(struct vmq *vq);
-void vmq_disable_notify(struct vmq *vq);
+bool vmq_avail_empty(struct vmq *vmq);
+bool vmq_enable_notify(struct vmq *vmq);
+void vmq_disable_notify(struct vmq *vmq);
 
-__printf(2, 3) __cold
-void vmq_err(struct vmq *vq, const char *fmt, ...);
+__printf(2, 3) __cold void vmq_err(struct vmq *vmq, const char *fmt, ...);
 
 #endif /* VHOST_MMU_VIRTQUEUE_H */
