@@ -57,7 +57,7 @@ static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
 	static struct iv iv;
 	pid_t pid;
 
-	shared = mmap(NULL, IV_PAGE, PROT_READ | PROT_WRITE,
+	shared = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid = fork();
 	if (pid)
@@ -71,15 +71,15 @@ static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
 		then(&iv);
 	for (;;) {
 		/* mappings come and go when the end comes */
-		void *p = mmap(NULL, 16 * IV_PAGE, PROT_READ | PROT_WRITE,
+		void *p = mmap(NULL, 16 * VT_PAGE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
-		munmap(p, 16 * IV_PAGE);
+		munmap(p, 16 * VT_PAGE);
 		if (storm) {
-			mprotect(iv.dev, IV_PAGE, PROT_READ);
-			mprotect(iv.dev, IV_PAGE, PROT_READ | PROT_WRITE);
+			mprotect(iv.dev, VT_PAGE, PROT_READ);
+			mprotect(iv.dev, VT_PAGE, PROT_READ | PROT_WRITE);
 		} else {
-			iv_sleep_ms(1);
+			vt_sleep_ms(1);
 		}
 	}
 }
@@ -91,7 +91,7 @@ static int wait_ready(pid_t pid)
 	while (!shared->ready) {
 		if (vt_now_ns() > end || waitpid(pid, NULL, WNOHANG))
 			return -ETIMEDOUT;
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 	return 0;
 }
@@ -104,7 +104,7 @@ static void check_after(struct __test_metadata *_metadata, pid_t pid)
 	};
 	static struct iv iv;
 
-	EXPECT_EQ(0, iv_devices_of(pid));
+	EXPECT_EQ(0, vt_dev_count(pid));
 	ASSERT_EQ(0, iv_open(&iv, &cfg));
 	ASSERT_EQ(0, iv_start(&iv));
 	EXPECT_EQ(0, iv_hot(&iv));
@@ -122,12 +122,12 @@ static void kill_owner(struct __test_metadata *_metadata, pid_t *owner,
 	for (i = 0; i < 6; i++) {
 		pid = *owner = start_owner(NULL, storm);
 		ASSERT_EQ(0, wait_ready(pid));
-		if (iv_is_ours())
-			EXPECT_EQ(1, iv_devices_of(pid));
+		if (vt_dev_is_ours())
+			EXPECT_EQ(1, vt_dev_count(pid));
 		/* another moment each time */
-		iv_sleep_ms(7 * i);
+		vt_sleep_ms(7 * i);
 		kill(pid, SIGKILL);
-		status = iv_wait_child(pid, VT_TIMEOUT);
+		status = vt_wait_child(pid, VT_TIMEOUT);
 		*owner = 0;
 		EXPECT_TRUE(status > 0 && WIFSIGNALED(status) &&
 			    WTERMSIG(status) == SIGKILL);
@@ -159,7 +159,7 @@ TEST_F_TIMEOUT(owner, exit, 300)
 
 	for (i = 0; i < 4; i++) {
 		pid = self->pid = start_owner(exit_at_once, false);
-		ASSERT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		ASSERT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 		self->pid = 0;
 	}
 	check_after(_metadata, pid);
@@ -169,7 +169,7 @@ static void exit_when_told(struct iv *iv)
 {
 	(void)iv;
 	while (!shared->go)
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	_exit(0);
 }
 
@@ -200,13 +200,13 @@ TEST_F_TIMEOUT(owner, exit_fd_elsewhere, 300)
 		EXPECT_EQ(EPERM, errno);
 		if (i % 2) {
 			shared->go = true;
-			EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+			EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 		} else {
 			kill(pid, SIGKILL);
-			EXPECT_GT(iv_wait_child(pid, VT_TIMEOUT), 0);
+			EXPECT_GT(vt_wait_child(pid, VT_TIMEOUT), 0);
 		}
 		EXPECT_EQ(8, write(kick, &one, sizeof(one)));
-		iv_sleep_ms(20);
+		vt_sleep_ms(20);
 		EXPECT_EQ(-1, ioctl(dev, VHOST_GET_VRING_BASE, &state));
 		EXPECT_EQ(EPERM, errno);
 		EXPECT_EQ(-1, ioctl(dev, VHOST_SET_OWNER, NULL));
@@ -228,7 +228,7 @@ static void eat(struct iv *iv)
 
 	(void)iv;
 	while (!shared->go)
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	for (;;) {
 		char *p = mmap(NULL, chunk, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -259,7 +259,7 @@ TEST_F_TIMEOUT(owner, memcg_oom, 300)
 	int status;
 	pid_t pid;
 
-	if (iv_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+	if (vt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
 		SKIP(return, "no memory controller in /sys/fs/cgroup");
 	rmdir(CGROUP);
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
@@ -268,18 +268,18 @@ TEST_F_TIMEOUT(owner, memcg_oom, 300)
 
 		pid = self->pid = start_owner(eat, false);
 		ASSERT_EQ(0, wait_ready(pid));
-		ASSERT_EQ(0, iv_write_file(CGROUP "/cgroup.procs", "%d", pid));
-		used = iv_read_number(CGROUP "/memory.current");
-		iv_write_file(CGROUP "/memory.swap.max", "0");
-		ASSERT_EQ(0, iv_write_file(CGROUP "/memory.max", "%lld",
+		ASSERT_EQ(0, vt_write_file(CGROUP "/cgroup.procs", "%d", pid));
+		used = vt_read_number(CGROUP "/memory.current");
+		vt_write_file(CGROUP "/memory.swap.max", "0");
+		ASSERT_EQ(0, vt_write_file(CGROUP "/memory.max", "%lld",
 					   used + (24LL << 20)));
 		shared->go = true;
-		status = iv_wait_child(pid, 2 * VT_TIMEOUT);
+		status = vt_wait_child(pid, 2 * VT_TIMEOUT);
 		self->pid = 0;
 		EXPECT_TRUE(status > 0 && WIFSIGNALED(status) &&
 			    WTERMSIG(status) == SIGKILL);
 		EXPECT_GT(oom_kills(), kills);
-		iv_write_file(CGROUP "/memory.max", "max");
+		vt_write_file(CGROUP "/memory.max", "max");
 	}
 	rmdir(CGROUP);
 	check_after(_metadata, pid);

@@ -24,7 +24,7 @@ static const char *map_shmem(size_t len, char **p)
 static const char *map_hugetlb(size_t len, char **p)
 {
 	(void)len;
-	iv_write_file("/proc/sys/vm/nr_hugepages", "4\n");
+	vt_write_file("/proc/sys/vm/nr_hugepages", "4\n");
 	*p = mmap(NULL, VT_HUGE_SIZE, PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	return *p == MAP_FAILED ? "no huge page to be had" : NULL;
@@ -38,7 +38,7 @@ static const char *map_thp(size_t len, char **p)
 	if (vt_mem_alloc(&m, VT_THP, VT_HUGE_SIZE, 0, 0))
 		return "no memory";
 	*p = m.base;
-	return iv_kpageflag(*p, IV_KPF_THP) ? NULL : "got no huge page";
+	return vt_kpageflag(*p, VT_KPF_THP) ? NULL : "got no huge page";
 }
 
 FIXTURE(memory)
@@ -142,7 +142,7 @@ static int sync_file(struct iv *iv)
 		r = iv_quiesce(iv);
 	if (!r && pread(om_file_fd(), now, iv->len, 0) != (ssize_t)iv->len)
 		r = -EIO;
-	if (!r && iv->cfg.slow && iv_differ(now, iv->dev, iv->len) >= 0)
+	if (!r && iv->cfg.slow && vt_differ(now, iv->dev, iv->len) >= 0)
 		r = -EBADMSG;
 	free(now);
 	iv_resume(iv);
@@ -202,13 +202,13 @@ TEST(read_only_used)
 	unsigned long page;
 
 	ASSERT_EQ(0, vt_rig_open(&rig, &cfg));
-	page = (unsigned long)vq->used & ~(IV_PAGE - 1);
+	page = (unsigned long)vq->used & ~(VT_PAGE - 1);
 	ASSERT_EQ(0, vt_vq_setup(vq));
-	ASSERT_EQ(0, mprotect((void *)page, IV_PAGE, PROT_READ));
+	ASSERT_EQ(0, mprotect((void *)page, VT_PAGE, PROT_READ));
 	file.fd = rig.tap.fd;
 	EXPECT_EQ(-1, ioctl(rig.dev.fd, VHOST_NET_SET_BACKEND, &file));
 	EXPECT_EQ(EFAULT, errno);
-	ASSERT_EQ(0, mprotect((void *)page, IV_PAGE, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, mprotect((void *)page, VT_PAGE, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, ioctl(rig.dev.fd, VHOST_NET_SET_BACKEND, &file));
 	vt_rig_close(&rig);
 }

@@ -57,8 +57,8 @@ static void child_reads(struct iv *iv)
 
 	memcpy(snapshot, iv->dev, iv->len);
 	for (i = 0; i < LOOK; i += 5) {
-		iv_sleep_ms(5);
-		if (iv_differ(snapshot, iv->dev, iv->len) >= 0)
+		vt_sleep_ms(5);
+		if (vt_differ(snapshot, iv->dev, iv->len) >= 0)
 			_exit(1);
 	}
 	_exit(0);
@@ -71,7 +71,7 @@ static void child_writes(struct iv *iv)
 
 	for (i = 0; i < LOOK; i += 5) {
 		memset(iv->dev, 0x80 | i, iv->len);
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 		for (n = 0; n < iv->len; n++)
 			if ((uint8_t)iv->dev[n] != (0x80 | i))
 				_exit(1);
@@ -84,7 +84,7 @@ static pid_t child;
 static int fork_child(struct iv *iv, void (*body)(struct iv *iv))
 {
 	if (child) {
-		int status = iv_wait_child(child, VT_TIMEOUT);
+		int status = vt_wait_child(child, VT_TIMEOUT);
 
 		child = 0;
 		if (status) {
@@ -116,7 +116,7 @@ static void run(struct __test_metadata *_metadata, struct iv *iv, iv_op op)
 	snapshot = malloc(iv->len);
 	EXPECT_EQ(0, iv_invalidate(iv, op, 8, 0));
 	if (child)
-		EXPECT_EQ(0, iv_wait_child(child, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(child, VT_TIMEOUT));
 	EXPECT_EQ(0, iv_stop(iv));
 }
 
@@ -140,7 +140,7 @@ TEST_F_TIMEOUT(forked, device_writes_first, 300)
 {
 	snapshot = malloc(self->iv.len);
 	EXPECT_EQ(0, iv_invalidate(&self->iv, fork_at_rest, 8, IV_QUIESCE));
-	EXPECT_EQ(0, iv_wait_child(child, VT_TIMEOUT));
+	EXPECT_EQ(0, vt_wait_child(child, VT_TIMEOUT));
 	EXPECT_EQ(0, iv_stop(&self->iv));
 }
 
@@ -162,7 +162,7 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 			child_reads(iv);
 	}
 	for (i = 0; i < 6; i++)
-		EXPECT_EQ(0, iv_wait_child(pid[i], VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid[i], VT_TIMEOUT));
 	EXPECT_EQ(0, iv_hot(iv));
 	EXPECT_EQ(0, iv_stop(iv));
 }

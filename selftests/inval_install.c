@@ -31,7 +31,7 @@ FIXTURE_SETUP(install)
 
 FIXTURE_TEARDOWN(install)
 {
-	iv_write_file(DELAY, "0\n");
+	vt_write_file(DELAY, "0\n");
 	iv_close(&self->iv);
 }
 
@@ -41,18 +41,18 @@ TEST_F_TIMEOUT(install, refused, 300)
 	struct iv *iv = &self->iv;
 	uint64_t refused = iv_sum(iv, "maps_refused"), end;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "nothing is installed by stock vhost");
-	if (iv_write_file(DELAY, "20\n"))
+	if (vt_write_file(DELAY, "20\n"))
 		SKIP(return, "no %s: not a debug kernel", DELAY);
 	end = vt_now_ns() + 2000000000ULL;
 	while (vt_now_ns() < end) {
 		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
-		iv_sleep_ms(3);
+		vt_sleep_ms(3);
 	}
 	EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
 	EXPECT_EQ(0, iv_flow(iv, 50));
-	ASSERT_EQ(0, iv_write_file(DELAY, "0\n"));
+	ASSERT_EQ(0, vt_write_file(DELAY, "0\n"));
 	EXPECT_EQ(0, iv_hot(iv));
 	EXPECT_EQ(0, iv_stop(iv));
 }
@@ -73,7 +73,7 @@ static void replace_all(struct __test_metadata *_metadata, struct iv *iv,
 TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
 {
 	struct iv *iv = &self->iv;
-	bool held = !iv_write_file(DELAY, "20\n");
+	bool held = !vt_write_file(DELAY, "20\n");
 	uint64_t refused = iv_sum(iv, "maps_refused");
 	char *then = malloc(iv->len);
 	unsigned int n, i;
@@ -90,17 +90,17 @@ TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
 			vt_vq_notify(&iv->rig.vq[i]);
 		/* into the middle of an install, whichever it is */
 		if (held)
-			iv_sleep_ms(5 + 7 * n);
+			vt_sleep_ms(5 + 7 * n);
 		iv->copy = !iv->copy;
 		replace_all(_metadata, iv, iv->dev, iv->copy);
 		iv_drive(iv, new);
 		iv_resume(iv);
 		ASSERT_EQ(0, iv_flow(iv, 30));
-		ASSERT_EQ(-1, iv_differ(then, old, iv->len));
+		ASSERT_EQ(-1, vt_differ(then, old, iv->len));
 	}
 	if (held && iv->counters)
 		EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
-	iv_write_file(DELAY, "0\n");
+	vt_write_file(DELAY, "0\n");
 	EXPECT_EQ(0, iv_hot(iv));
 	EXPECT_EQ(0, iv_stop(iv));
 	free(then);
@@ -138,7 +138,7 @@ TEST_F_TIMEOUT(install, latency, 300)
 		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
 		us[i] = (vt_now_ns() - start) / 1000;
 		if (i % 8 == 0)
-			iv_sleep_ms(2);
+			vt_sleep_ms(2);
 	}
 	qsort(us, 400, sizeof(us[0]), by_value);
 	TH_LOG("madvise: median %llu us, 99 %% %llu us, longest %llu us",

@@ -49,7 +49,7 @@ static void begin(struct __test_metadata *_metadata, struct iv *iv,
 
 static char *page_of(struct iv *iv, unsigned int vq, enum iv_part part)
 {
-	return iv->dev + (iv->part[vq][part].off & ~(IV_PAGE - 1));
+	return iv->dev + (iv->part[vq][part].off & ~(VT_PAGE - 1));
 }
 
 /* ----------------------------------------------------------------- KSM */
@@ -63,9 +63,9 @@ static char *twins;
  */
 static bool is_merged(struct iv *iv, const char *page)
 {
-	uint64_t pfn = iv_pfn(page);
+	uint64_t pfn = vt_pfn(page);
 
-	return pfn && pfn == iv_pfn(twins + (page - iv->dev));
+	return pfn && pfn == vt_pfn(twins + (page - iv->dev));
 }
 
 /* Wait until KSM has merged all ring pages. */
@@ -81,7 +81,7 @@ static int wait_merged(struct iv *iv)
 				merged += is_merged(iv, page_of(iv, i, p));
 		if (merged == 2 * IV_PARTS)
 			return 0;
-		iv_sleep_ms(10);
+		vt_sleep_ms(10);
 	} while (vt_now_ns() < end);
 	vt_msg("ksm: %u of %u ring pages merged", merged, 2 * IV_PARTS);
 	return -ETIMEDOUT;
@@ -94,7 +94,7 @@ static int merge(struct iv *iv)
 	int r;
 
 	/* the twins of the last round are nobody's but ours */
-	if (twins_then && iv_differ(twins, twins_then, iv->len) >= 0) {
+	if (twins_then && vt_differ(twins, twins_then, iv->len) >= 0) {
 		vt_msg("ksm: the device wrote to a page merged with its own");
 		return -EBADMSG;
 	}
@@ -102,9 +102,9 @@ static int merge(struct iv *iv)
 	if (!twins_then)
 		twins_then = malloc(iv->len);
 	memcpy(twins_then, iv->dev, iv->len);
-	iv_write_file(KSM "run", "1\n");
+	vt_write_file(KSM "run", "1\n");
 	r = wait_merged(iv);
-	iv_write_file(KSM "run", "0\n");
+	vt_write_file(KSM "run", "0\n");
 	return r;
 }
 
@@ -120,16 +120,16 @@ TEST_F_TIMEOUT(migrate, ksm, 600)
 	ASSERT_NE(MAP_FAILED, twins);
 	ASSERT_EQ(0, madvise(twins, iv->len, MADV_MERGEABLE));
 	ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_MERGEABLE));
-	iv_write_file(KSM "sleep_millisecs", "1\n");
-	iv_write_file(KSM "pages_to_scan", "1000\n");
-	iv_write_file(KSM "smart_scan", "0\n");
+	vt_write_file(KSM "sleep_millisecs", "1\n");
+	vt_write_file(KSM "pages_to_scan", "1000\n");
+	vt_write_file(KSM "smart_scan", "0\n");
 	EXPECT_EQ(0, iv_invalidate(iv, merge, 4, IV_QUIESCE));
-	EXPECT_EQ(-1, iv_differ(twins, twins_then, iv->len));
+	EXPECT_EQ(-1, vt_differ(twins, twins_then, iv->len));
 	/* and while it runs: pages that look equal for a moment at the most */
-	iv_write_file(KSM "run", "1\n");
+	vt_write_file(KSM "run", "1\n");
 	EXPECT_EQ(0, iv_flow(iv, 1000));
 	EXPECT_EQ(0, madvise(iv->dev, iv->len, MADV_UNMERGEABLE));
-	iv_write_file(KSM "run", "2\n");
+	vt_write_file(KSM "run", "2\n");
 	EXPECT_EQ(0, iv_hot(iv));
 	EXPECT_EQ(0, iv_stop(iv));
 }
@@ -138,7 +138,7 @@ TEST_F_TIMEOUT(migrate, ksm, 600)
 
 static bool is_huge(struct iv *iv)
 {
-	return iv_kpageflag(iv->dev, IV_KPF_THP);
+	return vt_kpageflag(iv->dev, VT_KPF_THP);
 }
 
 static int collapse(struct iv *iv)
@@ -153,7 +153,7 @@ static int collapse(struct iv *iv)
 		} else if (is_huge(iv)) {
 			return 0;
 		}
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 	return -EBUSY;
 }
@@ -163,7 +163,7 @@ static int split(struct iv *iv)
 	unsigned long at = (unsigned long)iv->dev;
 
 	/* when others hold a page it is refused silently */
-	return iv_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at,
+	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at,
 			     at + VT_HUGE_SIZE);
 }
 
@@ -198,11 +198,11 @@ TEST_F_TIMEOUT(migrate, thp_collapse_split, 300)
 /* Only the mapping is split, by a change to a part of it. */
 static int split_mapping(struct iv *iv)
 {
-	char *page = page_of(iv, VT_VQ_RX, IV_DESC) - IV_PAGE;
+	char *page = page_of(iv, VT_VQ_RX, IV_DESC) - VT_PAGE;
 	int r = collapse(iv);
 
-	if (!r && (mprotect(page, IV_PAGE, PROT_NONE) ||
-		   mprotect(page, IV_PAGE, PROT_READ | PROT_WRITE)))
+	if (!r && (mprotect(page, VT_PAGE, PROT_NONE) ||
+		   mprotect(page, VT_PAGE, PROT_READ | PROT_WRITE)))
 		r = -errno;
 	return r;
 }
@@ -235,12 +235,12 @@ static unsigned int moved;
 static int move_to_other_node(struct iv *iv)
 {
 	int node = !node_of(page_of(iv, VT_VQ_TX, IV_USED));
-	size_t i, n = iv->len / IV_PAGE;
+	size_t i, n = iv->len / VT_PAGE;
 	int nodes[n], status[n];
 	void *pages[n];
 
 	for (i = 0; i < n; i++) {
-		pages[i] = iv->dev + i * IV_PAGE;
+		pages[i] = iv->dev + i * VT_PAGE;
 		nodes[i] = node;
 	}
 	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) < 0)
@@ -256,7 +256,7 @@ static void move_pages_test(struct __test_metadata *_metadata, struct iv *iv,
 	begin(_metadata, iv, (struct iv_cfg){ .backing = backing });
 	EXPECT_EQ(0, iv_invalidate(iv, move_to_other_node, 20, 0));
 	/* nothing of ours pins them, so nearly all must have moved */
-	EXPECT_GT(moved, 20 * iv->len / IV_PAGE / 2);
+	EXPECT_GT(moved, 20 * iv->len / VT_PAGE / 2);
 	EXPECT_EQ(0, iv_stop(iv));
 }
 
@@ -277,7 +277,7 @@ TEST_F_TIMEOUT(migrate, move_pages_shmem, 300)
 static int compact(struct iv *iv)
 {
 	(void)iv;
-	return iv_write_file("/proc/sys/vm/compact_memory", "1\n");
+	return vt_write_file("/proc/sys/vm/compact_memory", "1\n");
 }
 
 /* Which pages it moves is its own choice. */
@@ -306,16 +306,16 @@ static int soft_offline(struct iv *iv)
 	char *page = page_of(iv, n / IV_PARTS % 2, n % IV_PARTS);
 
 	n++;
-	return madvise(page, IV_PAGE, MADV_SOFT_OFFLINE) ? -errno : 0;
+	return madvise(page, VT_PAGE, MADV_SOFT_OFFLINE) ? -errno : 0;
 }
 
 TEST_F_TIMEOUT(migrate, soft_offline, 300)
 {
 	struct iv *iv = &self->iv;
-	char *probe = mmap(NULL, IV_PAGE, PROT_READ | PROT_WRITE,
+	char *probe = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
-	if (madvise(probe, IV_PAGE, MADV_SOFT_OFFLINE))
+	if (madvise(probe, VT_PAGE, MADV_SOFT_OFFLINE))
 		SKIP(return, "the kernel has no MADV_SOFT_OFFLINE");
 	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
 	EXPECT_EQ(0, iv_invalidate(iv, soft_offline, 6, IV_ONE_RING));
@@ -340,10 +340,10 @@ TEST_F_TIMEOUT(migrate, hwpoison, 300)
 	unsigned int p;
 	char *page;
 
-	page = mmap(NULL, IV_PAGE, PROT_READ | PROT_WRITE,
+	page = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	signal(SIGBUS, on_sigbus);
-	if (madvise(page, IV_PAGE, MADV_HWPOISON))
+	if (madvise(page, VT_PAGE, MADV_HWPOISON))
 		SKIP(return, "the kernel has no MADV_HWPOISON");
 	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
 	for (p = 0; p < IV_PARTS; p++) {
@@ -359,7 +359,7 @@ TEST_F_TIMEOUT(migrate, hwpoison, 300)
 		avail->ring[vq->avail_idx % vq->num] = 0;
 		__atomic_store_n(&avail->idx, vq->avail_idx + 1,
 				 __ATOMIC_RELEASE);
-		ASSERT_EQ(0, madvise(page, IV_PAGE, MADV_HWPOISON));
+		ASSERT_EQ(0, madvise(page, VT_PAGE, MADV_HWPOISON));
 		vt_vq_notify(vq);
 		EXPECT_EQ(0, vt_event_wait(vq->err, VT_TIMEOUT));
 		iv_flush(iv);
@@ -367,7 +367,7 @@ TEST_F_TIMEOUT(migrate, hwpoison, 300)
 			EXPECT_GT(iv_count(iv, VT_VQ_TX, "maps_invalidated"),
 				  hits);
 
-		ASSERT_EQ(page, mmap(page, IV_PAGE, PROT_READ | PROT_WRITE,
+		ASSERT_EQ(page, mmap(page, VT_PAGE, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 				     -1, 0));
 		ASSERT_EQ(0, iv_restart(iv));

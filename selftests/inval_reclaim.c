@@ -39,7 +39,7 @@ static void begin(struct __test_metadata *_metadata, struct iv *iv,
 
 #define SKIP_WITHOUT_SWAP()						\
 	do {								\
-		const char *why = iv_swap_on();				\
+		const char *why = vt_swap_on();				\
 									\
 		if (why)						\
 			SKIP(return, "%s", why);			\
@@ -71,16 +71,16 @@ TEST_F_TIMEOUT(reclaim, dontneed_shared, 300)
 	EXPECT_EQ(0, iv_stop(&self->iv));
 }
 
-static struct iv_held held;
+static struct vt_held_pages held;
 static bool holding;
 
 /* Keep the old pages and compare them once traffic has run on new ones. */
 static int hold_again(struct iv *iv)
 {
-	int r = holding ? iv_held_check(&held) : 0;
+	int r = holding ? vt_check_held_pages(&held) : 0;
 
 	if (!r)
-		r = iv_hold(&held, iv->dev, iv->len);
+		r = vt_hold_pages(&held, iv->dev, iv->len);
 	holding = !r;
 	return r;
 }
@@ -105,7 +105,7 @@ TEST_F_TIMEOUT(reclaim, dontneed_anon, 300)
 	EXPECT_EQ(0, iv_invalidate(&self->iv, discard_and_restore, 20,
 				   IV_QUIESCE));
 	EXPECT_EQ(0, iv_stop(&self->iv));
-	EXPECT_EQ(0, iv_held_check(&held));
+	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
 static int punch_and_restore(struct iv *iv)
@@ -128,7 +128,7 @@ TEST_F_TIMEOUT(reclaim, punch_hole, 300)
 	EXPECT_EQ(0, iv_invalidate(&self->iv, punch_and_restore, 20,
 				   IV_QUIESCE));
 	EXPECT_EQ(0, iv_stop(&self->iv));
-	EXPECT_EQ(0, iv_held_check(&held));
+	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
 /* The truncated file has nothing for the device; grown again it has. */
@@ -151,12 +151,12 @@ TEST_F_TIMEOUT(reclaim, truncate, 300)
 	EXPECT_EQ(0, iv_invalidate(&self->iv, truncate_and_restore, 10,
 				   IV_QUIESCE));
 	EXPECT_EQ(0, iv_stop(&self->iv));
-	EXPECT_EQ(0, iv_held_check(&held));
+	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
 static int page_out(struct iv *iv)
 {
-	iv_drain_lru();
+	vt_drain_lru();
 	return advise(iv, MADV_PAGEOUT);
 }
 
@@ -168,8 +168,8 @@ static int page_out_count(struct iv *iv)
 	int r = page_out(iv);
 	size_t off;
 
-	for (off = 0; off < iv->len; off += IV_PAGE)
-		swapped += !(iv_pagemap(iv->dev + off) & VT_F(IV_PM_PRESENT));
+	for (off = 0; off < iv->len; off += VT_PAGE)
+		swapped += !(vt_pagemap(iv->dev + off) & VT_F(VT_PM_PRESENT));
 	return r;
 }
 
@@ -217,9 +217,9 @@ static int mark_free(struct iv *iv)
 	 */
 	for (i = 0; i < 2; i++) {
 		char *page = iv->dev +
-			     (iv->part[i][IV_USED].off & ~(IV_PAGE - 1));
+			     (iv->part[i][IV_USED].off & ~(VT_PAGE - 1));
 
-		if (madvise(page, IV_PAGE, MADV_FREE))
+		if (madvise(page, VT_PAGE, MADV_FREE))
 			return -errno;
 	}
 	return 0;
@@ -280,7 +280,7 @@ TEST_F_TIMEOUT(reclaim, used_swapped_twice, 300)
 static int clear_soft_dirty(struct iv *iv)
 {
 	(void)iv;
-	return iv_write_file("/proc/self/clear_refs", "4\n");
+	return vt_write_file("/proc/self/clear_refs", "4\n");
 }
 
 /* Clears the bit, lets traffic pass: the device's writes must set it again. */
@@ -294,20 +294,20 @@ TEST_F_TIMEOUT(reclaim, soft_dirty, 300)
 	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
 	EXPECT_EQ(0, iv_invalidate(iv, clear_soft_dirty, 20, 0));
 	for (i = 0; i < 2; i++)
-		EXPECT_TRUE(iv_pagemap(iv->dev + iv->part[i][IV_USED].off) &
-			    VT_F(IV_PM_SOFT_DIRTY));
+		EXPECT_TRUE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+			    VT_F(VT_PM_SOFT_DIRTY));
 
 	/* at rest nobody writes it, so that it stays clear */
 	ASSERT_EQ(0, iv_quiesce(iv));
 	ASSERT_EQ(0, clear_soft_dirty(iv));
 	for (i = 0; i < 2; i++)
-		EXPECT_FALSE(iv_pagemap(iv->dev + iv->part[i][IV_USED].off) &
-			     VT_F(IV_PM_SOFT_DIRTY));
+		EXPECT_FALSE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+			     VT_F(VT_PM_SOFT_DIRTY));
 	iv_resume(iv);
 	ASSERT_EQ(0, iv_flow(iv, 50));
 	for (i = 0; i < 2; i++)
-		EXPECT_TRUE(iv_pagemap(iv->dev + iv->part[i][IV_USED].off) &
-			    VT_F(IV_PM_SOFT_DIRTY));
+		EXPECT_TRUE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+			    VT_F(VT_PM_SOFT_DIRTY));
 	EXPECT_EQ(0, iv_stop(iv));
 }
 

@@ -90,7 +90,7 @@ static int unmap_and_map(struct iv *iv)
 {
 	if (munmap(iv->dev, iv->len))
 		return -errno;
-	iv_sleep_ms(2);
+	vt_sleep_ms(2);
 	return map_copy(iv, iv->dev, iv->copy);
 }
 
@@ -111,7 +111,7 @@ static int replace_pages(struct iv *iv)
 
 	/* what went out of use a round ago must still be as it was */
 	if (retired) {
-		at = iv_differ(new, retired, iv->len);
+		at = vt_differ(new, retired, iv->len);
 		if (at >= 0) {
 			vt_msg("remap: byte %#lx of the pages not mapped was written",
 			       at);
@@ -132,7 +132,7 @@ TEST_F_TIMEOUT(remap, other_pages, 300)
 {
 	EXPECT_EQ(0, iv_invalidate(&self->iv, replace_pages, 20, IV_QUIESCE));
 	EXPECT_EQ(0, iv_stop(&self->iv));
-	EXPECT_EQ(-1, iv_differ(self->iv.copies + !self->iv.copy * self->iv.len,
+	EXPECT_EQ(-1, vt_differ(self->iv.copies + !self->iv.copy * self->iv.len,
 				retired, self->iv.len));
 }
 
@@ -145,7 +145,7 @@ static int away_and_back(struct iv *iv)
 
 	if (away == MAP_FAILED)
 		return -errno;
-	iv_sleep_ms(2);
+	vt_sleep_ms(2);
 	if (mremap(away, iv->len, iv->len, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   iv->dev) == MAP_FAILED)
 		return -errno;
@@ -209,7 +209,7 @@ static int protect(struct iv *iv, enum iv_part part, int prot)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		size_t from = iv->part[i][part].off & ~(IV_PAGE - 1);
+		size_t from = iv->part[i][part].off & ~(VT_PAGE - 1);
 		size_t to = iv->part[i][part].off + iv->part[i][part].size;
 
 		if (mprotect(iv->dev + from, to - from, prot))
@@ -224,7 +224,7 @@ static int read_only_and_back(struct iv *iv)
 
 	if (!r)
 		r = protect(iv, IV_AVAIL, PROT_READ);
-	iv_sleep_ms(1);
+	vt_sleep_ms(1);
 	if (!r)
 		r = protect(iv, IV_DESC, PROT_READ | PROT_WRITE);
 	return r ? r : protect(iv, IV_AVAIL, PROT_READ | PROT_WRITE);
@@ -241,7 +241,7 @@ static int no_access_and_back(struct iv *iv)
 {
 	if (mprotect(iv->dev, iv->len, PROT_NONE))
 		return -errno;
-	iv_sleep_ms(1);
+	vt_sleep_ms(1);
 	return mprotect(iv->dev, iv->len, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
@@ -307,7 +307,7 @@ TEST_F_TIMEOUT(remap, used_read_only, 300)
 	EXPECT_EQ(0, vt_event_wait(vq->err, VT_TIMEOUT));
 	EXPECT_EQ(0, receive_one(iv, 1));
 	iv_flush(iv);
-	EXPECT_EQ(-1, iv_differ(before, iv->drv + off, size));
+	EXPECT_EQ(-1, vt_differ(before, iv->drv + off, size));
 
 	/* that buffer is lost to the driver, as with any vhost: begin again */
 	ASSERT_EQ(0, protect(iv, IV_USED, PROT_READ | PROT_WRITE));
@@ -367,17 +367,17 @@ FIXTURE_TEARDOWN(remap_anon)
 	iv_close(&self->iv);
 }
 
-static struct iv_held held;
+static struct vt_held_pages held;
 static bool holding;
 
 static int move_copy_over(struct iv *iv)
 {
 	char *copy = mmap(NULL, iv->len, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int r = holding ? iv_held_check(&held) : 0;
+	int r = holding ? vt_check_held_pages(&held) : 0;
 
 	if (!r)
-		r = iv_hold(&held, iv->dev, iv->len);
+		r = vt_hold_pages(&held, iv->dev, iv->len);
 	holding = true;
 	if (r)
 		return r;
@@ -393,7 +393,7 @@ TEST_F_TIMEOUT(remap_anon, move_over, 300)
 {
 	EXPECT_EQ(0, iv_invalidate(&self->iv, move_copy_over, 20, IV_QUIESCE));
 	EXPECT_EQ(0, iv_stop(&self->iv));
-	EXPECT_EQ(0, iv_held_check(&held));
+	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
 TEST_HARNESS_MAIN

@@ -47,18 +47,18 @@ static bool in_used(unsigned long addr)
 
 	for (i = 0; i < 2; i++)
 		if (addr - (unsigned long)handled->dev ==
-		    (handled->part[i][IV_USED].off & ~(IV_PAGE - 1)))
+		    (handled->part[i][IV_USED].off & ~(VT_PAGE - 1)))
 			return true;
 	return false;
 }
 
 static int resolve(unsigned long addr, uint64_t flags)
 {
-	struct uffdio_range page = { addr, IV_PAGE };
+	struct uffdio_range page = { addr, VT_PAGE };
 	struct uffdio_copy copy = {
 		.dst = addr,
 		.src = (unsigned long)saved + (addr - (unsigned long)handled->dev),
-		.len = IV_PAGE,
+		.len = VT_PAGE,
 	};
 	struct uffdio_writeprotect wp = { .range = page };
 	struct uffdio_continue cont = { .range = page };
@@ -82,15 +82,15 @@ static void *handle(void *arg)
 		    read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
 		    msg.event != UFFD_EVENT_PAGEFAULT)
 			continue;
-		addr = msg.arg.pagefault.address & ~(IV_PAGE - 1);
+		addr = msg.arg.pagefault.address & ~(VT_PAGE - 1);
 		atomic_fetch_add(&events, 1);
 		if (in_used(addr) &&
 		    msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
 			atomic_fetch_add(&used_events, 1);
 		/* long enough for everybody to run into the same fault */
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 		if (resolve(addr, msg.arg.pagefault.flags)) {
-			struct uffdio_range page = { addr, IV_PAGE };
+			struct uffdio_range page = { addr, VT_PAGE };
 
 			/* somebody was faster: have them look again */
 			ioctl(uffd, UFFDIO_WAKE, &page);
@@ -224,7 +224,7 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 	ASSERT_EQ(0, iv_quiesce(iv));
 	ASSERT_EQ(0, write_protect(iv));
 	before = events;
-	iv_sleep_ms(50);
+	vt_sleep_ms(50);
 	EXPECT_EQ(before, events);
 	iv_resume(iv);
 	EXPECT_EQ(0, iv_hot(iv));

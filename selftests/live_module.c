@@ -27,8 +27,8 @@ FIXTURE_SETUP(module)
 
 FIXTURE_TEARDOWN(module)
 {
-	if (iv_is_ours())
-		iv_write_file(ACCESS, "kernel\n");
+	if (vt_dev_is_ours())
+		vt_write_file(ACCESS, "kernel\n");
 	iv_close(&self->iv);
 }
 
@@ -52,7 +52,7 @@ TEST_F_TIMEOUT(module, unload, 300)
 	struct iv *iv = &self->iv;
 	unsigned int i;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
 	/* in use, with packets on their way */
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
@@ -98,9 +98,9 @@ TEST_F_TIMEOUT(module, metadata_access, 300)
 	struct iv *iv = &self->iv;
 	uint64_t kernel, user, config;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
-	ASSERT_EQ(0, iv_write_file(ACCESS, "user\n"));
+	ASSERT_EQ(0, vt_write_file(ACCESS, "user\n"));
 	EXPECT_EQ(0, iv_hot(iv));
 	expect_access(_metadata, iv, "kernel");
 
@@ -117,7 +117,7 @@ TEST_F_TIMEOUT(module, metadata_access, 300)
 	EXPECT_GT(iv_sum(iv, "user_ops"), user);
 	EXPECT_GT(iv_sum(iv, "fallback_config"), config);
 
-	ASSERT_EQ(0, iv_write_file(ACCESS, "kernel\n"));
+	ASSERT_EQ(0, vt_write_file(ACCESS, "kernel\n"));
 	ASSERT_EQ(0, iv_restart(iv));
 	expect_access(_metadata, iv, "kernel");
 	ASSERT_EQ(0, iv_start(iv));
@@ -132,18 +132,18 @@ TEST_F_TIMEOUT(module, bad_parameters, 300)
 	char word[16] = "";
 	FILE *f;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
-	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "both\n"));
-	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "kernelx\n"));
-	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "\n"));
-	EXPECT_EQ(-EINVAL, iv_write_file(ACCESS, "1\n"));
+	EXPECT_EQ(-EINVAL, vt_write_file(ACCESS, "both\n"));
+	EXPECT_EQ(-EINVAL, vt_write_file(ACCESS, "kernelx\n"));
+	EXPECT_EQ(-EINVAL, vt_write_file(ACCESS, "\n"));
+	EXPECT_EQ(-EINVAL, vt_write_file(ACCESS, "1\n"));
 	f = fopen(ACCESS, "r");
 	ASSERT_NE(NULL, f);
 	EXPECT_EQ(1, fscanf(f, "%15s", word));
 	fclose(f);
 	EXPECT_STREQ("kernel", word);
-	EXPECT_EQ(509, iv_read_number("/sys/module/vhost_mmu/parameters/max_mem_regions"));
+	EXPECT_EQ(509, vt_read_number("/sys/module/vhost_mmu/parameters/max_mem_regions"));
 	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions", &st));
 	EXPECT_EQ(0, st.st_mode & 0222);
 	EXPECT_EQ(0, iv_stop(iv));
@@ -158,7 +158,7 @@ TEST_F_TIMEOUT(module, counters, 300)
 	struct stat st;
 	FILE *f;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
 	EXPECT_EQ(0, iv_hot(iv));
 	snprintf(path, sizeof(path), "%s/vq1", iv->rig.dev.stats_dir);

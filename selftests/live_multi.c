@@ -68,7 +68,7 @@ TEST_F_TIMEOUT(multi, one_process, 300)
 	ASSERT_EQ(0, open_one(b));
 	if (a->counters) {
 		EXPECT_STRNE(a->rig.dev.stats_dir, b->rig.dev.stats_dir);
-		EXPECT_EQ(2, iv_devices_of(getpid()));
+		EXPECT_EQ(2, vt_dev_count(getpid()));
 	}
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, iv_invalidate(a, discard, 2, 0));
@@ -119,12 +119,12 @@ TEST_F_TIMEOUT(multi, two_processes, 300)
 	if (!pid)
 		_exit(work() ? 1 : 0);
 	EXPECT_EQ(0, work());
-	EXPECT_EQ(0, iv_wait_child(pid, 4 * VT_TIMEOUT));
+	EXPECT_EQ(0, vt_wait_child(pid, 4 * VT_TIMEOUT));
 	/* nothing remains of either */
-	for (i = 0; i < 100 && iv_devices_of(pid) + iv_devices_of(getpid()); i++)
-		iv_sleep_ms(10);
-	EXPECT_EQ(0, iv_devices_of(pid));
-	EXPECT_EQ(0, iv_devices_of(getpid()));
+	for (i = 0; i < 100 && vt_dev_count(pid) + vt_dev_count(getpid()); i++)
+		vt_sleep_ms(10);
+	EXPECT_EQ(0, vt_dev_count(pid));
+	EXPECT_EQ(0, vt_dev_count(getpid()));
 }
 
 /* A child shares the file, not the address space: it may not use the device. */
@@ -140,7 +140,7 @@ TEST_F_TIMEOUT(multi, child_of_owner, 300)
 		/* same addresses, but other pages: EPERM, and no effect */
 		_exit(iv_set_addr(iv, VT_VQ_TX, iv->dev) == -EPERM ? 0 : 1);
 	}
-	EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 	EXPECT_EQ(0, iv_hot(iv));
 	EXPECT_EQ(0, iv_stop(iv));
 }

@@ -74,14 +74,14 @@ static void *storm_on_rings(void *arg)
 		for (i = 0; i < targets; i++) {
 			char *at = target[i].at;
 			size_t len = target[i].len;
-			char *page = at + rand_r(&seed) % (len / IV_PAGE) * IV_PAGE;
+			char *page = at + rand_r(&seed) % (len / VT_PAGE) * VT_PAGE;
 
 			switch (rand_r(&seed) % 4) {
 			case 0:
 				madvise(at, len, MADV_DONTNEED);
 				break;
 			case 1:
-				madvise(page, IV_PAGE, MADV_DONTNEED);
+				madvise(page, VT_PAGE, MADV_DONTNEED);
 				break;
 			case 2:
 				if (mmap(at, len, PROT_READ | PROT_WRITE,
@@ -91,22 +91,22 @@ static void *storm_on_rings(void *arg)
 				break;
 			default:
 				/* with a boundary in the middle of the rings */
-				madvise(page, IV_PAGE, MADV_DONTFORK);
-				madvise(page, IV_PAGE, MADV_DOFORK);
+				madvise(page, VT_PAGE, MADV_DONTFORK);
+				madvise(page, VT_PAGE, MADV_DOFORK);
 				break;
 			}
 		}
 		storm_rounds++;
 		/* a device needs a moment to install anything at all */
 		if (storm_rounds % 8 == 0)
-			iv_sleep_ms(1);
+			vt_sleep_ms(1);
 	}
 	return NULL;
 }
 
 static void *storm_elsewhere(void *arg)
 {
-	size_t len = 64 * IV_PAGE;
+	size_t len = 64 * VT_PAGE;
 	unsigned int n = 0;
 	char *p, *q;
 
@@ -120,7 +120,7 @@ static void *storm_elsewhere(void *arg)
 		q = mremap(p, len, 2 * len, MREMAP_MAYMOVE);
 		munmap(q == MAP_FAILED ? p : q, q == MAP_FAILED ? len : 2 * len);
 		if (++n % 8 == 0)
-			iv_sleep_ms(1);
+			vt_sleep_ms(1);
 	}
 	return NULL;
 }
@@ -372,7 +372,7 @@ TEST_F_TIMEOUT(live, mem_table, 300)
 
 		mem += (char *)iv->rig.mem.base - (char *)iv->rig.mem.map;
 		table.nregions = 0;
-		piece = (r->memory_size / pieces) & ~(IV_PAGE - 1);
+		piece = (r->memory_size / pieces) & ~(VT_PAGE - 1);
 		for (n = 0; n < pieces; n++) {
 			size_t from = n * piece;
 			size_t to = n + 1 < pieces ? from + piece :
@@ -417,7 +417,7 @@ TEST_F_TIMEOUT(live, eventfds, 300)
 		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_ERR, v,
 				      i % 5 ? other : -1));
 		EXPECT_EQ(-EBADF, set_file(iv, VHOST_SET_VRING_KICK, v, 9999));
-		iv_sleep_ms(i % 3);
+		vt_sleep_ms(i % 3);
 		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_ERR, v, vq->err));
 		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_CALL, v, vq->call));
 		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_KICK, v, vq->kick));

@@ -43,7 +43,7 @@ FIXTURE_SETUP(abi)
 
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	self->mem = mmap(NULL, PAGES * MT_PAGE, PROT_READ | PROT_WRITE,
+	self->mem = mmap(NULL, PAGES * VT_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	slot_mem = self->mem;
@@ -53,7 +53,7 @@ FIXTURE_SETUP(abi)
 	}
 	ASSERT_EQ(0, mt_options(self->fd[RINGS], 0, RING));
 	ASSERT_EQ(0, mt_slot(self->fd[SLOT], 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA,
-			     self->mem, PAGES * MT_PAGE));
+			     self->mem, PAGES * VT_PAGE));
 	self->reader = mt_reader(self->fd[SLOT]);
 	ASSERT_LE(0, self->reader);
 }
@@ -98,14 +98,14 @@ static void fill_slot(union args *a)
 {
 	a->slot.flags = VMMU_MEM_LOG_DIRTY_PAGES;
 	a->slot.guest_phys_addr = GPA;
-	a->slot.memory_size = PAGES * MT_PAGE;
+	a->slot.memory_size = PAGES * VT_PAGE;
 	a->slot.userspace_addr = (uintptr_t)slot_mem;
 }
 
 static void fill_populate(union args *a)
 {
 	a->populate.gpa = GPA;
-	a->populate.length = MT_PAGE;
+	a->populate.length = VT_PAGE;
 }
 
 static void fill_translate(union args *a)
@@ -134,7 +134,7 @@ static void fill_clear(union args *a)
 static void fill_age(union args *a)
 {
 	a->age.gpa = GPA;
-	a->age.length = MT_PAGE;
+	a->age.length = VT_PAGE;
 }
 
 #define AT(type, field)	((int)offsetof(struct type, field))
@@ -310,29 +310,29 @@ TEST_F(abi, fault)
 	union args a;
 	char *p;
 
-	p = mmap(NULL, 2 * MT_PAGE, PROT_READ | PROT_WRITE,
+	p = mmap(NULL, 2 * VT_PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
-	ASSERT_EQ(0, mprotect(p + MT_PAGE, MT_PAGE, PROT_NONE));
+	ASSERT_EQ(0, mprotect(p + VT_PAGE, VT_PAGE, PROT_NONE));
 	for (c = commands; c < commands + NUM_COMMANDS; c++) {
 		int fd = self->fd[c->state];
 
 		EXPECT_CALL(-EFAULT, c, fd, NULL);
-		EXPECT_CALL(-EFAULT, c, fd, p + MT_PAGE);
+		EXPECT_CALL(-EFAULT, c, fd, p + VT_PAGE);
 		EXPECT_CALL(-EFAULT, c, fd, (void *)(1UL << 63));
 		good_args(c, &a);
-		memcpy(p + MT_PAGE - c->size + 4, &a, c->size - 4);
-		EXPECT_CALL(-EFAULT, c, fd, p + MT_PAGE - c->size + 4);
+		memcpy(p + VT_PAGE - c->size + 4, &a, c->size - 4);
+		EXPECT_CALL(-EFAULT, c, fd, p + VT_PAGE - c->size + 4);
 		if (!c->output)
 			continue;
 		memcpy(p, &a, c->size);
-		ASSERT_EQ(0, mprotect(p, MT_PAGE, PROT_READ));
+		ASSERT_EQ(0, mprotect(p, VT_PAGE, PROT_READ));
 		EXPECT_CALL(-EFAULT, c, fd, p);
-		ASSERT_EQ(0, mprotect(p, MT_PAGE, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, mprotect(p, VT_PAGE, PROT_READ | PROT_WRITE));
 	}
 	/* and no file descriptor was left behind */
 	EXPECT_EQ(fds, count_fds());
-	munmap(p, 2 * MT_PAGE);
+	munmap(p, 2 * VT_PAGE);
 }
 
 TEST_F(abi, unknown)
@@ -392,10 +392,10 @@ TEST_F(abi, no_file)
 	EXPECT_GT(0, write(self->fd[SLOT], &c, 1));
 	EXPECT_GT(0, read(self->reader, &c, 1));
 	EXPECT_GT(0, write(self->reader, &c, 1));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, MT_PAGE, PROT_READ, MAP_SHARED,
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED,
 				   self->fd[SLOT], 0));
 	/* no ring, nothing to map */
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, MT_PAGE, PROT_READ, MAP_SHARED,
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED,
 				   self->reader, 0));
 }
 
@@ -480,7 +480,7 @@ TEST_F(abi, same_mm)
 	shared_result = -1;
 	pid = vfork();
 	if (!pid) {
-		shared_result = mt_populate_all(fds[SLOT], 0, GPA, MT_PAGE);
+		shared_result = mt_populate_all(fds[SLOT], 0, GPA, VT_PAGE);
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_status(pid));
@@ -650,7 +650,7 @@ TEST_F(abi, ring_mode)
 	ASSERT_LE(0, reader);
 	EXPECT_EQ(-ENXIO, mt_reset_rings(self->fd[SLOT], NULL));
 	ASSERT_EQ(0, mt_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, self->mem,
-			     PAGES * MT_PAGE));
+			     PAGES * VT_PAGE));
 	EXPECT_EQ(-ENXIO, mt_get_dirty(fd, 0, buffer));
 	EXPECT_EQ(-ENXIO, mt_clear_dirty(fd, 0, 0, PAGES, buffer));
 	/* a logged write needs a ring, and only readers have one */
@@ -665,7 +665,7 @@ TEST_F(abi, ring_mode)
 
 TEST_F(abi, access)
 {
-	uint64_t val, end = GPA + PAGES * MT_PAGE;
+	uint64_t val, end = GPA + PAGES * VT_PAGE;
 	struct vmmu_translate t;
 	int fd = self->fd[SLOT];
 	struct vmmu_access a;
@@ -679,7 +679,7 @@ TEST_F(abi, access)
 	/* no bytes, no error */
 	EXPECT_EQ(0, mt_read(fd, GPA, NULL, 0));
 	/* up to the end of the memslot, and how far that was */
-	memset(self->mem, 0x5a, PAGES * MT_PAGE);
+	memset(self->mem, 0x5a, PAGES * VT_PAGE);
 	a = (struct vmmu_access) {
 		.size = sizeof(a),
 		.gpa = end - 100,
@@ -694,26 +694,26 @@ TEST_F(abi, access)
 	EXPECT_EQ(0x5a, ((uint8_t *)buffer)[99]);
 	EXPECT_EQ(0, ((uint8_t *)buffer)[100]);
 	/* across a page, at odd addresses */
-	EXPECT_EQ(0, mt_write(fd, GPA + MT_PAGE - 3, "abcdefg", 7));
-	EXPECT_EQ(0, memcmp(self->mem + MT_PAGE - 3, "abcdefg", 7));
-	EXPECT_EQ(0x5a, self->mem[MT_PAGE - 4]);
-	EXPECT_EQ(0x5a, self->mem[MT_PAGE + 4]);
-	EXPECT_EQ(0, mt_read(fd, GPA + MT_PAGE - 3, buffer, 7));
+	EXPECT_EQ(0, mt_write(fd, GPA + VT_PAGE - 3, "abcdefg", 7));
+	EXPECT_EQ(0, memcmp(self->mem + VT_PAGE - 3, "abcdefg", 7));
+	EXPECT_EQ(0x5a, self->mem[VT_PAGE - 4]);
+	EXPECT_EQ(0x5a, self->mem[VT_PAGE + 4]);
+	EXPECT_EQ(0, mt_read(fd, GPA + VT_PAGE - 3, buffer, 7));
 	EXPECT_EQ(0, memcmp(buffer, "abcdefg", 7));
 
 	/* the caller's buffer */
-	hole = mmap(NULL, 2 * MT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+	hole = mmap(NULL, 2 * VT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
 	ASSERT_NE(MAP_FAILED, hole);
 	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, hole, 8));
 	EXPECT_EQ(-EFAULT, mt_write(fd, GPA, hole, 8));
 	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, (void *)(1UL << 63), 8));
-	ASSERT_EQ(0, mprotect(hole, MT_PAGE, PROT_READ));
+	ASSERT_EQ(0, mprotect(hole, VT_PAGE, PROT_READ));
 	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, hole, 8));
 	EXPECT_EQ(0, mt_write(fd, GPA, hole, 8));
 	/* wrapping around */
 	EXPECT_GT(0, mt_read(fd, -8ULL, buffer, 16));
-	munmap(hole, 2 * MT_PAGE);
+	munmap(hole, 2 * VT_PAGE);
 }
 
 TEST_F(abi, translate)
@@ -721,19 +721,19 @@ TEST_F(abi, translate)
 	struct vmmu_translate t;
 	int fd = self->fd[SLOT];
 
-	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 5 * MT_PAGE + 17, &t));
-	EXPECT_EQ((uintptr_t)self->mem + 5 * MT_PAGE + 17, t.hva);
+	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 5 * VT_PAGE + 17, &t));
+	EXPECT_EQ((uintptr_t)self->mem + 5 * VT_PAGE + 17, t.hva);
 	EXPECT_EQ(0, t.slot);
 	EXPECT_EQ(0, t.perms);
 	EXPECT_EQ(0, t.page_shift);
 	EXPECT_EQ(0, t.state);
 	EXPECT_EQ(0, mt_translate(fd, VMMU_TRANSLATE_FAULT |
-				  VMMU_TRANSLATE_WRITE, GPA + 5 * MT_PAGE, &t));
+				  VMMU_TRANSLATE_WRITE, GPA + 5 * VT_PAGE, &t));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.state & VMMU_STATE_DIRECT);
 	/* that was this page alone */
-	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 6 * MT_PAGE, &t));
+	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 6 * VT_PAGE, &t));
 	EXPECT_EQ(0, t.perms);
 }
 
@@ -743,15 +743,15 @@ TEST_F(abi, age)
 	uint64_t young;
 
 	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA, 0, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA + 1, MT_PAGE, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA, MT_PAGE + 8, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, -MT_PAGE, 2 * MT_PAGE, NULL, NULL));
+	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA + 1, VT_PAGE, NULL, NULL));
+	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA, VT_PAGE + 8, NULL, NULL));
+	EXPECT_EQ(-EINVAL, mt_age(fd, 0, -VT_PAGE, 2 * VT_PAGE, NULL, NULL));
 	/* no memslot: nothing was used */
-	EXPECT_EQ(0, mt_age(self->fd[BARE], 0, 0, 16 * MT_PAGE, buffer, &young));
+	EXPECT_EQ(0, mt_age(self->fd[BARE], 0, 0, 16 * VT_PAGE, buffer, &young));
 	EXPECT_EQ(0, young);
-	EXPECT_EQ(0, mt_populate_all(fd, 0, GPA, MT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(fd, 0, GPA, VT_PAGE));
 	EXPECT_EQ(0, mt_read(fd, GPA, buffer, 8));
-	EXPECT_EQ(-EFAULT, mt_age(fd, 0, GPA, MT_PAGE, (void *)8, NULL));
+	EXPECT_EQ(-EFAULT, mt_age(fd, 0, GPA, VT_PAGE, (void *)8, NULL));
 }
 
 /* --------------------------------------------------------------- memslots */
@@ -767,58 +767,58 @@ TEST_F(abi, memslot_arguments)
 	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 0));
 	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 32763));
 	for (i = 0; i < ARRAY_SIZE(bad_slots); i++) {
-		EXPECT_EQ(-EINVAL, mt_slot(fd, bad_slots[i], 0, 0, mem, MT_PAGE));
+		EXPECT_EQ(-EINVAL, mt_slot(fd, bad_slots[i], 0, 0, mem, VT_PAGE));
 		EXPECT_EQ(-EINVAL, mt_slot_delete(fd, bad_slots[i]));
 	}
 	/* alignment of each */
 	for (i = 0; i < 12; i++) {
-		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1UL << i, mem, MT_PAGE));
+		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1UL << i, mem, VT_PAGE));
 		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, mem + (1UL << i),
-					   MT_PAGE));
+					   VT_PAGE));
 		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, mem,
-					   MT_PAGE + (1UL << i)));
+					   VT_PAGE + (1UL << i)));
 	}
 	/* what does not fit: GPA bits, wrapping, no user address, too large */
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1ULL << 48, mem, MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, (1ULL << 48) - MT_PAGE, mem,
-				   2 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, -MT_PAGE, mem, 2 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-MT_PAGE, MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)(1UL << 63), MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-(2 * MT_PAGE),
-				   4 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)MT_PAGE, 1ULL << 43));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1ULL << 48, mem, VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, (1ULL << 48) - VT_PAGE, mem,
+				   2 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, -VT_PAGE, mem, 2 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-VT_PAGE, VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)(1UL << 63), VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-(2 * VT_PAGE),
+				   4 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)VT_PAGE, 1ULL << 43));
 	/* user addresses need not be mapped, only be such */
-	EXPECT_EQ(0, mt_slot(fd, 0, 0, 0, (void *)MT_PAGE,
-			     ((1ULL << 31) - 1) * MT_PAGE));
+	EXPECT_EQ(0, mt_slot(fd, 0, 0, 0, (void *)VT_PAGE,
+			     ((1ULL << 31) - 1) * VT_PAGE));
 	EXPECT_EQ(0, mt_slot_delete(fd, 0));
 	/* the very last page, the very last slot */
-	EXPECT_EQ(0, mt_slot(fd, 32763, 0, (1ULL << 48) - MT_PAGE, mem, MT_PAGE));
-	EXPECT_EQ(0, mt_populate_all(fd, 0, (1ULL << 48) - MT_PAGE, MT_PAGE));
+	EXPECT_EQ(0, mt_slot(fd, 32763, 0, (1ULL << 48) - VT_PAGE, mem, VT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(fd, 0, (1ULL << 48) - VT_PAGE, VT_PAGE));
 	EXPECT_EQ(0, mt_slot_delete(fd, 32763));
 	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 32763));
 }
 
 TEST_F(abi, memslot_overlap)
 {
-	const uint64_t gpa = 16 * MT_PAGE, len = 8 * MT_PAGE;
+	const uint64_t gpa = 16 * VT_PAGE, len = 8 * VT_PAGE;
 	int fd = self->fd[BARE];
 	char *mem = self->mem;
 
 	ASSERT_EQ(0, mt_slot(fd, 0, 0, gpa, mem, len));
 	/* the same, one page at each end, inside, around */
 	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - len + MT_PAGE, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + len - MT_PAGE, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + 3 * MT_PAGE, mem, MT_PAGE));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - MT_PAGE, mem,
-				   len + 2 * MT_PAGE));
+	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - len + VT_PAGE, mem, len));
+	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + len - VT_PAGE, mem, len));
+	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + 3 * VT_PAGE, mem, VT_PAGE));
+	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - VT_PAGE, mem,
+				   len + 2 * VT_PAGE));
 	/* neighbours */
 	EXPECT_EQ(0, mt_slot(fd, 1, 0, gpa - len, mem, len));
 	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len, mem, len));
 	/* a move onto another; onto a part of its own old place */
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 2, 0, gpa + len - MT_PAGE, mem, len));
-	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len + MT_PAGE, mem, len));
+	EXPECT_EQ(-EEXIST, mt_slot(fd, 2, 0, gpa + len - VT_PAGE, mem, len));
+	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len + VT_PAGE, mem, len));
 	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len, mem, len));
 	/* the same user memory in several is no overlap; a hole can be filled */
 	EXPECT_EQ(0, mt_slot_delete(fd, 0));
@@ -833,16 +833,16 @@ TEST_F(abi, memslot_change)
 	unsigned int i;
 	uint64_t val;
 
-	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * MT_PAGE));
+	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
 	/* as it is: nothing to do */
-	EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 7 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 9 * MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem + MT_PAGE, 8 * MT_PAGE));
+	EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 7 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 9 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem + VT_PAGE, 8 * VT_PAGE));
 	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, VMMU_MEM_READONLY, GPA, mem,
-				   8 * MT_PAGE));
+				   8 * VT_PAGE));
 	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, VMMU_MEM_READONLY,
-				   GPA + 8 * MT_PAGE, mem, 8 * MT_PAGE));
+				   GPA + 8 * VT_PAGE, mem, 8 * VT_PAGE));
 	/* it still works as it did */
 	*(uint64_t *)mem = 42;
 	EXPECT_EQ(0, mt_read64(fd, GPA, &val));
@@ -850,14 +850,14 @@ TEST_F(abi, memslot_change)
 	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 1U << 2, GPA, NULL, 0));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, mt_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, mem,
-				     8 * MT_PAGE));
+				     8 * VT_PAGE));
 		EXPECT_EQ(0, mt_get_dirty(fd, 0, buffer));
-		EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * MT_PAGE));
+		EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
 		EXPECT_EQ(-ENOENT, mt_get_dirty(fd, 0, buffer));
 	}
 	/* READONLY cannot be taken away either; the log may come and go */
-	ASSERT_EQ(0, mt_slot(fd, 1, VMMU_MEM_READONLY, 0, mem, MT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 1, 0, 0, mem, MT_PAGE));
+	ASSERT_EQ(0, mt_slot(fd, 1, VMMU_MEM_READONLY, 0, mem, VT_PAGE));
+	EXPECT_EQ(-EINVAL, mt_slot(fd, 1, 0, 0, mem, VT_PAGE));
 	EXPECT_EQ(-EROFS, mt_write64(fd, 0, 1));
 	EXPECT_EQ(0, mt_read64(fd, 0, &val));
 	EXPECT_EQ(42, val);
@@ -867,7 +867,7 @@ TEST_F(abi, memslot_change)
 TEST_F(abi, memslot_none)
 {
 	int fd = self->fd[BARE], stats = mt_stats_open(fd);
-	uint64_t gpas[] = { 0, MT_PAGE, GPA, 1ULL << 47, (1ULL << 48) - MT_PAGE };
+	uint64_t gpas[] = { 0, VT_PAGE, GPA, 1ULL << 47, (1ULL << 48) - VT_PAGE };
 	struct vmmu_translate t;
 	unsigned int i;
 	uint64_t val;
@@ -878,7 +878,7 @@ TEST_F(abi, memslot_none)
 		EXPECT_EQ(-ENOENT, mt_write64(fd, gpas[i], 1));
 		EXPECT_EQ(-ENOENT, mt_translate(fd, VMMU_TRANSLATE_FAULT,
 						gpas[i], &t));
-		EXPECT_EQ(-ENOENT, mt_populate_all(fd, 0, gpas[i], MT_PAGE));
+		EXPECT_EQ(-ENOENT, mt_populate_all(fd, 0, gpas[i], VT_PAGE));
 	}
 	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, 0, buffer));
 	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, 0, 0, 64, buffer));

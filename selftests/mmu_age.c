@@ -15,7 +15,7 @@ FIXTURE(age)
 {
 	struct mo_area a;
 	const char *why;
-	uint64_t bits[VT_HUGE_SIZE / MO_PAGE / 64];
+	uint64_t bits[VT_HUGE_SIZE / VT_PAGE / 64];
 };
 
 FIXTURE_SETUP(age)
@@ -54,7 +54,7 @@ static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
 	int r;
 
 	memset(bits, 0xff, words * 8);
-	r = mt_age(a->mmu, flags, MO_GPA + first * MO_PAGE, n * MO_PAGE, bits,
+	r = mt_age(a->mmu, flags, MO_GPA + first * VT_PAGE, n * VT_PAGE, bits,
 		   &count);
 	if (r) {
 		vt_msg("age: %s", strerror(-r));
@@ -76,7 +76,7 @@ static int use(struct mo_area *a, size_t first, size_t step)
 	int r = 0;
 
 	for (i = first; i < a->pages && !r; i += step) {
-		uint64_t gpa = MO_GPA + i * MO_PAGE + i % 512 * 8;
+		uint64_t gpa = MO_GPA + i * VT_PAGE + i % 512 * 8;
 
 		r = i / step % 2 ? mt_read64(a->mmu, gpa, &val) :
 				   mt_write64(a->mmu, gpa, i);
@@ -165,7 +165,7 @@ static void huge(struct __test_metadata *_metadata, struct mo_area *a,
 	ASSERT_EQ(21, t.page_shift);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	/* one word, and all of it is young; of a part, that part */
-	ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + 77 * MO_PAGE, &val));
+	ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + 77 * VT_PAGE, &val));
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(100, young(a, 0, 200, 100, bits));
 	/* there is one mark for all of it */
@@ -199,12 +199,12 @@ TEST_F_TIMEOUT(age, holes, 300)
 	ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
 	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 	/* a memslot, a hole of three pages, another, nothing */
-	ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, half * MO_PAGE));
-	ASSERT_EQ(0, mt_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * MO_PAGE,
-			     a->base + half * MO_PAGE, half * MO_PAGE));
+	ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, half * VT_PAGE));
+	ASSERT_EQ(0, mt_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * VT_PAGE,
+			     a->base + half * VT_PAGE, half * VT_PAGE));
 	for (i = 0; i < a->pages; i++)
 		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA +
-					(i + (i < half ? 0 : 3)) * MO_PAGE, i));
+					(i + (i < half ? 0 : 3)) * VT_PAGE, i));
 	EXPECT_EQ(2 * half, young(a, 0, 0, a->pages + 50, bits));
 	for (i = 0; i < a->pages + 50; i++)
 		if (mt_test_bit(bits, i) !=
@@ -240,7 +240,7 @@ static void *use_all(void *arg)
 /* A page used after it was aged is young, whoever ages and uses beside. */
 TEST_F_TIMEOUT(age, live, 300)
 {
-	unsigned int round, rounds = mt_scale(200);
+	unsigned int round, rounds = vt_scale(200);
 	struct mo_area *a = &self->a;
 	uint64_t *bits = self->bits, fixed;
 	void *error;
@@ -258,7 +258,7 @@ TEST_F_TIMEOUT(age, live, 300)
 		ASSERT_GE(n, 0);
 		/* nobody else clears: this one has to be found */
 		i = round % a->pages;
-		ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + i * MO_PAGE, &val));
+		ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &val));
 		ASSERT_EQ(1, young(a, 0, i, 1, bits));
 	}
 	atomic_store(&stop, true);
@@ -274,19 +274,19 @@ TEST_F_TIMEOUT(age, live, 300)
 #define CGROUP	"/run/vhost-test-cgroup"
 #define GROUP	CGROUP "/age"
 /* Of each half of the memory. */
-#define HALF	(512 * MO_PAGE)
+#define HALF	(512 * VT_PAGE)
 
 static const char *own_cgroup(void)
 {
 	mkdir(CGROUP, 0700);
 	if (mount("none", CGROUP, "cgroup2", 0, NULL))
 		return "no cgroup2";
-	if (iv_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
+	if (vt_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
 		return "no memory controller";
 	mkdir(GROUP, 0700);
 	if (access(GROUP "/memory.reclaim", W_OK))
 		return "no memory.reclaim";
-	return iv_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
+	return vt_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
 	       "cannot enter a cgroup" : NULL;
 }
 
@@ -294,8 +294,8 @@ static size_t gone(const char *p)
 {
 	size_t i, n = 0;
 
-	for (i = 0; i < HALF; i += MO_PAGE)
-		n += !(iv_pagemap(p + i) & VT_F(IV_PM_PRESENT));
+	for (i = 0; i < HALF; i += VT_PAGE)
+		n += !(vt_pagemap(p + i) & VT_F(VT_PM_PRESENT));
 	return n;
 }
 
@@ -305,7 +305,7 @@ static size_t gone(const char *p)
  */
 TEST_F_TIMEOUT(age, reclaim, 300)
 {
-	const char *why = self->why ? self->why : iv_swap_on();
+	const char *why = self->why ? self->why : vt_swap_on();
 	struct vt_mem mem = {};
 	size_t used, idle;
 	uint64_t val;
@@ -318,31 +318,31 @@ TEST_F_TIMEOUT(age, reclaim, 300)
 		why = own_cgroup();
 	if (why)
 		SKIP(return, "%s", why);
-	iv_write_file("/proc/sys/kernel/numa_balancing", "0\n");
-	ASSERT_EQ(0, mt_mem(&mem, VT_ANON, 2 * HALF));
+	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+	ASSERT_EQ(0, vt_mem_alloc_huge(&mem, VT_ANON, 2 * HALF));
 	p = mem.base;
 	mmu = mt_open();
 	ASSERT_GE(mmu, 0);
 	ASSERT_EQ(0, mt_slot(mmu, 0, 0, MO_GPA, p, 2 * HALF));
 	ASSERT_EQ(0, mt_populate_all(mmu, VMMU_POPULATE_WRITE, MO_GPA, 2 * HALF));
-	iv_drain_lru();
+	vt_drain_lru();
 	ASSERT_EQ(0, madvise(p, 2 * HALF, MADV_COLD));
-	iv_drain_lru();
+	vt_drain_lru();
 	for (i = 0; i < 4; i++) {
-		for (off = 0; off < HALF; off += MO_PAGE)
+		for (off = 0; off < HALF; off += VT_PAGE)
 			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + off, &val));
 		/* it gives up early when little was to be had: that is fine */
-		iv_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
+		vt_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
 	}
 	used = gone(p);
 	idle = gone(p + HALF);
 	TH_LOG("reclaim took %zu pages used through the MMU, %zu idle ones",
 	       used, idle);
-	EXPECT_GT(idle, HALF / MO_PAGE / 4);
+	EXPECT_GT(idle, HALF / VT_PAGE / 4);
 	EXPECT_LT(used, idle / 4);
 	close(mmu);
 	vt_mem_free(&mem);
-	iv_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
+	vt_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
 	rmdir(GROUP);
 	umount(CGROUP);
 }

@@ -55,7 +55,7 @@ static int end_child(struct mo_area *a)
 	(void)a;
 	if (write(go[1], "", 1) != 1)
 		return -errno;
-	status = iv_wait_child(child, VT_TIMEOUT);
+	status = vt_wait_child(child, VT_TIMEOUT);
 	if (status)
 		vt_msg("fork: the child ended with %#x", status);
 	close(go[0]);
@@ -70,7 +70,7 @@ static void watch(struct mo_area *a)
 
 	memcpy(a->buf, a->base, a->len);
 	for (i = 0; i < 3; i++) {
-		iv_sleep_ms(2);
+		vt_sleep_ms(2);
 		if (memcmp(a->buf, a->base, a->len))
 			_exit(1);
 	}
@@ -84,7 +84,7 @@ static int fork_live(struct mo_area *a, uint64_t gen)
 
 	(void)gen;
 	if (child)
-		status = iv_wait_child(child, VT_TIMEOUT);
+		status = vt_wait_child(child, VT_TIMEOUT);
 	if (status) {
 		vt_msg("fork: the child sees what its parent writes (status %#x)",
 		       status);
@@ -99,7 +99,7 @@ static int fork_live(struct mo_area *a, uint64_t gen)
 static int end_live(struct mo_area *a)
 {
 	(void)a;
-	return child ? iv_wait_child(child, VT_TIMEOUT) : 0;
+	return child ? vt_wait_child(child, VT_TIMEOUT) : 0;
 }
 
 static const struct change fork_mmu = {
@@ -120,7 +120,7 @@ static int swap_all(struct mo_area *a, uint64_t gen)
 	long n;
 
 	(void)gen;
-	if (iv_swap_on())
+	if (vt_swap_on())
 		return -ENOTSUP;
 	n = mo_page_out(a);
 	if (n >= 0 && (size_t)n < a->pages * 3 / 4) {
@@ -134,7 +134,7 @@ static int swap_all(struct mo_area *a, uint64_t gen)
 static int swap_some(struct mo_area *a, uint64_t gen)
 {
 	(void)gen;
-	if (iv_swap_on())
+	if (vt_swap_on())
 		return -ENOTSUP;
 	return madvise(a->base, a->len, MADV_PAGEOUT) ? -errno : KEPT;
 }
@@ -194,11 +194,11 @@ static int merge_live(struct mo_area *a, uint64_t gen)
 		return -ENOTSUP;
 	if (madvise(a->base, a->len, MADV_MERGEABLE))
 		return -errno;
-	iv_write_file("/sys/kernel/mm/ksm/sleep_millisecs", "0\n");
-	iv_write_file("/sys/kernel/mm/ksm/pages_to_scan", "1000\n");
-	iv_write_file("/sys/kernel/mm/ksm/run", "1\n");
-	iv_sleep_ms(20);
-	iv_write_file("/sys/kernel/mm/ksm/run", "0\n");
+	vt_write_file("/sys/kernel/mm/ksm/sleep_millisecs", "0\n");
+	vt_write_file("/sys/kernel/mm/ksm/pages_to_scan", "1000\n");
+	vt_write_file("/sys/kernel/mm/ksm/run", "1\n");
+	vt_sleep_ms(20);
+	vt_write_file("/sys/kernel/mm/ksm/run", "0\n");
 	return madvise(a->base, a->len, MADV_UNMERGEABLE) ? -errno : KEPT;
 }
 

@@ -18,7 +18,7 @@
 
 static size_t npages(void)
 {
-	return mt_scale(2048);
+	return vt_scale(2048);
 }
 
 /* --------------------------------------------------------------- workers */
@@ -57,7 +57,7 @@ static void *work(void *arg)
 	size_t i;
 
 	for (i = 0; i < w->pages && !w->error; i++) {
-		uint64_t gpa = w->gpa + i * MO_PAGE, val = 0, len = MO_PAGE;
+		uint64_t gpa = w->gpa + i * VT_PAGE, val = 0, len = VT_PAGE;
 
 		/* a few pages at a time, else they only wait for the barrier */
 		if (w->step && i % 8 == 0)
@@ -162,21 +162,22 @@ FIXTURE_SETUP(demand)
 	self->mmu = self->stats = -1;
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	iv_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
 	self->pages = npages();
 	r = variant->touched ?
-	    mt_mem(&self->mem, variant->backing, self->pages * MO_PAGE) :
-	    mt_mem_untouched(&self->mem, variant->backing,
-			     self->pages * MO_PAGE);
+		    vt_mem_alloc_huge(&self->mem, variant->backing,
+				      self->pages * VT_PAGE) :
+		    vt_mem_alloc_untouched(&self->mem, variant->backing,
+					   self->pages * VT_PAGE);
 	ASSERT_EQ(0, r);
 	if (variant->touched)
 		for (i = 0; i < self->pages; i++)
-			*(uint64_t *)(self->mem.base + i * MO_PAGE) = stamp(i);
+			*(uint64_t *)(self->mem.base + i * VT_PAGE) = stamp(i);
 	self->mmu = mt_open();
 	ASSERT_GE(self->mmu, 0);
 	self->stats = mt_stats_open(self->mmu);
 	ASSERT_EQ(0, mt_slot(self->mmu, 0, 0, MO_GPA, self->mem.base,
-			     self->pages * MO_PAGE));
+			     self->pages * VT_PAGE));
 }
 
 FIXTURE_TEARDOWN(demand)
@@ -194,7 +195,7 @@ static int start_over(int mmu, struct vt_mem *mem, size_t pages)
 {
 	int r = mt_slot_delete(mmu, 0);
 
-	return r ? r : mt_slot(mmu, 0, 0, MO_GPA, mem->base, pages * MO_PAGE);
+	return r ? r : mt_slot(mmu, 0, 0, MO_GPA, mem->base, pages * VT_PAGE);
 }
 
 TEST_F_TIMEOUT(demand, disjoint, 300)
@@ -210,7 +211,7 @@ TEST_F_TIMEOUT(demand, disjoint, 300)
 			w[i] = (struct worker){
 				.mmu = self->mmu,
 				.how = variant->how,
-				.gpa = MO_GPA + i * each * MO_PAGE,
+				.gpa = MO_GPA + i * each * VT_PAGE,
 				.first = i * each,
 				.pages = each,
 			};
@@ -266,7 +267,7 @@ static void check_words(struct __test_metadata *_metadata, const char *base,
 	size_t i, k, wrong = 0;
 
 	for (i = 0; i < pages; i++) {
-		const uint64_t *p = (const uint64_t *)(base + i * MO_PAGE);
+		const uint64_t *p = (const uint64_t *)(base + i * VT_PAGE);
 
 		for (k = 0; how == WRITE && k < MAX_THREADS; k++)
 			wrong += p[k] != stamp(i);
@@ -370,7 +371,7 @@ static void serve_threads(struct __test_metadata *_metadata,
 		from = same ? 0 : i * each;
 		w[i] = (struct worker){
 			.mmu = a->mmu, .how = i % 2 ? POPULATE : READ,
-			.gpa = MO_GPA + from * MO_PAGE, .first = from,
+			.gpa = MO_GPA + from * VT_PAGE, .first = from,
 			.pages = each, .step = &step, .id = i,
 		};
 	}
@@ -462,12 +463,12 @@ TEST_F_TIMEOUT(served, signal, 300)
 	/* nobody serves */
 	ASSERT_EQ(0, pthread_create(&t, NULL, read_blocked, &b));
 	ASSERT_EQ(0, wait_blocked(&self->u));
-	iv_sleep_ms(20);
+	vt_sleep_ms(20);
 	EXPECT_FALSE(b.done);
 	end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
 	while (!atomic_load(&b.done) && vt_now_ns() < end) {
 		pthread_kill(t, SIGUSR1);
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 	EXPECT_TRUE(b.done);
 	/* whatever happened, let go of it */
@@ -505,9 +506,9 @@ TEST_F_TIMEOUT(served, kill, 300)
 	}
 	close(ready[1]);
 	EXPECT_EQ(1, read(ready[0], &c, 1));
-	iv_sleep_ms(20);
+	vt_sleep_ms(20);
 	kill(pid, SIGKILL);
-	status = iv_wait_child(pid, VT_TIMEOUT);
+	status = vt_wait_child(pid, VT_TIMEOUT);
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	close(ready[0]);
 }

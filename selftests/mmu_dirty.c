@@ -73,12 +73,12 @@ struct log {
 
 static volatile uint64_t *host_word(const struct log *l, uint64_t page)
 {
-	return (uint64_t *)((char *)l->mem.base + page * MT_PAGE);
+	return (uint64_t *)((char *)l->mem.base + page * VT_PAGE);
 }
 
 static uint64_t page_gpa(uint64_t page)
 {
-	return GPA + page * MT_PAGE;
+	return GPA + page * VT_PAGE;
 }
 
 static int log_init(struct log *l, uint64_t options, bool rings, uint64_t pages)
@@ -93,7 +93,7 @@ static int log_init(struct log *l, uint64_t options, bool rings, uint64_t pages)
 	l->bitmap = calloc(ml_bitmap_words(pages) + 1, 8);
 	l->late = calloc(ml_bitmap_words(pages), 8);
 	l->kept = calloc(ml_bitmap_words(pages), 8);
-	ml_quiet();
+	vt_numa_balancing_off();
 	return l->written && l->refused && l->bitmap && l->late && l->kept ?
 	       0 : -ENOMEM;
 }
@@ -130,9 +130,11 @@ static int log_attach(struct log *l)
 static int log_open(struct log *l, enum vt_backing backing, uint64_t options,
 		    bool rings, uint64_t pages)
 {
+	size_t len = (pages + 511) / 512 * VT_HUGE_SIZE;
+
 	return log_init(l, options, rings, pages) ?:
-	       mt_mem(&l->mem, backing, (pages + 511) / 512 * MT_HUGE) ?:
-	       log_attach(l);
+		       vt_mem_alloc_huge(&l->mem, backing, len) ?:
+		       log_attach(l);
 }
 
 /* Memory that the kernel has no address for: all goes by user access. */
@@ -144,7 +146,7 @@ static int log_open_secret(struct log *l, uint64_t options, bool rings,
 
 	if (r)
 		return r;
-	m->len = m->map_len = pages * MT_PAGE;
+	m->len = m->map_len = pages * VT_PAGE;
 	m->fd = syscall(SYS_memfd_secret, 0);
 	if (m->fd < 0 || ftruncate(m->fd, m->len))
 		return -errno;
@@ -158,7 +160,7 @@ static int log_open_secret(struct log *l, uint64_t options, bool rings,
 
 static int log_slot(struct log *l, uint32_t flags)
 {
-	return mt_slot(l->fd, SLOT, flags, GPA, l->mem.base, l->pages * MT_PAGE);
+	return mt_slot(l->fd, SLOT, flags, GPA, l->mem.base, l->pages * VT_PAGE);
 }
 
 static void log_close(struct log *l)
@@ -189,7 +191,7 @@ static int write_step(void *arg)
 {
 	struct writer *w = arg;
 	struct log *l = w->log;
-	uint64_t page = ml_random(&w->seed) % l->pages;
+	uint64_t page = vt_random(&w->seed) % l->pages;
 	uint64_t round = l->round;
 	int r = mt_write64(w->io, page_gpa(page), round);
 
@@ -199,7 +201,7 @@ static int write_step(void *arg)
 	}
 	if (r == -ENOSPC) {
 		l->refused[page] = round;
-		ml_sleep_ms(1);
+		vt_sleep_ms(1);
 		return 0;
 	}
 	vt_msg("dirty: write to page %lu: %s", page, strerror(-r));
@@ -304,9 +306,9 @@ static int clear_pieces(struct log *l, const uint64_t *bitmap, bool forget)
 	int r;
 
 	while (at) {
-		from = at - 1 - ml_random(&l->seed) % (at < 5 ? at : 5);
+		from = at - 1 - vt_random(&l->seed) % (at < 5 ? at : 5);
 		num = (at == words ? l->pages : at * 64) - from * 64;
-		if (forget && ml_random(&l->seed) % 8 == 0) {
+		if (forget && vt_random(&l->seed) % 8 == 0) {
 			for (p = from * 64; p < from * 64 + num; p++) {
 				if (mt_test_bit(bitmap, p))
 					mt_set_bit(l->kept, p);
@@ -426,7 +428,7 @@ FIXTURE_SETUP(log)
 		SKIP(return, MT_NO_DEV);
 	/* not a multiple of 64: the last word is a part of one */
 	r = log_open(&self->log, variant->backing, variant->options,
-		     variant->rings, ml_scaled(1024, 512) + 3);
+		     variant->rings, vt_by_speed(1024, 512) + 3);
 	if (r == -EAGAIN && variant->backing == VT_THP)
 		SKIP(return, "no huge pages to be had");
 	ASSERT_EQ(0, r);
@@ -451,7 +453,7 @@ static int map_over(void *arg)
 /* @over: map other mappings of the same pages over it all the time. */
 static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 {
-	unsigned int n, rounds = ml_scaled(20, 8);
+	unsigned int n, rounds = vt_by_speed(20, 8);
 	uint64_t kept[ml_bitmap_words(l->pages)];
 	struct ml_thread storm;
 	bool first, all;
@@ -461,7 +463,7 @@ static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 	if (over)
 		ASSERT_EQ(0, ml_start(&storm, map_over, l));
 	for (n = 0; n < rounds; n++) {
-		ml_sleep_ms(ml_scaled(20, 60));
+		vt_sleep_ms(vt_by_speed(20, 60));
 		first = !n && l->options & INITIALLY;
 		memcpy(kept, l->kept, sizeof(kept));
 		ASSERT_EQ(0, collect(l, n + 1 < rounds));
@@ -499,7 +501,7 @@ TEST_F_TIMEOUT(log, oracle, 300)
 	ASSERT_EQ(0, log_slot(l, 0));
 	if (!l->rings)
 		ASSERT_EQ(0, mt_populate_all(l->fd, VMMU_POPULATE_WRITE, GPA,
-					     l->pages * MT_PAGE));
+					     l->pages * VT_PAGE));
 	oracle(_metadata, l, variant->storm);
 }
 
@@ -525,7 +527,7 @@ FIXTURE_SETUP(secret)
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
 	r = log_open_secret(&self->log, variant->options, variant->rings,
-			    ml_scaled(1024, 512) + 3);
+			    vt_by_speed(1024, 512) + 3);
 	if (r && self->log.mem.fd < 0)
 		SKIP(return, "memfd_secret() is off (secretmem.enable=1)");
 	ASSERT_EQ(0, r);
@@ -549,11 +551,11 @@ TEST_F_TIMEOUT(secret, oracle, 300)
 static int write_page_step(void *arg)
 {
 	struct log *l = arg;
-	uint64_t page[MT_PAGE / 8], i, round = l->round;
+	uint64_t page[VT_PAGE / 8], i, round = l->round;
 
 	if (*l->written == round)
 		return 0;
-	for (i = 0; i < MT_PAGE / 8; i++)
+	for (i = 0; i < VT_PAGE / 8; i++)
 		page[i] = round;
 	i = mt_write(l->fd, GPA, page, sizeof(page));
 	*l->written = round;
@@ -563,7 +565,7 @@ static int write_page_step(void *arg)
 /* A page is reported when it has been written, not when it is going to be. */
 TEST_F_TIMEOUT(secret, not_too_early, 120)
 {
-	unsigned int rounds = ml_scaled(2000, 300), lost = 0;
+	unsigned int rounds = vt_by_speed(2000, 300), lost = 0;
 	struct log *l = &self->log;
 	volatile uint64_t *last = host_word(l, 1) - 1;
 	struct ml_thread writer;
@@ -619,7 +621,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 	uint64_t gpa, len, p, word, fast, dirtied;
 	struct log *l = &self->log;
 	int io = l->w[0].io;
-	char buf[3 * MT_PAGE];
+	char buf[3 * VT_PAGE];
 	struct vmmu_translate t;
 	static const uint64_t some[] = { 0, 63, 64, 130, 200, 511, 512 };
 
@@ -630,7 +632,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 		  ml_weight(l->bitmap, l->pages));
 
 	/* reading and being there is not writing, nor is what the owner does */
-	ASSERT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * MT_PAGE));
+	ASSERT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
 	ASSERT_EQ(0, mt_read(io, GPA, buf, sizeof(buf)));
 	*host_word(l, 5) = 1;
 	memset(want, 0, sizeof(want));
@@ -645,14 +647,14 @@ TEST_F_TIMEOUT(log, exact, 120)
 		mt_set_bit(want, some[p]);
 	}
 	/* the last byte of one page and the first of the next but one */
-	ASSERT_EQ(0, mt_write(io, page_gpa(301) - 1, buf, MT_PAGE + 2));
+	ASSERT_EQ(0, mt_write(io, page_gpa(301) - 1, buf, VT_PAGE + 2));
 	mt_set_bit(want, 300);
 	mt_set_bit(want, 301);
 	mt_set_bit(want, 302);
 	ASSERT_EQ(0, mt_write64(io, page_gpa(l->pages) - 8, 1));
 	mt_set_bit(want, l->pages - 1);
 	gpa = page_gpa(400);
-	len = 2 * MT_PAGE;
+	len = 2 * VT_PAGE;
 	ASSERT_EQ(0, mt_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
 	mt_set_bit(want, 400);
 	mt_set_bit(want, 401);
@@ -682,7 +684,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 	/* unmapped after it was written: written all the same */
 	ASSERT_EQ(0, mt_write64(io, page_gpa(222), 4));
 	mt_set_bit(want, 222);
-	ASSERT_EQ(0, madvise((void *)host_word(l, 222), MT_PAGE, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise((void *)host_word(l, 222), VT_PAGE, MADV_DONTNEED));
 	ASSERT_EQ(0, mt_read64(io, page_gpa(222), &word));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
@@ -691,7 +693,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 /* Whatever is pending when the log is turned off is gone, and it starts anew. */
 TEST_F_TIMEOUT(log, toggle, 300)
 {
-	unsigned int n, rounds = ml_scaled(10, 4), missed = 0;
+	unsigned int n, rounds = vt_by_speed(10, 4), missed = 0;
 	struct log *l = &self->log;
 	struct ml_thread storm;
 	uint64_t p, found = 0;
@@ -709,12 +711,12 @@ TEST_F_TIMEOUT(log, toggle, 300)
 			ASSERT_EQ(0, collect(l, false));
 		ASSERT_EQ(0, log_slot(l, LOG));
 		l->round++;
-		ml_sleep_ms(ml_scaled(20, 60));
+		vt_sleep_ms(vt_by_speed(20, 60));
 		/* in the midst of it, for the fun of it */
 		if (n % 3 == 1) {
 			ASSERT_EQ(0, collect(l, false));
 			l->round++;
-			ml_sleep_ms(5);
+			vt_sleep_ms(5);
 		}
 		rest(l);
 		ASSERT_EQ(0, collect(l, false));
@@ -726,9 +728,9 @@ TEST_F_TIMEOUT(log, toggle, 300)
 				missed++;
 		}
 		go_on(l);
-		ml_sleep_ms(2);
+		vt_sleep_ms(2);
 		ASSERT_EQ(0, log_slot(l, 0));
-		ml_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 	if (variant->storm)
 		EXPECT_EQ(0, ml_stop(&storm));
@@ -758,9 +760,9 @@ TEST_F_TIMEOUT(log, moved_and_deleted, 120)
 	mt_set_bit(want, 7);
 	/* pages are numbered within the slot, and keep their state */
 	ASSERT_EQ(0, mt_slot(l->fd, SLOT, LOG, to, l->mem.base,
-			     l->pages * MT_PAGE));
+			     l->pages * VT_PAGE));
 	EXPECT_EQ(-ENOENT, mt_write64(io, GPA, 8));
-	ASSERT_EQ(0, mt_write64(io, to + 9 * MT_PAGE, 9));
+	ASSERT_EQ(0, mt_write64(io, to + 9 * VT_PAGE, 9));
 	mt_set_bit(want, 9);
 	EXPECT_EQ(7, *host_word(l, 7));
 	EXPECT_EQ(9, *host_word(l, 9));
@@ -793,7 +795,7 @@ TEST_F_TIMEOUT(log, readonly, 120)
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
 	EXPECT_EQ(0, mt_read64(io, GPA, &word));
-	EXPECT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * MT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
 	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, ml_weight(l->bitmap, l->pages));
@@ -879,12 +881,12 @@ TEST_F_TIMEOUT(log, torn_bitmap, 120)
 
 	if (l->rings)
 		SKIP(return, "there is no bitmap");
-	m = mmap(NULL, 2 * MT_PAGE, PROT_READ | PROT_WRITE,
+	m = mmap(NULL, 2 * VT_PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, m);
-	munmap(m + MT_PAGE, MT_PAGE);
+	munmap(m + VT_PAGE, VT_PAGE);
 	/* the last word does not fit */
-	b = (uint64_t *)(m + MT_PAGE) - (ml_bitmap_words(l->pages) - 1);
+	b = (uint64_t *)(m + VT_PAGE) - (ml_bitmap_words(l->pages) - 1);
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	for (p = 0; p < l->pages; p += 2)
@@ -893,7 +895,7 @@ TEST_F_TIMEOUT(log, torn_bitmap, 120)
 	EXPECT_EQ(-EFAULT, mt_clear_dirty(l->fd, SLOT, 0, l->pages, b));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ((l->pages + 1) / 2, ml_weight(l->bitmap, l->pages));
-	munmap(m, MT_PAGE);
+	munmap(m, VT_PAGE);
 }
 
 /* GET leaves everything as it is, CLEAR takes exactly what it is told. */
@@ -1022,22 +1024,22 @@ TEST_F_TIMEOUT(ring, part, 120)
 	struct vmmu_access a = {
 		.size = sizeof(a),
 		.gpa = GPA,
-		.length = all * MT_PAGE,
+		.length = all * VT_PAGE,
 	};
-	char *data = malloc(all * MT_PAGE);
+	char *data = malloc(all * VT_PAGE);
 
-	memset(data, 0x5a, all * MT_PAGE);
+	memset(data, 0x5a, all * VT_PAGE);
 	a.data = (uintptr_t)data;
 	EXPECT_EQ(-ENOSPC, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
 	EXPECT_EQ(page_gpa(room), a.gpa);
-	EXPECT_EQ((all - room) * MT_PAGE, a.length);
-	EXPECT_EQ((uintptr_t)data + room * MT_PAGE, a.data);
-	EXPECT_EQ(0, memcmp(l->mem.base, data, room * MT_PAGE));
+	EXPECT_EQ((all - room) * VT_PAGE, a.length);
+	EXPECT_EQ((uintptr_t)data + room * VT_PAGE, a.data);
+	EXPECT_EQ(0, memcmp(l->mem.base, data, room * VT_PAGE));
 	EXPECT_EQ(0, *host_word(l, room));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(room, ml_weight(l->bitmap, l->pages));
 	EXPECT_EQ(0, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
-	EXPECT_EQ(0, memcmp(l->mem.base, data, all * MT_PAGE));
+	EXPECT_EQ(0, memcmp(l->mem.base, data, all * VT_PAGE));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(all - room, ml_weight(l->bitmap, l->pages));
 	free(data);

@@ -27,7 +27,7 @@ static void *storm_run(void *arg)
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
 		*(volatile char *)s->page = 1;
-		madvise(s->page, MT_PAGE, MADV_DONTNEED);
+		madvise(s->page, VT_PAGE, MADV_DONTNEED);
 		__atomic_fetch_add(&s->rounds, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
@@ -58,8 +58,9 @@ FIXTURE_SETUP(elision)
 {
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	ASSERT_EQ(0, mt_mem(&self->rig.in, VT_ANON, mt_scale(4096) * MT_PAGE));
-	ASSERT_EQ(0, mt_mem(&self->rig.out, VT_ANON, MT_PAGE));
+	ASSERT_EQ(0, vt_mem_alloc_huge(&self->rig.in, VT_ANON,
+				       vt_scale(4096) * VT_PAGE));
+	ASSERT_EQ(0, vt_mem_alloc_huge(&self->rig.out, VT_ANON, VT_PAGE));
 	memset(self->rig.in.base, 1, self->rig.in.len);
 	self->rig.fd = mt_open();
 	ASSERT_LE(0, self->rig.fd);
@@ -84,9 +85,9 @@ static double fault_all(int fd, const struct vt_mem *m)
 	int r;
 
 	r = mt_slot(fd, 0, 0, GPA, m->base, m->len);
-	for (off = 0; !r && off < m->len; off += MT_PAGE)
-		r = mt_populate_all(fd, 0, GPA + off, MT_PAGE);
-	return r ?: m->len / MT_PAGE / (now() - start);
+	for (off = 0; !r && off < m->len; off += VT_PAGE)
+		r = mt_populate_all(fd, 0, GPA + off, VT_PAGE);
+	return r ?: m->len / VT_PAGE / (now() - start);
 }
 
 /* The same beside the storm; how often the notifier took the lock meanwhile. */

@@ -21,7 +21,7 @@
 #define REFCNT		"/sys/module/vhost_mmu/refcnt"
 
 static uint64_t slot_pages;
-#define SLOT_LEN	(slot_pages * MT_PAGE)
+#define SLOT_LEN	(slot_pages * VT_PAGE)
 #define LEN		(SLOTS * SLOT_LEN)
 
 /* What processes tell each other. */
@@ -42,11 +42,11 @@ FIXTURE_SETUP(exit)
 {
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	slot_pages = mt_slow() ? 32 : 128;
-	shared = mmap(NULL, MT_PAGE, PROT_READ | PROT_WRITE,
+	slot_pages = vt_slow() ? 32 : 128;
+	shared = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, shared);
-	self->refcnt = iv_read_number(REFCNT);
+	self->refcnt = vt_read_number(REFCNT);
 	ASSERT_LE(0, self->refcnt);
 }
 
@@ -55,11 +55,11 @@ FIXTURE_TEARDOWN(exit)
 {
 	int ms = VT_TIMEOUT;
 
-	while (iv_read_number(REFCNT) != self->refcnt && ms > 0) {
-		iv_sleep_ms(10);
+	while (vt_read_number(REFCNT) != self->refcnt && ms > 0) {
+		vt_sleep_ms(10);
 		ms -= 10;
 	}
-	EXPECT_EQ(self->refcnt, iv_read_number(REFCNT));
+	EXPECT_EQ(self->refcnt, vt_read_number(REFCNT));
 }
 
 /* ---------------------------------------------------------- the load */
@@ -83,7 +83,7 @@ static struct worker workers[THREADS];
 static int one_page(struct worker *w, uint64_t page)
 {
 	bool must, may = writes_may_fail;
-	uint64_t gpa = GPA + page * MT_PAGE + 8 + 8 * w->index, val = 0;
+	uint64_t gpa = GPA + page * VT_PAGE + 8 + 8 * w->index, val = 0;
 	int r;
 
 	/* asked before: what must fail now has done so since then */
@@ -309,7 +309,7 @@ static int wait_ready(void)
 	int ms = VT_TIMEOUT;
 
 	while (!shared->ready && ms-- > 0)
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	return shared->ready ? 0 : -ETIMEDOUT;
 }
 
@@ -344,7 +344,7 @@ static void churn_until_killed(int fd, char *mem)
 /* At its end everything is closed and unmapped, in an order of the kernel's. */
 TEST_F_TIMEOUT(exit, under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 4 : 8;
+	unsigned int i, rounds = vt_slow() ? 4 : 8;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(i & 1 ? churn_until_killed :
@@ -353,11 +353,11 @@ TEST_F_TIMEOUT(exit, under_load, 120)
 		ASSERT_LT(0, pid);
 		ASSERT_EQ(0, wait_ready());
 		if (i & 1) {
-			iv_sleep_ms(i);
+			vt_sleep_ms(i);
 			ASSERT_EQ(0, kill(pid, SIGKILL));
-			EXPECT_EQ(SIGKILL, iv_wait_child(pid, VT_TIMEOUT));
+			EXPECT_EQ(SIGKILL, vt_wait_child(pid, VT_TIMEOUT));
 		} else {
-			EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+			EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 		}
 	}
 }
@@ -373,13 +373,13 @@ static void close_early(int fd, char *mem)
 
 TEST_F_TIMEOUT(exit, close_under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 4 : 8;
+	unsigned int i, rounds = vt_slow() ? 4 : 8;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(close_early);
 
 		ASSERT_LT(0, pid);
-		EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 	}
 }
 
@@ -394,13 +394,13 @@ static void exec_something(int fd, char *mem)
 
 TEST_F_TIMEOUT(exit, exec_under_load, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 2 : 4;
+	unsigned int i, rounds = vt_slow() ? 2 : 4;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t pid = start_owner(exec_something);
 
 		ASSERT_LT(0, pid);
-		EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 	}
 }
 
@@ -443,17 +443,17 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
 		EXPECT_EQ(SLOTS, mt_stat(stats, "memslots"));
 
 		ASSERT_EQ(0, kill(pid, SIGKILL));
-		EXPECT_EQ(SIGKILL, iv_wait_child(pid, VT_TIMEOUT));
+		EXPECT_EQ(SIGKILL, vt_wait_child(pid, VT_TIMEOUT));
 		/* with the address space went all that was mapped of it */
 		EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
 		EXPECT_EQ(-EIO, mt_read64(fd, GPA, &val));
 		EXPECT_EQ(-EIO, mt_write64(reader, GPA, 1));
 		EXPECT_EQ(-EIO, mt_translate(fd, 0, GPA, &t));
-		EXPECT_EQ(-EIO, mt_populate_all(reader, 0, GPA, MT_PAGE));
+		EXPECT_EQ(-EIO, mt_populate_all(reader, 0, GPA, VT_PAGE));
 		EXPECT_EQ(-EIO, mt_slot_delete(fd, 0));
-		EXPECT_EQ(-EIO, mt_slot(fd, 20, 0, 0, &val, MT_PAGE));
+		EXPECT_EQ(-EIO, mt_slot(fd, 20, 0, 0, &val, VT_PAGE));
 		EXPECT_EQ(-EIO, mt_reader(fd));
-		EXPECT_EQ(-EIO, mt_age(fd, 0, GPA, MT_PAGE, NULL, NULL));
+		EXPECT_EQ(-EIO, mt_age(fd, 0, GPA, VT_PAGE, NULL, NULL));
 		/* the last one to go is another each time */
 		more = dup(i ? i == 1 ? reader : stats : fd);
 		close(fd);
@@ -469,7 +469,7 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
  */
 TEST_F_TIMEOUT(exit, release_races_close, 120)
 {
-	unsigned int i, rounds = mt_slow() ? 15 : 40;
+	unsigned int i, rounds = vt_slow() ? 15 : 40;
 
 	for (i = 0; i < rounds; i++) {
 		pid_t owner, holder;
@@ -483,7 +483,7 @@ TEST_F_TIMEOUT(exit, release_races_close, 120)
 			fd = mt_open();
 			if (!mem || fd < 0 || add_slots(fd, mem) ||
 			    mt_populate_all(fd, VMMU_POPULATE_WRITE, GPA,
-					    i & 4 ? LEN : MT_PAGE))
+					    i & 4 ? LEN : VT_PAGE))
 				_exit(99);
 			shared->fd = fd;
 			shared->ready = true;
@@ -507,8 +507,8 @@ TEST_F_TIMEOUT(exit, release_races_close, 120)
 			close(fd);
 			_exit(0);
 		}
-		EXPECT_EQ(0, iv_wait_child(holder, VT_TIMEOUT));
-		EXPECT_EQ(0, iv_wait_child(owner, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(holder, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(owner, VT_TIMEOUT));
 	}
 }
 
@@ -527,7 +527,7 @@ static int unload_soon(const char *name)
 	do {
 		r = unload(name);
 		if (r == -EAGAIN)
-			iv_sleep_ms(10);
+			vt_sleep_ms(10);
 		ms -= 10;
 	} while (r == -EAGAIN && ms > 0);
 	return r;
@@ -561,12 +561,12 @@ TEST_F_TIMEOUT(exit, unload, 240)
 		ASSERT_EQ(0, system("modprobe vhost_mmu"));
 		ASSERT_TRUE(mt_available());
 		pid = start_owner(churn_and_exit);
-		EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 		EXPECT_EQ(0, unload_soon("vhost_mmu"));
 	}
 	ASSERT_EQ(0, system("modprobe vhost_mmu_net"));
 	EXPECT_TRUE(mt_available());
-	self->refcnt = iv_read_number(REFCNT);
+	self->refcnt = vt_read_number(REFCNT);
 }
 
 TEST_HARNESS_MAIN

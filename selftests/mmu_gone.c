@@ -11,13 +11,13 @@
 /* ------------------------------------------- pages that are thrown away */
 
 /* What was behind the area before must not change any more. */
-static struct iv_held held;
+static struct vt_held_pages held;
 static bool holding;
 
 static int hold(struct mo_area *a)
 {
-	int r = iv_hold(&held, a->base, a->len < 64 * MO_PAGE ?
-					a->len : 64 * MO_PAGE);
+	int r = vt_hold_pages(&held, a->base,
+			      a->len < 64 * VT_PAGE ? a->len : 64 * VT_PAGE);
 
 	holding = !r;
 	return r;
@@ -26,7 +26,7 @@ static int hold(struct mo_area *a)
 static int check_held(struct mo_area *a)
 {
 	(void)a;
-	return holding ? iv_held_check(&held) : 0;
+	return holding ? vt_check_held_pages(&held) : 0;
 }
 
 static int discard(struct mo_area *a, uint64_t gen)
@@ -111,7 +111,7 @@ static int lazy_free(struct mo_area *a, uint64_t gen)
 {
 	long n;
 
-	if (iv_swap_on())
+	if (vt_swap_on())
 		return -ENOTSUP;
 	if (madvise(a->base, a->len, MADV_FREE))
 		return -errno;
@@ -156,8 +156,8 @@ static int move_and_back(struct mo_area *a, uint64_t gen)
 	if (r)
 		return r == -EINVAL ? -ENOTSUP : r;
 	for (i = 0; i < a->pages; i += 7)
-		if (mt_read64(a->mmu, MO_GPA + i * MO_PAGE, &word) != -EFAULT ||
-		    mt_write64(a->mmu, MO_GPA + i * MO_PAGE, 0) != -EFAULT) {
+		if (mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) != -EFAULT ||
+		    mt_write64(a->mmu, MO_GPA + i * VT_PAGE, 0) != -EFAULT) {
 			vt_msg("mremap: page %zu is still there, with %#llx",
 			       i, (unsigned long long)word);
 			return -EBADMSG;
@@ -221,14 +221,14 @@ static int protect(struct mo_area *a, uint64_t gen)
 	if (mo_check_mmu(a, gen))
 		return -EBADMSG;
 	for (i = 0; i < a->pages; i++)
-		if (mt_write64(a->mmu, MO_GPA + i * MO_PAGE, 1) != -EFAULT) {
+		if (mt_write64(a->mmu, MO_GPA + i * VT_PAGE, 1) != -EFAULT) {
 			vt_msg("mprotect: page %zu can be written", i);
 			return -EBADMSG;
 		}
 	if (mprotect(a->base, a->len, PROT_NONE))
 		return -errno;
 	for (i = 0; i < a->pages; i++)
-		if (mt_read64(a->mmu, MO_GPA + i * MO_PAGE, &word) != -EFAULT) {
+		if (mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) != -EFAULT) {
 			vt_msg("mprotect: page %zu can be read", i);
 			return -EBADMSG;
 		}

@@ -13,7 +13,7 @@
 #define GPA		(1UL << 30)
 #define ELSEWHERE	(1UL << 40)
 #define PAGES		64UL
-#define LEN		(PAGES * MT_PAGE)
+#define LEN		(PAGES * VT_PAGE)
 #define THREADS		3
 
 FIXTURE(slots)
@@ -155,8 +155,8 @@ static bool go_on(uint64_t from, uint64_t n)
  */
 static int steady_round(struct worker *w, uint64_t n)
 {
-	uint64_t page = (n * 7 + w->index) % PAGES, gpa = GPA + page * MT_PAGE;
-	uint64_t at = gpa + 8 * w->index, val = 0, len = MT_PAGE;
+	uint64_t page = (n * 7 + w->index) % PAGES, gpa = GPA + page * VT_PAGE;
+	uint64_t at = gpa + 8 * w->index, val = 0, len = VT_PAGE;
 	struct vmmu_translate t;
 	int r;
 
@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(slots, modification_stress, 120)
 
 static int moved_round(struct worker *w, uint64_t n)
 {
-	uint64_t val = GOOD, at = GPA, len = MT_PAGE;
+	uint64_t val = GOOD, at = GPA, len = VT_PAGE;
 	int r;
 
 	if (w->index == 1 && n % 4 == 3)
@@ -291,11 +291,11 @@ TEST_F(slots, move)
 	struct vmmu_translate t;
 
 	for (i = 0; i < PAGES; i++)
-		*(uint64_t *)(self->mem + i * MT_PAGE) = i + 1000;
+		*(uint64_t *)(self->mem + i * VT_PAGE) = i + 1000;
 	ASSERT_EQ(0, mt_slot(self->fd, 5, 0, gpa, self->mem, LEN));
 	for (i = 0; i < 20; i++) {
 		/* by pages, so that old and new place overlap; then far away */
-		uint64_t to = i % 4 ? gpa + i * MT_PAGE : gpa + i * LEN;
+		uint64_t to = i % 4 ? gpa + i * VT_PAGE : gpa + i * LEN;
 
 		ASSERT_EQ(0, mt_populate_all(self->fd, 0, gpa, LEN));
 		EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
@@ -307,11 +307,11 @@ TEST_F(slots, move)
 		gpa = to;
 		EXPECT_EQ(0, mt_read64(self->fd, gpa, &val));
 		EXPECT_EQ(1000, val);
-		EXPECT_EQ(0, mt_read64(self->fd, gpa + LEN - MT_PAGE, &val));
+		EXPECT_EQ(0, mt_read64(self->fd, gpa + LEN - VT_PAGE, &val));
 		EXPECT_EQ(1000 + PAGES - 1, val);
-		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + MT_PAGE, &t));
+		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + VT_PAGE, &t));
 		EXPECT_EQ(5, t.slot);
-		EXPECT_EQ((uintptr_t)self->mem + MT_PAGE, t.hva);
+		EXPECT_EQ((uintptr_t)self->mem + VT_PAGE, t.hva);
 	}
 	EXPECT_EQ(1, mt_stat(self->stats, "memslots"));
 	/* none of that concerns another memslot */
@@ -370,7 +370,7 @@ TEST_F(slots, shared_memory)
 
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEN));
-	one = discard(self->stats, self->mem + MT_PAGE, MT_PAGE);
+	one = discard(self->stats, self->mem + VT_PAGE, VT_PAGE);
 	EXPECT_LE(1, one.starts);
 	EXPECT_LE(1, one.locks);
 	EXPECT_EQ(1, one.hits);
@@ -379,34 +379,34 @@ TEST_F(slots, shared_memory)
 	for (i = 1; i < 5; i++) {
 		/* not all of them whole, not all at the same place */
 		ASSERT_EQ(0, mt_slot(self->fd, i, 0, GPA * (i + 1),
-				     self->mem + i * MT_PAGE,
-				     LEN - i * MT_PAGE));
+				     self->mem + i * VT_PAGE,
+				     LEN - i * VT_PAGE));
 		ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA * (i + 1),
-					     LEN - i * MT_PAGE));
+					     LEN - i * VT_PAGE));
 	}
-	all = discard(self->stats, self->mem + 8 * MT_PAGE, MT_PAGE);
+	all = discard(self->stats, self->mem + 8 * VT_PAGE, VT_PAGE);
 	EXPECT_EQ(one.locks, all.locks);
 	EXPECT_EQ(1, all.hits);
 	EXPECT_EQ(5, all.zapped);
 	for (i = 0; i < 5; i++) {
 		struct vmmu_translate t;
-		uint64_t gpa = GPA * (i + 1) + (8 - i) * MT_PAGE;
+		uint64_t gpa = GPA * (i + 1) + (8 - i) * VT_PAGE;
 
 		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa, &t));
-		EXPECT_EQ((uintptr_t)self->mem + 8 * MT_PAGE, t.hva);
+		EXPECT_EQ((uintptr_t)self->mem + 8 * VT_PAGE, t.hva);
 		EXPECT_EQ(0, t.perms);
-		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + MT_PAGE, &t));
+		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + VT_PAGE, &t));
 		EXPECT_NE(0, t.perms);
 	}
 	/* what one writes all others read */
-	EXPECT_EQ(0, mt_write64(self->fd, GPA + 8 * MT_PAGE, 4711));
+	EXPECT_EQ(0, mt_write64(self->fd, GPA + 8 * VT_PAGE, 4711));
 	for (i = 0; i < 5; i++) {
 		EXPECT_EQ(0, mt_read64(self->fd, GPA * (i + 1) +
-				       (8 - i) * MT_PAGE, &val));
+				       (8 - i) * VT_PAGE, &val));
 		EXPECT_EQ(4711, val);
 	}
 	/* the first page is in one of them; the next, in two, is gone from one */
-	EXPECT_EQ(2, discard(self->stats, self->mem, 2 * MT_PAGE).zapped);
+	EXPECT_EQ(2, discard(self->stats, self->mem, 2 * VT_PAGE).zapped);
 }
 
 /* Exactly the memslots that share a byte with the range are concerned. */
@@ -415,26 +415,26 @@ TEST_F(slots, edges)
 	char *mem = self->mem;
 	struct counts c;
 	/* the middle: there is memory before it and after it */
-	char *first = mem + 16 * MT_PAGE, *last = mem + 31 * MT_PAGE;
+	char *first = mem + 16 * VT_PAGE, *last = mem + 31 * VT_PAGE;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, first, 16 * MT_PAGE));
-	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, 16 * MT_PAGE));
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, first, 16 * VT_PAGE));
+	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, 16 * VT_PAGE));
 	/* up to its first byte, from behind its last one: not concerned */
-	c = discard(self->stats, mem, 16 * MT_PAGE);
+	c = discard(self->stats, mem, 16 * VT_PAGE);
 	EXPECT_LE(1, c.starts);
 	EXPECT_EQ(0, c.locks);
 	EXPECT_EQ(0, c.hits);
 	EXPECT_EQ(0, c.zapped);
-	c = discard(self->stats, last + MT_PAGE, 16 * MT_PAGE);
+	c = discard(self->stats, last + VT_PAGE, 16 * VT_PAGE);
 	EXPECT_LE(1, c.starts);
 	EXPECT_EQ(0, c.locks);
 	EXPECT_EQ(0, c.hits);
 	/* over its first byte, over its last page */
-	c = discard(self->stats, mem, 16 * MT_PAGE + 1);
+	c = discard(self->stats, mem, 16 * VT_PAGE + 1);
 	EXPECT_LE(1, c.locks);
 	EXPECT_EQ(1, c.hits);
 	EXPECT_EQ(1, c.zapped);
-	c = discard(self->stats, last, 16 * MT_PAGE);
+	c = discard(self->stats, last, 16 * VT_PAGE);
 	EXPECT_LE(1, c.locks);
 	EXPECT_EQ(1, c.hits);
 	EXPECT_EQ(1, c.zapped);
@@ -484,7 +484,7 @@ typedef int (*step)(int fd, char *mem, uint64_t id);
 static int create_one(int fd, char *mem, uint64_t id)
 {
 	/* with gaps between them */
-	return mt_slot(fd, id, 0, id * 2 * MT_PAGE, mem + id * MT_PAGE, MT_PAGE);
+	return mt_slot(fd, id, 0, id * 2 * VT_PAGE, mem + id * VT_PAGE, VT_PAGE);
 }
 
 static int read_one(int fd, char *mem, uint64_t id)
@@ -492,7 +492,7 @@ static int read_one(int fd, char *mem, uint64_t id)
 	uint64_t val;
 
 	(void)mem;
-	return mt_read64(fd, id * 2 * MT_PAGE, &val);
+	return mt_read64(fd, id * 2 * VT_PAGE, &val);
 }
 
 /* Not in order: a prime that no number of memslots is a multiple of. */
@@ -541,16 +541,16 @@ static unsigned int measure(struct __test_metadata *_metadata, unsigned int n,
 	each(_metadata, read_one, fd, mem, n, all, 0, &c->populate);
 	EXPECT_EQ(n, mt_stat(stats, "pages_4k"));
 	each(_metadata, read_one, fd, mem, n, all, 0, &c->again);
-	EXPECT_EQ(-ENOENT, mt_read64(fd, MT_PAGE, &val));
+	EXPECT_EQ(-ENOENT, mt_read64(fd, VT_PAGE, &val));
 	at = vt_now_ns();
-	ASSERT_EQ(0, madvise(mem, all * MT_PAGE, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise(mem, all * VT_PAGE, MADV_DONTNEED));
 	c->zap.mean = (vt_now_ns() - at) / n;
 	EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
 	if (n == 32764) {
 		/* this is all */
-		EXPECT_EQ(-EINVAL, mt_slot(fd, n, 0, ELSEWHERE, mem, MT_PAGE));
+		EXPECT_EQ(-EINVAL, mt_slot(fd, n, 0, ELSEWHERE, mem, VT_PAGE));
 		EXPECT_EQ(0, mt_slot_delete(fd, n - 1));
-		EXPECT_EQ(0, mt_slot(fd, n - 1, 0, ELSEWHERE, mem, MT_PAGE));
+		EXPECT_EQ(0, mt_slot(fd, n - 1, 0, ELSEWHERE, mem, VT_PAGE));
 	}
 	close(stats);
 	at = vt_now_ns();
@@ -590,10 +590,10 @@ TEST_F_TIMEOUT(slots, number, 600)
 	CPU_SET(0, &first);
 	sched_setaffinity(0, sizeof(first), &first);
 
-	mem = mmap(NULL, 32764 * MT_PAGE, PROT_READ | PROT_WRITE,
+	mem = mmap(NULL, 32764 * VT_PAGE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, mem);
-	madvise(mem, 32764 * MT_PAGE, MADV_NOHUGEPAGE);
+	madvise(mem, 32764 * VT_PAGE, MADV_NOHUGEPAGE);
 	TH_LOG("us for each of so many memslots of a page (and of CPU)");
 	TH_LOG("%6s %19s %19s %19s %10s %10s", "slots", "create", "first read",
 	       "next read", "discard", "close");
@@ -608,13 +608,13 @@ TEST_F_TIMEOUT(slots, number, 600)
 		if (n < nums[i])
 			TH_LOG("not all in %u s, " ALL_ENV "=1 does", PATIENCE);
 		/* its clock of CPU time ticks too rarely */
-		if (i < 2 || mt_slow())
+		if (i < 2 || vt_slow())
 			continue;
 		EXPECT_GT(limit(&c[1].create), c[i].create.best);
 		EXPECT_GT(limit(&c[1].populate), c[i].populate.best);
 		EXPECT_GT(limit(&c[1].again), c[i].again.best);
 	}
-	munmap(mem, 32764 * MT_PAGE);
+	munmap(mem, 32764 * VT_PAGE);
 }
 
 TEST_HARNESS_MAIN

@@ -28,10 +28,10 @@ static int rig_open(struct rig *rig)
 {
 	int r;
 
-	ml_quiet();
-	rig->pages = ml_scaled(4, 1) * ML_HUGE_PAGES;
-	r = mt_mem(&rig->in, VT_ANON, rig->pages * MT_PAGE) ?:
-	    mt_mem(&rig->out, VT_ANON, rig->pages * MT_PAGE);
+	vt_numa_balancing_off();
+	rig->pages = vt_by_speed(4, 1) * ML_HUGE_PAGES;
+	r = vt_mem_alloc_huge(&rig->in, VT_ANON, rig->pages * VT_PAGE) ?:
+	    vt_mem_alloc_huge(&rig->out, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
 		return r;
 	rig->fd = mt_open();
@@ -75,14 +75,14 @@ FIXTURE_TEARDOWN(notify)
 
 static uint64_t *word_at(const struct vt_mem *m, uint64_t page)
 {
-	return (uint64_t *)((char *)m->base + page * MT_PAGE);
+	return (uint64_t *)((char *)m->base + page * VT_PAGE);
 }
 
 static void touch(const struct vt_mem *m, uint64_t step, uint64_t value)
 {
 	uint64_t p;
 
-	for (p = 0; p < m->len / MT_PAGE; p += step)
+	for (p = 0; p < m->len / VT_PAGE; p += step)
 		*(volatile uint64_t *)word_at(m, p) = value;
 }
 
@@ -139,7 +139,7 @@ struct faulter {
 static int fault_next(void *arg)
 {
 	struct faulter *f = arg;
-	uint64_t gpa = f->gpa + f->next * MT_PAGE, len = MT_PAGE;
+	uint64_t gpa = f->gpa + f->next * VT_PAGE, len = VT_PAGE;
 
 	if (f->next == f->pages) {
 		usleep(100);
@@ -153,7 +153,7 @@ static int fault_next(void *arg)
 static int fault_any(void *arg)
 {
 	struct faulter *f = arg;
-	uint64_t gpa = f->gpa + ml_random(&f->seed) % f->pages * MT_PAGE, word;
+	uint64_t gpa = f->gpa + vt_random(&f->seed) % f->pages * VT_PAGE, word;
 	int r = mt_read64(f->fd, gpa, &word);
 
 	return r == -EFAULT ? 0 : r;
@@ -187,7 +187,7 @@ FIXTURE_TEARDOWN(storm)
 
 TEST_F_TIMEOUT(storm, elsewhere, 120)
 {
-	const unsigned int rounds = ml_scaled(60, 10);
+	const unsigned int rounds = vt_by_speed(60, 10);
 	struct rig *rig = &self->rig;
 	struct storm s = { variant->kind, &rig->out };
 	struct faulter f = { .fd = rig->fd, .gpa = GPA, .pages = rig->pages };
@@ -216,7 +216,7 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 /* The same over a memslot moves all of it. */
 TEST_F_TIMEOUT(storm, over_a_slot, 120)
 {
-	const unsigned int rounds = ml_scaled(60, 10);
+	const unsigned int rounds = vt_by_speed(60, 10);
 	struct rig *rig = &self->rig;
 	struct storm s = { variant->kind, &rig->in };
 	struct faulter f = {
@@ -252,7 +252,7 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	retried = mt_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 9);
 	for (i = 0; i < rig->pages; i++) {
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * MT_PAGE, &word));
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(9, word);
 	}
 	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
@@ -293,7 +293,7 @@ TEST_F_TIMEOUT(notify, beside, 120)
 	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
 	while (!ml_delta(rig->stats, "pf_retried", retried) &&
 	       vt_now_ns() < end)
-		ml_sleep_ms(5);
+		vt_sleep_ms(5);
 	EXPECT_EQ(0, ml_stop(&faults));
 	EXPECT_EQ(0, ml_stop(&storm));
 	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
@@ -307,14 +307,14 @@ TEST_F_TIMEOUT(notify, beside, 120)
 TEST_F_TIMEOUT(notify, held_open, 120)
 {
 	struct rig *rig = &self->rig;
-	const unsigned int ms = ml_scaled(300, 600);
-	uint64_t gpa = GPA, len = MT_PAGE, retried, word, now, zapped;
+	const unsigned int ms = vt_by_speed(300, 600);
+	uint64_t gpa = GPA, len = VT_PAGE, retried, word, now, zapped;
 	struct ml_hold hold;
 
 	if (!ml_have_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	touch(&rig->in, 1, 5);
-	ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 64 * MT_PAGE));
+	ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 64 * VT_PAGE));
 	EXPECT_EQ(64, mt_stat(rig->stats, "pages_4k"));
 	retried = mt_stat(rig->stats, "pf_retried");
 	zapped = mt_stat(rig->stats, "pages_zapped");
@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 	ASSERT_EQ(0, ml_hold_wait(&hold));
 
 	retried = mt_stat(rig->stats, "pf_retried");
-	ASSERT_EQ(0, mt_read64(rig->fd, GPA + 70 * MT_PAGE, &word));
+	ASSERT_EQ(0, mt_read64(rig->fd, GPA + 70 * VT_PAGE, &word));
 	EXPECT_EQ(5, word);
 	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
 }
@@ -339,7 +339,7 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 TEST_F_TIMEOUT(notify, nested, 120)
 {
 	struct rig *rig = &self->rig;
-	const unsigned int ms = ml_scaled(400, 800);
+	const unsigned int ms = vt_by_speed(400, 800);
 	struct storm s = { DISCARD, &rig->in };
 	struct ml_thread storm;
 	uint64_t word, steps;
@@ -370,9 +370,9 @@ static int window_step(void *arg)
 	uint64_t p;
 
 	for (p = 0; p < w->pages; p++)
-		*(volatile uint64_t *)(w->base + p * MT_PAGE) =
-			(uintptr_t)w->base + p * MT_PAGE;
-	return madvise(w->base, w->pages * MT_PAGE, MADV_DONTNEED) ? -errno : 0;
+		*(volatile uint64_t *)(w->base + p * VT_PAGE) =
+			(uintptr_t)w->base + p * VT_PAGE;
+	return madvise(w->base, w->pages * VT_PAGE, MADV_DONTNEED) ? -errno : 0;
 }
 
 struct checker {
@@ -387,7 +387,7 @@ struct checker {
 static int check_step(void *arg)
 {
 	struct checker *c = arg;
-	uint64_t off = ml_random(&c->seed) % c->pages * MT_PAGE, word;
+	uint64_t off = vt_random(&c->seed) % c->pages * VT_PAGE, word;
 	int r = mt_read64(c->fd, c->gpa + off, &word);
 
 	if (!r && word && word != c->hva + off) {
@@ -405,8 +405,8 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	char *base = rig->in.base;
 	struct window w[] = {
 		{ base, n * 6 / 10 },
-		{ base + n * 4 / 10 * MT_PAGE, n - n * 4 / 10 },
-		{ base + n / 2 * MT_PAGE, 8 },
+		{ base + n * 4 / 10 * VT_PAGE, n - n * 4 / 10 },
+		{ base + n / 2 * VT_PAGE, 8 },
 	};
 	struct checker c = {
 		.fd = rig->fd,
@@ -421,7 +421,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, ml_start(&t[i], window_step, &w[i]));
 	ASSERT_EQ(0, ml_start(&reader, check_step, &c));
-	ml_sleep_ms(ml_scaled(1500, 4000));
+	vt_sleep_ms(vt_by_speed(1500, 4000));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, ml_stop(&t[i]));
 		EXPECT_LT(1, t[i].steps);
@@ -433,7 +433,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	retried = mt_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 11);
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * MT_PAGE, &word));
+		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(11, word);
 	}
 	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
@@ -448,7 +448,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 TEST_F_TIMEOUT(notify, yields, 200)
 {
 	struct rig *rig = &self->rig;
-	const uint64_t slots = ml_scaled(64, 16);
+	const uint64_t slots = vt_by_speed(64, 16);
 	uint64_t i, leaves = slots * rig->pages, yields, zapped, lock, start;
 	struct faulter f = {
 		.fd = rig->fd,
@@ -514,7 +514,7 @@ TEST_F_TIMEOUT(notify, drain, 120)
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, ml_start(&reader[i], check_step, &c[i]));
 	ASSERT_EQ(0, ml_start(&storm, window_step, &w));
-	ml_sleep_ms(ml_scaled(2000, 6000));
+	vt_sleep_ms(vt_by_speed(2000, 6000));
 	EXPECT_EQ(0, ml_stop(&storm));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, ml_stop(&reader[i]));

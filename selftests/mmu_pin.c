@@ -96,7 +96,7 @@ TEST_F_TIMEOUT(pin, counts, 300)
 		before[i] = status_kb(counters[i]);
 	memset(a->buf, 1, a->len);
 	for (i = 0; i < a->pages; i++) {
-		pfns[i] = iv_pfn(a->base + i * MO_PAGE);
+		pfns[i] = vt_pfn(a->base + i * VT_PAGE);
 		maps[i] = of_pfn("/proc/kpagecount", pfns[i]);
 		ASSERT_NE(0, maps[i]);
 	}
@@ -104,7 +104,7 @@ TEST_F_TIMEOUT(pin, counts, 300)
 		before[i] = status_kb(counters[i]);
 	map_all(_metadata, a);
 	for (i = 0; i < a->pages; i++) {
-		ASSERT_EQ(pfns[i], iv_pfn(a->base + i * MO_PAGE));
+		ASSERT_EQ(pfns[i], vt_pfn(a->base + i * VT_PAGE));
 		ASSERT_EQ(maps[i], of_pfn("/proc/kpagecount", pfns[i]));
 	}
 	for (i = 0; i < 6; i++) {
@@ -124,7 +124,7 @@ static void move_all(struct __test_metadata *_metadata, struct mo_area *a)
 	size_t i;
 
 	/* one by one: what a batch of pages would do for the others, none does */
-	iv_drain_lru();
+	vt_drain_lru();
 	for (round = 0; round < 4 && !huge; round++) {
 		ASSERT_EQ(0, mo_check_mmu(a, 1));
 		for (i = 3; i < a->pages; i += 16)
@@ -146,12 +146,12 @@ TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
 		SKIP(return, "%s", self->why);
 	if (access("/sys/devices/system/node/node1", F_OK))
 		SKIP(return, "one NUMA node only");
-	lru_gen = mo_lru_gen(0);
+	lru_gen = vt_set_lru_gen(0);
 	move_all(_metadata, &self->a);
-	mo_lru_gen(MO_LRU_GEN);
+	vt_set_lru_gen(VT_LRU_GEN);
 	mo_fill(&self->a, 1);
 	move_all(_metadata, &self->a);
-	mo_lru_gen(lru_gen);
+	vt_set_lru_gen(lru_gen);
 }
 
 /* A huge page can be split only when every reference is known. */
@@ -166,7 +166,7 @@ TEST(split_while_mapped)
 	map_all(_metadata, a);
 	if (mo_split(a) == -ENOENT)
 		SKIP(return, "no split_huge_pages");
-	EXPECT_FALSE(iv_kpageflag(a->base, IV_KPF_THP));
+	EXPECT_FALSE(vt_kpageflag(a->base, VT_KPF_THP));
 	EXPECT_EQ(0, mo_check_mmu(a, 2));
 	mo_close(a);
 }
@@ -204,7 +204,7 @@ FIXTURE_TEARDOWN(swap)
 /* As would it keep it in memory. */
 TEST_F_TIMEOUT(swap, swapped_while_mapped, 300)
 {
-	const char *why = self->why ? self->why : iv_swap_on();
+	const char *why = self->why ? self->why : vt_swap_on();
 	struct mo_area *a = &self->a;
 	uint64_t zapped;
 
@@ -229,7 +229,7 @@ static void written_swapped(struct __test_metadata *_metadata,
 	for (round = 0; round < 3; round++) {
 		ASSERT_GE(mo_page_out(a), a->pages / 2);
 		for (i = 0; i < a->pages; i++)
-			*(volatile char *)(a->base + i * MO_PAGE);
+			*(volatile char *)(a->base + i * VT_PAGE);
 		EXPECT_EQ(0, mo_check_mmu(a, gen));
 		EXPECT_EQ(0, mo_fill_mmu(a, ++gen));
 		/* it is not always reclaim that takes the entries away */
@@ -245,7 +245,7 @@ static void written_swapped(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(swap, written_then_swapped, 300)
 {
-	const char *why = self->why ? self->why : iv_swap_on();
+	const char *why = self->why ? self->why : vt_swap_on();
 
 	if (why)
 		SKIP(return, "%s", why);
@@ -254,7 +254,7 @@ TEST_F_TIMEOUT(swap, written_then_swapped, 300)
 
 TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
 {
-	const char *why = self->why ? self->why : iv_swap_on();
+	const char *why = self->why ? self->why : vt_swap_on();
 
 	if (why)
 		SKIP(return, "%s", why);
@@ -267,7 +267,7 @@ TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
  */
 static void clean_written(struct __test_metadata *_metadata, bool delete_first)
 {
-	const char *why = mt_available() ? iv_swap_on() : MT_NO_DEV;
+	const char *why = mt_available() ? vt_swap_on() : MT_NO_DEV;
 	struct mo_area area, *a = &area;
 	size_t i;
 
@@ -277,7 +277,7 @@ static void clean_written(struct __test_metadata *_metadata, bool delete_first)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_REMOVE));
 	for (i = 0; i < a->pages; i++)
-		*(volatile char *)(a->base + i * MO_PAGE);
+		*(volatile char *)(a->base + i * VT_PAGE);
 	ASSERT_EQ(0, mo_fill_mmu(a, 1));
 	if (delete_first) {
 		ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
@@ -349,9 +349,9 @@ TEST_F_TIMEOUT(anonymous, freed, 300)
 		SKIP(return, "%s", self->why);
 	map_all(_metadata, a);
 	for (i = 0; i < a->pages; i++)
-		pfns[i] = iv_pfn(a->base + i * MO_PAGE);
+		pfns[i] = vt_pfn(a->base + i * VT_PAGE);
 	EXPECT_EQ(a->pages, still_anon(pfns, a->pages));
-	iv_drain_lru();
+	vt_drain_lru();
 	rss = status_kb("RssAnon");
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_DONTNEED));
 	/* some kernels keep up to 64 pages of each thread uncounted */
@@ -381,13 +381,13 @@ static const char *open_file(int *fd)
 		   "mount -o loop img mnt"))
 		return "cannot mount an ext4 file system on a loop device";
 	*fd = open(MNT "/mnt/memory", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return *fd < 0 || ftruncate(*fd, FILE_PAGES * MO_PAGE) ?
+	return *fd < 0 || ftruncate(*fd, FILE_PAGES * VT_PAGE) ?
 	       "cannot make a file" : NULL;
 }
 
 TEST(file_shared)
 {
-	size_t len = FILE_PAGES * MO_PAGE, i, wrong;
+	size_t len = FILE_PAGES * VT_PAGE, i, wrong;
 	const char *why = mt_available() ? NULL : MT_NO_DEV;
 	uint64_t user, direct, val;
 	char *p, *q;
@@ -408,11 +408,11 @@ TEST(file_shared)
 
 	/* read through the tables, written by the user's own access */
 	for (i = 0; i < FILE_PAGES; i++)
-		*(uint64_t *)(p + i * MO_PAGE) = i;
+		*(uint64_t *)(p + i * VT_PAGE) = i;
 	direct = mt_stat(stats, "bytes_direct");
 	user = mt_stat(stats, "bytes_user");
 	for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
-		ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * MO_PAGE, &val));
+		ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * VT_PAGE, &val));
 		wrong += val != i;
 	}
 	EXPECT_EQ(0, wrong);
@@ -423,24 +423,24 @@ TEST(file_shared)
 	for (val = 1; val <= 2; val++) {
 		user = mt_stat(stats, "bytes_user");
 		for (i = 0; i < FILE_PAGES; i++)
-			ASSERT_EQ(0, mt_write64(mmu, MO_GPA + i * MO_PAGE,
+			ASSERT_EQ(0, mt_write64(mmu, MO_GPA + i * VT_PAGE,
 						mo_word(val, i, 0)));
 		EXPECT_EQ(user + FILE_PAGES * 8, mt_stat(stats, "bytes_user"));
 		for (i = 0, wrong = 0; i < FILE_PAGES; i++)
-			wrong += *(uint64_t *)(q + i * MO_PAGE) !=
+			wrong += *(uint64_t *)(q + i * VT_PAGE) !=
 				 mo_word(val, i, 0);
 		EXPECT_EQ(0, wrong);
 		ASSERT_EQ(0, msync(p, len, MS_SYNC));
 		/* what is not on the disk is gone after this */
 		madvise(p, len, MADV_DONTNEED);
 		madvise(q, len, MADV_DONTNEED);
-		iv_write_file("/proc/sys/vm/drop_caches", "1\n");
+		vt_write_file("/proc/sys/vm/drop_caches", "1\n");
 		for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
 			uint64_t got = 0;
 
-			ASSERT_EQ(8, pread(fd, &got, 8, i * MO_PAGE));
+			ASSERT_EQ(8, pread(fd, &got, 8, i * VT_PAGE));
 			wrong += got != mo_word(val, i, 0);
-			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * MO_PAGE, &got));
+			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * VT_PAGE, &got));
 			wrong += got != mo_word(val, i, 0);
 		}
 		EXPECT_EQ(0, wrong);

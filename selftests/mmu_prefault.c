@@ -17,7 +17,7 @@
 
 #define GPA	(1UL << 30)
 #define PAGES	16UL
-#define LEN	(PAGES * MT_PAGE)
+#define LEN	(PAGES * VT_PAGE)
 #define GIB	(1UL << 30)
 #define TIB	(1UL << 40)
 
@@ -71,7 +71,7 @@ static int populate(struct __test_metadata *_metadata, int fd, uint32_t flags,
 
 	EXPECT_EQ(gpa + len, at + rest);
 	EXPECT_LE(rest, len);
-	EXPECT_EQ(0, rest % MT_PAGE);
+	EXPECT_EQ(0, rest % VT_PAGE);
 	/* success means progress, an error means none */
 	EXPECT_EQ(!r, rest < len);
 	*left = rest;
@@ -97,10 +97,10 @@ TEST_F(prefault, progress)
 	EXPECT_EQ(0, POPULATE(0, GPA + LEN / 2, LEN, &left));
 	EXPECT_EQ(LEN / 2, left);
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA + LEN, left, &left));
-	EXPECT_EQ(0, POPULATE(0, GPA, LEN + MT_PAGE, &left));
-	EXPECT_EQ(MT_PAGE, left);
-	EXPECT_EQ(-ENOENT, POPULATE(0, GPA - MT_PAGE, LEN, &left));
-	EXPECT_EQ(-ENOENT, POPULATE(0, GPA + LEN, MT_PAGE, &left));
+	EXPECT_EQ(0, POPULATE(0, GPA, LEN + VT_PAGE, &left));
+	EXPECT_EQ(VT_PAGE, left);
+	EXPECT_EQ(-ENOENT, POPULATE(0, GPA - VT_PAGE, LEN, &left));
+	EXPECT_EQ(-ENOENT, POPULATE(0, GPA + LEN, VT_PAGE, &left));
 	EXPECT_EQ(-ENOENT, POPULATE(0, 0, TIB, &left));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
 	/* the memslot goes, and with it what was mapped */
@@ -117,22 +117,22 @@ TEST_F(prefault, arguments)
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	for (i = 0; i < 12; i++) {
 		at = GPA + (1UL << i);
-		len = MT_PAGE;
+		len = VT_PAGE;
 		EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
-		EXPECT_EQ(MT_PAGE, len);
+		EXPECT_EQ(VT_PAGE, len);
 		at = GPA;
-		len = MT_PAGE + (1UL << i);
+		len = VT_PAGE + (1UL << i);
 		EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
 		EXPECT_EQ(GPA, at);
 	}
 	at = GPA;
 	len = 0;
 	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
-	at = -2 * MT_PAGE;
-	len = 4 * MT_PAGE;
+	at = -2 * VT_PAGE;
+	len = 4 * VT_PAGE;
 	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
 	at = GPA;
-	len = -MT_PAGE;
+	len = -VT_PAGE;
 	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
 	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
 }
@@ -145,19 +145,19 @@ TEST_F(prefault, holes)
 
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, half));
 	ASSERT_EQ(0, mt_slot(self->fd, 1, 0, GPA + half, self->mem, half));
-	ASSERT_EQ(0, mt_slot(self->fd, 2, 0, GPA + LEN + MT_PAGE,
+	ASSERT_EQ(0, mt_slot(self->fd, 2, 0, GPA + LEN + VT_PAGE,
 			     self->mem + half, half));
 	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEN));
 	EXPECT_EQ(-ENOENT, mt_populate_all(self->fd, 0, GPA, 2 * LEN));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(0, POPULATE(0, GPA + LEN + MT_PAGE, half, &left));
+	EXPECT_EQ(0, POPULATE(0, GPA + LEN + VT_PAGE, half, &left));
 	EXPECT_EQ(0, left);
 
-	ASSERT_EQ(0, munmap(self->mem + half + 2 * MT_PAGE, MT_PAGE));
-	EXPECT_EQ(0, POPULATE(0, GPA + LEN + MT_PAGE, half, &left));
-	EXPECT_EQ(half - 2 * MT_PAGE, left);
-	EXPECT_EQ(-EFAULT, POPULATE(0, GPA + LEN + 3 * MT_PAGE, left, &left));
-	EXPECT_EQ(0, POPULATE(0, GPA + LEN + 4 * MT_PAGE, MT_PAGE, &left));
+	ASSERT_EQ(0, munmap(self->mem + half + 2 * VT_PAGE, VT_PAGE));
+	EXPECT_EQ(0, POPULATE(0, GPA + LEN + VT_PAGE, half, &left));
+	EXPECT_EQ(half - 2 * VT_PAGE, left);
+	EXPECT_EQ(-EFAULT, POPULATE(0, GPA + LEN + 3 * VT_PAGE, left, &left));
+	EXPECT_EQ(0, POPULATE(0, GPA + LEN + 4 * VT_PAGE, VT_PAGE, &left));
 	EXPECT_EQ(PAGES + PAGES / 2 - 1, mt_stat(self->stats, "pages_4k"));
 }
 
@@ -169,14 +169,14 @@ static void on_alarm(int sig)
 /* A signal ends a call early, and nothing is lost by that. */
 TEST_F(prefault, signal)
 {
-	const uint64_t len = mt_slow() ? 8UL << 20 : 64UL << 20;
+	const uint64_t len = vt_slow() ? 8UL << 20 : 64UL << 20;
 	struct sigaction sa = { .sa_handler = on_alarm };
 	struct itimerval every = { { 0, 3000 }, { 0, 3000 } };
 	uint64_t at = GPA, left = len;
 	unsigned int early = 0, eintr = 0;
 	struct vt_mem m;
 
-	ASSERT_EQ(0, mt_mem_untouched(&m, VT_ANON, len));
+	ASSERT_EQ(0, vt_mem_alloc_untouched(&m, VT_ANON, len));
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, m.base, len));
 	ASSERT_EQ(0, sigaction(SIGALRM, &sa, NULL));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &every, NULL));
@@ -194,8 +194,8 @@ TEST_F(prefault, signal)
 	setitimer(ITIMER_REAL, &every, NULL);
 	EXPECT_LT(0, early + eintr);
 	TH_LOG("%u calls cut short, %u without progress", early, eintr);
-	EXPECT_EQ(len / MT_PAGE, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(len / MT_PAGE, mt_stat(self->stats, "pf_fixed"));
+	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pf_fixed"));
 	vt_mem_free(&m);
 	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
 }
@@ -217,15 +217,15 @@ TEST_F(prefault, permissions)
 
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	/* the zero page: for reading only, and a write gets a page of its own */
-	EXPECT_EQ(0, POPULATE(0, GPA, MT_PAGE, &left));
+	EXPECT_EQ(0, POPULATE(0, GPA, VT_PAGE, &left));
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
-	EXPECT_EQ(0, POPULATE(VMMU_POPULATE_WRITE, GPA, MT_PAGE, &left));
+	EXPECT_EQ(0, POPULATE(VMMU_POPULATE_WRITE, GPA, VT_PAGE, &left));
 	EXPECT_EQ(RW, perms(self->fd, GPA));
 	EXPECT_EQ(0, *(uint64_t *)self->mem);
 	/* what the process has written can be written at once */
-	self->mem[MT_PAGE] = 1;
-	EXPECT_EQ(0, POPULATE(0, GPA + MT_PAGE, MT_PAGE, &left));
-	EXPECT_EQ(RW, perms(self->fd, GPA + MT_PAGE));
+	self->mem[VT_PAGE] = 1;
+	EXPECT_EQ(0, POPULATE(0, GPA + VT_PAGE, VT_PAGE, &left));
+	EXPECT_EQ(RW, perms(self->fd, GPA + VT_PAGE));
 
 	/* memory that may only be read: it is taken away, and can be had again */
 	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ));
@@ -235,7 +235,7 @@ TEST_F(prefault, permissions)
 	EXPECT_EQ(0, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(0, left);
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
-	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA + LEN - MT_PAGE));
+	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA + LEN - VT_PAGE));
 	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
 	EXPECT_EQ(0, val);
 
@@ -293,8 +293,8 @@ TEST_F(prefault, secretmem)
 	EXPECT_EQ(-EFAULT, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
 	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
 	EXPECT_STREQ("secret", (char *)&val);
-	EXPECT_EQ(0, mt_write64(self->fd, GPA + MT_PAGE, 77));
-	EXPECT_EQ(77, *(uint64_t *)(p + MT_PAGE));
+	EXPECT_EQ(0, mt_write64(self->fd, GPA + VT_PAGE, 77));
+	EXPECT_EQ(77, *(uint64_t *)(p + VT_PAGE));
 	EXPECT_EQ(16, mt_stat(self->stats, "bytes_user"));
 	EXPECT_EQ(0, mt_stat(self->stats, "bytes_direct"));
 	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
@@ -362,7 +362,7 @@ static void expect_map(struct __test_metadata *_metadata, int stats,
 TEST_F(prefault, tables)
 {
 	static const uint64_t borders[] = {
-		0, MT_HUGE, GIB, 512 * GIB, 100 * TIB,
+		0, VT_HUGE_SIZE, GIB, 512 * GIB, 100 * TIB,
 	};
 	const unsigned int n = ARRAY_SIZE(borders);
 	struct map map[8] = {};
@@ -433,7 +433,7 @@ FIXTURE_VARIANT_ADD(level, hugetlb)
 	.shift = 21,
 };
 
-#define LEVEL_LEN	(4 * MT_HUGE)
+#define LEVEL_LEN	(4 * VT_HUGE_SIZE)
 
 FIXTURE_SETUP(level)
 {
@@ -441,7 +441,7 @@ FIXTURE_SETUP(level)
 
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	r = mt_mem(&self->m, variant->backing, LEVEL_LEN);
+	r = vt_mem_alloc_huge(&self->m, variant->backing, LEVEL_LEN);
 	if (r)
 		SKIP(return, "no %s memory: %s",
 		     vt_backing_name(variant->backing), strerror(-r));
@@ -481,47 +481,47 @@ TEST_F(level, congruent)
 	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
 	EXPECT_MAP(&map, 1);
 	EXPECT_EQ(map.num, mt_stat(self->stats, "pf_fixed"));
-	for (i = 0; i < LEVEL_LEN; i += MT_HUGE - MT_PAGE)
+	for (i = 0; i < LEVEL_LEN; i += VT_HUGE_SIZE - VT_PAGE)
 		EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + i));
 	/* one page, and the whole entry is there: progress stays the page's */
 	mt_slot_delete(self->fd, 0);
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->m.base, LEVEL_LEN));
 	faults = mt_stat(self->stats, "pf_fixed");
-	EXPECT_EQ(0, POPULATE(0, GPA + MT_PAGE * 5, MT_PAGE, &left));
+	EXPECT_EQ(0, POPULATE(0, GPA + VT_PAGE * 5, VT_PAGE, &left));
 	EXPECT_EQ(0, left);
 	EXPECT_EQ(1, mt_stat(self->stats, "pf_fixed") - faults);
-	map = (struct map) { GPA + MT_PAGE * 5, variant->shift, 1 };
+	map = (struct map) { GPA + VT_PAGE * 5, variant->shift, 1 };
 	map.gpa &= -1UL << variant->shift;
 	EXPECT_MAP(&map, 1);
 	/* from the midst of one over the next ones, past the end */
-	EXPECT_EQ(0, POPULATE(0, GPA + MT_HUGE / 2, LEVEL_LEN, &left));
-	EXPECT_EQ(MT_HUGE / 2, left);
+	EXPECT_EQ(0, POPULATE(0, GPA + VT_HUGE_SIZE / 2, LEVEL_LEN, &left));
+	EXPECT_EQ(VT_HUGE_SIZE / 2, left);
 }
 
 /* Guest and host address differ within 2M, or the memslot ends within. */
 TEST_F(level, not_congruent)
 {
 	struct map map = {
-		GPA + MT_PAGE, 12, (LEVEL_LEN - MT_HUGE) / MT_PAGE,
+		GPA + VT_PAGE, 12, (LEVEL_LEN - VT_HUGE_SIZE) / VT_PAGE,
 	};
-	const uint64_t len = LEVEL_LEN - MT_HUGE;
+	const uint64_t len = LEVEL_LEN - VT_HUGE_SIZE;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA + MT_PAGE, self->m.base, len));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA + MT_PAGE, len));
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA + VT_PAGE, self->m.base, len));
+	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA + VT_PAGE, len));
 	EXPECT_MAP(&map, 1);
-	EXPECT_EQ(12, page_shift(self->fd, GPA + MT_HUGE));
+	EXPECT_EQ(12, page_shift(self->fd, GPA + VT_HUGE_SIZE));
 }
 
 TEST_F(level, slot_edges)
 {
 	/* a page is missing at each end: small at the edges, huge inside */
-	const uint64_t skip = MT_PAGE, len = LEVEL_LEN - 2 * MT_PAGE;
-	const unsigned int edge = MT_HUGE / MT_PAGE - 1;
+	const uint64_t skip = VT_PAGE, len = LEVEL_LEN - 2 * VT_PAGE;
+	const unsigned int edge = VT_HUGE_SIZE / VT_PAGE - 1;
 	struct map map[3] = {
 		{ GPA + skip, 12, edge },
-		{ GPA + MT_HUGE, variant->shift,
-		  (LEVEL_LEN - 2 * MT_HUGE) >> variant->shift },
-		{ GPA + LEVEL_LEN - MT_HUGE, 12, edge },
+		{ GPA + VT_HUGE_SIZE, variant->shift,
+		  (LEVEL_LEN - 2 * VT_HUGE_SIZE) >> variant->shift },
+		{ GPA + LEVEL_LEN - VT_HUGE_SIZE, 12, edge },
 	};
 
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA + skip,
@@ -529,8 +529,8 @@ TEST_F(level, slot_edges)
 	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA + skip, len));
 	EXPECT_MAP(map, 3);
 	EXPECT_EQ(12, page_shift(self->fd, GPA + skip));
-	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + MT_HUGE));
-	EXPECT_EQ(12, page_shift(self->fd, GPA + LEVEL_LEN - MT_HUGE));
+	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + VT_HUGE_SIZE));
+	EXPECT_EQ(12, page_shift(self->fd, GPA + LEVEL_LEN - VT_HUGE_SIZE));
 }
 
 /* What lies in a huge entry is where it should be. */
@@ -539,12 +539,12 @@ TEST_F(level, content)
 	char *mem = self->m.base;
 	uint64_t i, val;
 
-	for (i = 0; i < LEVEL_LEN; i += MT_PAGE)
-		*(uint64_t *)(mem + i + i / MT_PAGE % 500 * 8) = i + 1;
+	for (i = 0; i < LEVEL_LEN; i += VT_PAGE)
+		*(uint64_t *)(mem + i + i / VT_PAGE % 500 * 8) = i + 1;
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
 	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
-	for (i = 0; i < LEVEL_LEN; i += MT_PAGE) {
-		uint64_t at = i + i / MT_PAGE % 500 * 8;
+	for (i = 0; i < LEVEL_LEN; i += VT_PAGE) {
+		uint64_t at = i + i / VT_PAGE % 500 * 8;
 
 		ASSERT_EQ(0, mt_read64(self->fd, GPA + at, &val));
 		ASSERT_EQ(i + 1, val);
@@ -571,13 +571,13 @@ TEST_F(level, discard)
 	memset(mem, 1, LEVEL_LEN);
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
 	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
-	ASSERT_EQ(0, throw_away(&self->m, MT_HUGE, MT_HUGE));
-	EXPECT_EQ(0, page_shift(self->fd, GPA + MT_HUGE));
-	EXPECT_EQ(0, page_shift(self->fd, GPA + 2 * MT_HUGE - MT_PAGE));
-	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + MT_HUGE - MT_PAGE));
-	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + 2 * MT_HUGE));
-	EXPECT_EQ(MT_HUGE / MT_PAGE, mt_stat(self->stats, "pages_zapped"));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA + MT_HUGE + 8, &val));
+	ASSERT_EQ(0, throw_away(&self->m, VT_HUGE_SIZE, VT_HUGE_SIZE));
+	EXPECT_EQ(0, page_shift(self->fd, GPA + VT_HUGE_SIZE));
+	EXPECT_EQ(0, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE - VT_PAGE));
+	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + VT_HUGE_SIZE - VT_PAGE));
+	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE));
+	EXPECT_EQ(VT_HUGE_SIZE / VT_PAGE, mt_stat(self->stats, "pages_zapped"));
+	EXPECT_EQ(0, mt_read64(self->fd, GPA + VT_HUGE_SIZE + 8, &val));
 	EXPECT_EQ(0, val);
 	EXPECT_EQ(0, POPULATE(0, GPA, LEVEL_LEN, &left));
 	EXPECT_EQ(0, left);
@@ -612,9 +612,9 @@ static void *map_resource(size_t *len)
 		int fd = open(g.gl_pathv[i], O_RDWR | O_CLOEXEC);
 		off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 
-		if (size >= (off_t)MT_PAGE) {
+		if (size >= (off_t)VT_PAGE) {
 			*len = size < (off_t)LEN ? size : (off_t)LEN;
-			*len &= -MT_PAGE;
+			*len &= -VT_PAGE;
 			p = mmap(NULL, *len, PROT_READ | PROT_WRITE, MAP_SHARED,
 				 fd, 0);
 		}
@@ -641,7 +641,7 @@ TEST_F(prefault, device_memory)
 	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, p, len));
 	EXPECT_EQ(0, POPULATE(0, GPA, len, &left));
 	EXPECT_EQ(0, left);
-	EXPECT_EQ(len / MT_PAGE, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pages_4k"));
 	ASSERT_EQ(0, mt_translate(self->fd, 0, GPA, &t));
 	EXPECT_EQ((uintptr_t)p, t.hva);
 	EXPECT_EQ(12, t.page_shift);

@@ -32,9 +32,9 @@ static int rig_open(struct rig *rig)
 {
 	int r;
 
-	ml_quiet();
+	vt_numa_balancing_off();
 	rig->pages = 2 * ML_HUGE_PAGES;
-	r = mt_mem(&rig->mem, VT_ANON, rig->pages * MT_PAGE);
+	r = vt_mem_alloc_huge(&rig->mem, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
 		return r;
 	rig->fd = mt_open();
@@ -86,7 +86,7 @@ FIXTURE_TEARDOWN(race)
 
 static uint64_t *word_at(const struct vt_mem *m, uint64_t page)
 {
-	return (uint64_t *)((char *)m->base + page * MT_PAGE);
+	return (uint64_t *)((char *)m->base + page * VT_PAGE);
 }
 
 /* ------------------------------------------------- an install is paused */
@@ -177,7 +177,7 @@ static void *access_once(void *arg)
 {
 	struct accessor *a = arg;
 	struct vmmu_translate t;
-	uint64_t gpa = a->gpa, len = MT_PAGE;
+	uint64_t gpa = a->gpa, len = VT_PAGE;
 
 	switch (a->access) {
 	case READ:
@@ -203,16 +203,16 @@ static int change_page(struct vt_mem *m, uint64_t page, enum change change)
 
 	switch (change) {
 	case DISCARD:
-		if (madvise(p, MT_PAGE, MADV_DONTNEED))
+		if (madvise(p, VT_PAGE, MADV_DONTNEED))
 			return -errno;
 		*(volatile uint64_t *)p = NEW;
 		return 0;
 	case MREMAP:
 		*(volatile uint64_t *)other = NEW;
-		return mremap(other, MT_PAGE, MT_PAGE, MREMAP_MAYMOVE |
+		return mremap(other, VT_PAGE, VT_PAGE, MREMAP_MAYMOVE |
 			      MREMAP_FIXED, p) == p ? 0 : -errno;
 	case PROTECT:
-		return mprotect(p, MT_PAGE, PROT_READ) ? -errno : 0;
+		return mprotect(p, VT_PAGE, PROT_READ) ? -errno : 0;
 	}
 	return -EINVAL;
 }
@@ -233,13 +233,13 @@ static int access_paused(struct rig *rig, struct accessor *a,
 	pthread_t id;
 	int r;
 
-	for (ms = ml_scaled(250, 500); ms < 10000; ms *= 3) {
+	for (ms = vt_by_speed(250, 500); ms < 10000; ms *= 3) {
 		uint64_t taken = mt_stat(rig->stats, "pf_taken");
 		char value[16];
 		bool late;
 
 		/* from the start: nothing is mapped */
-		madvise(word_at(&rig->mem, PAGE), MT_PAGE, MADV_DONTNEED);
+		madvise(word_at(&rig->mem, PAGE), VT_PAGE, MADV_DONTNEED);
 		*word_at(&rig->mem, PAGE) = OLD;
 		*retried = mt_stat(rig->stats, "pf_retried");
 		a->done = false;
@@ -251,7 +251,7 @@ static int access_paused(struct rig *rig, struct accessor *a,
 		while (mt_stat(rig->stats, "pf_taken") == taken && !a->done)
 			usleep(500);
 		/* now it looks the page up, if it has not done so yet */
-		ml_sleep_ms(ms / 3);
+		vt_sleep_ms(ms / 3);
 		for (i = 0; !r && pages[i]; i++)
 			r = change_page(&rig->mem, pages[i], change);
 		late = a->done;
@@ -274,7 +274,7 @@ static int access_paused(struct rig *rig, struct accessor *a,
 TEST_F_TIMEOUT(paused, refused, 120)
 {
 	static const uint64_t pages[] = { PAGE, 0 };
-	const uint64_t gpa = GPA + PAGE * MT_PAGE;
+	const uint64_t gpa = GPA + PAGE * VT_PAGE;
 	struct rig *rig = &self->rig;
 	struct accessor a = {
 		.fd = rig->fd,
@@ -312,7 +312,7 @@ TEST_F_TIMEOUT(paused, unrelated, 120)
 	struct accessor a = {
 		.fd = rig->fd,
 		.access = variant->access,
-		.gpa = GPA + PAGE * MT_PAGE,
+		.gpa = GPA + PAGE * VT_PAGE,
 	};
 	uint64_t retried, hits;
 
@@ -333,7 +333,7 @@ TEST_F_TIMEOUT(paused, unrelated, 120)
 TEST_F_TIMEOUT(race, swap_waits, 120)
 {
 	struct rig *rig = &self->rig;
-	const unsigned int ms = ml_scaled(200, 400);
+	const unsigned int ms = vt_by_speed(200, 400);
 	struct ml_hold hold;
 	uint64_t word;
 	unsigned int i;
@@ -343,7 +343,7 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 	*word_at(&rig->mem, 0) = 42;
 	/* create, move, turn the log on, delete */
 	for (i = 0; i < 4; i++) {
-		uint64_t gpa = i ? GPA2 + MT_HUGE : GPA2;
+		uint64_t gpa = i ? GPA2 + VT_HUGE_SIZE : GPA2;
 
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
 		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
@@ -362,7 +362,7 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 TEST_F_TIMEOUT(race, closed_between, 120)
 {
 	struct rig *rig = &self->rig;
-	const unsigned int ms = ml_scaled(200, 400);
+	const unsigned int ms = vt_by_speed(200, 400);
 	struct ml_hold hold;
 	uint64_t word, i;
 
@@ -370,7 +370,7 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		SKIP(return, NEEDS_HOLD);
 	for (i = 0; i < 3; i++) {
 		*word_at(&rig->mem, 0) = i;
-		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * MT_PAGE));
+		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * VT_PAGE));
 		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
 		close(rig->stats);
 		close(rig->fd);
@@ -387,7 +387,7 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		if (i != 1)
 			ASSERT_EQ(0, ml_hold_wait(&hold));
 		/* and it follows what comes now */
-		ASSERT_EQ(0, madvise(rig->mem.base, MT_PAGE, MADV_DONTNEED));
+		ASSERT_EQ(0, madvise(rig->mem.base, VT_PAGE, MADV_DONTNEED));
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
 		EXPECT_EQ(0, word);
 	}
@@ -397,7 +397,7 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 TEST_F_TIMEOUT(race, exit_between, 120)
 {
 	struct rig *rig = &self->rig;
-	const unsigned int ms = ml_scaled(200, 400);
+	const unsigned int ms = vt_by_speed(200, 400);
 	struct ml_hold hold;
 	int status, stats, fd;
 	uint64_t word;
@@ -437,8 +437,8 @@ struct reader {
 static int read_step(void *arg)
 {
 	struct reader *rd = arg;
-	uint64_t page = ml_random(&rd->seed) % rd->pages, word;
-	uint64_t gpa = rd->gpa + page * MT_PAGE;
+	uint64_t page = vt_random(&rd->seed) % rd->pages, word;
+	uint64_t gpa = rd->gpa + page * VT_PAGE;
 	int r;
 
 	if (rd->write && page % 2) {
@@ -482,11 +482,11 @@ static int slot_step(void *arg)
 static int discard_step(void *arg)
 {
 	struct slots *s = arg;
-	uint64_t pages = s->mem->len / MT_PAGE, p, piece;
+	uint64_t pages = s->mem->len / VT_PAGE, p, piece;
 
 	piece = s->n++ % 3 ? pages / 8 : pages;
 	for (p = 0; p < pages; p += piece) {
-		if (madvise(word_at(s->mem, p), piece * MT_PAGE,
+		if (madvise(word_at(s->mem, p), piece * VT_PAGE,
 			    MADV_DONTNEED))
 			return -errno;
 		*(volatile uint64_t *)word_at(s->mem, p) = 0x5000 + p;
@@ -519,7 +519,7 @@ TEST_F_TIMEOUT(race, slots_and_discard, 120)
 	}
 	ASSERT_EQ(0, ml_start(&slots, slot_step, &a));
 	ASSERT_EQ(0, ml_start(&discard, discard_step, &b));
-	ml_sleep_ms(ml_scaled(3000, 10000));
+	vt_sleep_ms(vt_by_speed(3000, 10000));
 	EXPECT_EQ(0, ml_stop(&discard));
 	EXPECT_EQ(0, ml_stop(&slots));
 	for (i = 0; i < 2; i++) {
@@ -544,11 +544,11 @@ struct epochs {
 
 static int epoch_step(struct epochs *e, uint64_t *seed)
 {
-	uint64_t page = ml_random(seed) % e->pages, before, word, want;
+	uint64_t page = vt_random(seed) % e->pages, before, word, want;
 	int r;
 
 	before = e->epoch;
-	r = mt_read64(e->fd, GPA2 + page * MT_PAGE, &word);
+	r = mt_read64(e->fd, GPA2 + page * VT_PAGE, &word);
 	if (before % 2 || e->epoch != before)
 		return r == -ENOENT || r == -EAGAIN ? 0 : r;
 	want = before / 2 % 2 * 0x10000 + page;
@@ -589,14 +589,14 @@ TEST_F_TIMEOUT(race, recreated, 120)
 	struct vt_mem mem[2];
 
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, mt_mem(&mem[i], VT_ANON, rig->mem.len));
+		ASSERT_EQ(0, vt_mem_alloc_huge(&mem[i], VT_ANON, rig->mem.len));
 		for (p = 0; p < rig->pages; p++)
 			*word_at(&mem[i], p) = i * 0x10000 + p;
 	}
 	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem[0].base, mem[0].len));
 	ASSERT_EQ(0, ml_start(&t[0], epoch_step0, &e));
 	ASSERT_EQ(0, ml_start(&t[1], epoch_step1, &e));
-	end = vt_now_ns() + ml_scaled(2000, 6000) * MS;
+	end = vt_now_ns() + vt_by_speed(2000, 6000) * MS;
 	while ((n < 20 || vt_now_ns() < end) && !t[0].error && !t[1].error) {
 		struct vt_mem *m = &mem[++n % 2];
 
@@ -605,7 +605,7 @@ TEST_F_TIMEOUT(race, recreated, 120)
 		ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, m->base, m->len));
 		e.epoch++;
 		/* let some pages be mapped */
-		ml_sleep_ms(n % 5);
+		vt_sleep_ms(n % 5);
 	}
 	EXPECT_EQ(0, ml_stop(&t[0]));
 	EXPECT_EQ(0, ml_stop(&t[1]));
@@ -621,7 +621,7 @@ TEST_F_TIMEOUT(race, recreated, 120)
 TEST_F_TIMEOUT(race, torture, 120)
 {
 	struct rig *rig = &self->rig;
-	const uint64_t huge = ml_scaled(4, 2), pages = huge * ML_HUGE_PAGES;
+	const uint64_t huge = vt_by_speed(4, 2), pages = huge * ML_HUGE_PAGES;
 	uint64_t end, seed = 9, p, n = 0, tables;
 	struct ml_thread t[3];
 	struct reader rd[3];
@@ -629,8 +629,9 @@ TEST_F_TIMEOUT(race, torture, 120)
 	unsigned int i;
 
 	/* huge pages if there are some */
-	if (mt_mem(&mem, VT_THP, huge * MT_HUGE))
-		ASSERT_EQ(0, mt_mem(&mem, VT_ANON, huge * MT_HUGE));
+	if (vt_mem_alloc_huge(&mem, VT_THP, huge * VT_HUGE_SIZE))
+		ASSERT_EQ(0, vt_mem_alloc_huge(&mem, VT_ANON,
+					       huge * VT_HUGE_SIZE));
 	for (p = 0; p < pages; p++)
 		*word_at(&mem, p) = 0x7000 + p;
 	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
@@ -646,10 +647,10 @@ TEST_F_TIMEOUT(race, torture, 120)
 		ASSERT_LE(0, rd[i].fd);
 		ASSERT_EQ(0, ml_start(&t[i], read_step, &rd[i]));
 	}
-	end = vt_now_ns() + ml_scaled(3000, 12000) * MS;
+	end = vt_now_ns() + vt_by_speed(3000, 12000) * MS;
 	while ((n < 24 || vt_now_ns() < end) && !t[0].error && !t[1].error &&
 	       !t[2].error) {
-		p = ml_random(&seed) % pages;
+		p = vt_random(&seed) % pages;
 		switch (n++ % 8) {
 		case 0:
 			ASSERT_EQ(0, madvise(mem.base, mem.len, MADV_DONTNEED));
@@ -659,7 +660,7 @@ TEST_F_TIMEOUT(race, torture, 120)
 			ASSERT_EQ(0, mt_slot(rig->fd, 1,
 					     VMMU_MEM_LOG_DIRTY_PAGES, GPA2,
 					     mem.base, mem.len));
-			ml_sleep_ms(2);
+			vt_sleep_ms(2);
 			ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base,
 					     mem.len));
 			break;
@@ -682,10 +683,10 @@ TEST_F_TIMEOUT(race, torture, 120)
 					0x7000 + p;
 			break;
 		default:
-			madvise(word_at(&mem, p), MT_PAGE, MADV_DONTNEED);
+			madvise(word_at(&mem, p), VT_PAGE, MADV_DONTNEED);
 			break;
 		}
-		ml_sleep_ms(3);
+		vt_sleep_ms(3);
 	}
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, ml_stop(&t[i]));
@@ -720,7 +721,7 @@ static void live_until_killed(int ready)
 	struct vt_mem mem;
 	int fd = mt_open();
 
-	if (fd < 0 || mt_mem(&mem, VT_ANON, 64 * MT_PAGE) ||
+	if (fd < 0 || vt_mem_alloc_huge(&mem, VT_ANON, 64 * VT_PAGE) ||
 	    mt_slot(fd, 0, 0, GPA, mem.base, mem.len))
 		_exit(1);
 	a = b = (struct slots) { fd, &mem, 0 };
@@ -772,7 +773,7 @@ static void *close_later(void *arg)
 /* The owner dies while another process gives the file up, or a bit later. */
 TEST_F_TIMEOUT(race, owner_dies, 200)
 {
-	const unsigned int rounds = ml_scaled(40, 10);
+	const unsigned int rounds = vt_by_speed(40, 10);
 	int refs = module_refs(), ready[2], theirs, fd, pidfd, status;
 	unsigned int i, until;
 	struct closer c;
@@ -806,7 +807,7 @@ TEST_F_TIMEOUT(race, owner_dies, 200)
 	}
 	/* files are closed a bit later than the process is waited for */
 	for (until = 0; until < 200 && module_refs() != refs; until++)
-		ml_sleep_ms(vt_timeout_ms(10));
+		vt_sleep_ms(vt_timeout_ms(10));
 	EXPECT_EQ(refs, module_refs());
 }
 

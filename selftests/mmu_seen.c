@@ -39,8 +39,8 @@ static size_t soft_dirty(struct mo_area *a)
 	size_t i, n = 0;
 
 	for (i = 0; i < a->pages; i++)
-		n += !!(iv_pagemap(a->base + i * MO_PAGE) &
-			VT_F(IV_PM_SOFT_DIRTY));
+		n += !!(vt_pagemap(a->base + i * VT_PAGE) &
+			VT_F(VT_PM_SOFT_DIRTY));
 	return n;
 }
 
@@ -52,22 +52,22 @@ TEST_F_TIMEOUT(seen, soft_dirty, 300)
 
 	if (self->why)
 		SKIP(return, "%s", self->why);
-	if (iv_write_file("/proc/self/clear_refs", "4\n"))
+	if (vt_write_file("/proc/self/clear_refs", "4\n"))
 		SKIP(return, "the kernel has no soft-dirty bits");
 	ASSERT_EQ(0, mo_fill_mmu(a, 1));
 	EXPECT_EQ(a->pages, soft_dirty(a));
 
 	/* mapped writable before, and clean again: every write must count */
-	ASSERT_EQ(0, iv_write_file("/proc/self/clear_refs", "4\n"));
+	ASSERT_EQ(0, vt_write_file("/proc/self/clear_refs", "4\n"));
 	EXPECT_EQ(0, mo_check_mmu(a, 1));
 	EXPECT_EQ(0, soft_dirty(a));
 	for (i = 0, n = 0; i < a->pages; i += 16, n++)
-		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * MO_PAGE, i));
+		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
 	/* a huge page that was not split is dirty as a whole */
 	EXPECT_GE(soft_dirty(a), n);
 	for (i = 0; i < a->pages; i += 16)
-		EXPECT_TRUE(iv_pagemap(a->base + i * MO_PAGE) &
-			    VT_F(IV_PM_SOFT_DIRTY));
+		EXPECT_TRUE(vt_pagemap(a->base + i * VT_PAGE) &
+			    VT_F(VT_PM_SOFT_DIRTY));
 	if (variant->backing != MO_THP)
 		EXPECT_EQ(n, soft_dirty(a));
 }
@@ -143,7 +143,7 @@ TEST_F_TIMEOUT(uffd, write_protect, 300)
 	EXPECT_EQ(0, mo_check_mmu(a, 1));
 	EXPECT_EQ(before, u->faults);
 	for (i = 0; i < a->pages; i += 3) {
-		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * MO_PAGE, i));
+		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
 		EXPECT_EQ(++before, u->faults);
 	}
 	ASSERT_EQ(0, mo_uffd_protect(u));
@@ -172,23 +172,23 @@ FIXTURE_VARIANT_ADD(poison, anon) { .backing = MO_ANON };
 FIXTURE_VARIANT_ADD(poison, memfd) { .backing = MO_MEMFD };
 FIXTURE_VARIANT_ADD(poison, anon_lru_gen)
 {
-	.backing = MO_ANON, .lru_gen = MO_LRU_GEN,
+	.backing = MO_ANON, .lru_gen = VT_LRU_GEN,
 };
 
 FIXTURE_VARIANT_ADD(poison, memfd_lru_gen)
 {
-	.backing = MO_MEMFD, .lru_gen = MO_LRU_GEN,
+	.backing = MO_MEMFD, .lru_gen = VT_LRU_GEN,
 };
 
 FIXTURE_SETUP(poison)
 {
-	self->lru_gen = mo_lru_gen(variant->lru_gen);
+	self->lru_gen = vt_set_lru_gen(variant->lru_gen);
 	self->why = mo_open(&self->a, variant->backing);
 }
 
 FIXTURE_TEARDOWN(poison)
 {
-	mo_lru_gen(self->lru_gen);
+	vt_set_lru_gen(self->lru_gen);
 	mo_close(&self->a);
 }
 
@@ -209,21 +209,21 @@ TEST_F_TIMEOUT(poison, one_page, 300)
 
 	if (self->why)
 		SKIP(return, "%s", self->why);
-	probe = mmap(NULL, MO_PAGE, PROT_READ | PROT_WRITE,
+	probe = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	signal(SIGBUS, on_sigbus);
-	if (madvise(probe, MO_PAGE, MADV_HWPOISON))
+	if (madvise(probe, VT_PAGE, MADV_HWPOISON))
 		SKIP(return, "the kernel has no MADV_HWPOISON");
 	mo_fill(a, 1);
 	ASSERT_EQ(0, mo_fill_mmu(a, 2));
-	page = a->base + bad * MO_PAGE;
-	ASSERT_EQ(0, madvise(page, MO_PAGE, MADV_HWPOISON));
+	page = a->base + bad * VT_PAGE;
+	ASSERT_EQ(0, madvise(page, VT_PAGE, MADV_HWPOISON));
 	ASSERT_EQ(0, mo_look(a, bad, &t));
 	EXPECT_EQ(0, t.perms);
 	if (variant->backing == MO_ANON) {
-		EXPECT_EQ(-EHWPOISON, mt_read64(a->mmu, MO_GPA + bad * MO_PAGE,
+		EXPECT_EQ(-EHWPOISON, mt_read64(a->mmu, MO_GPA + bad * VT_PAGE,
 						&word));
-		EXPECT_EQ(-EHWPOISON, mt_write64(a->mmu, MO_GPA + bad * MO_PAGE,
+		EXPECT_EQ(-EHWPOISON, mt_write64(a->mmu, MO_GPA + bad * VT_PAGE,
 						 1));
 		/* what is before it was copied, and is told */
 		acc = (struct vmmu_access){
@@ -233,21 +233,21 @@ TEST_F_TIMEOUT(poison, one_page, 300)
 			.data = (uintptr_t)a->buf,
 		};
 		EXPECT_EQ(-EHWPOISON, mt_ioctl(a->mmu, VMMU_READ, &acc));
-		EXPECT_EQ(MO_GPA + bad * MO_PAGE, acc.gpa);
-		EXPECT_EQ(a->len - bad * MO_PAGE, acc.length);
+		EXPECT_EQ(MO_GPA + bad * VT_PAGE, acc.gpa);
+		EXPECT_EQ(a->len - bad * VT_PAGE, acc.length);
 	} else {
 		/* the file has lost the page: an error, or another page */
-		int r = mt_read64(a->mmu, MO_GPA + bad * MO_PAGE, &word);
+		int r = mt_read64(a->mmu, MO_GPA + bad * VT_PAGE, &word);
 
 		EXPECT_TRUE(r == -EHWPOISON || r == -EFAULT || !r);
 		if (!r)
 			EXPECT_NE(mo_word(2, bad, 0), word);
 	}
-	EXPECT_EQ(0, mt_read64(a->mmu, MO_GPA + (bad + 1) * MO_PAGE, &word));
+	EXPECT_EQ(0, mt_read64(a->mmu, MO_GPA + (bad + 1) * VT_PAGE, &word));
 	EXPECT_EQ(mo_word(2, bad + 1, 0), word);
 
 	/* a new page heals it */
-	ASSERT_EQ(page, mmap(page, MO_PAGE, PROT_READ | PROT_WRITE,
+	ASSERT_EQ(page, mmap(page, VT_PAGE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	EXPECT_EQ(0, mo_fill_mmu(a, 3));
 	EXPECT_EQ(0, mo_check(a, 3));

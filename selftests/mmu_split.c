@@ -69,10 +69,11 @@ FIXTURE_SETUP(split)
 
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	ml_quiet();
-	rig->huge = ml_scaled(6, 2);
+	vt_numa_balancing_off();
+	rig->huge = vt_by_speed(6, 2);
 	rig->pages = rig->huge * ML_HUGE_PAGES;
-	r = mt_mem(&rig->mem, variant->backing, rig->huge * MT_HUGE);
+	r = vt_mem_alloc_huge(&rig->mem, variant->backing,
+			      rig->huge * VT_HUGE_SIZE);
 	if (r == -EAGAIN || r == -ENOMEM)
 		SKIP(return, "no huge pages to be had");
 	ASSERT_EQ(0, r);
@@ -105,7 +106,7 @@ FIXTURE_TEARDOWN(split)
 static int set_log(struct rig *rig, bool on)
 {
 	return mt_slot(rig->fd, SLOT, on ? LOG : 0, GPA, rig->mem.base,
-		       rig->pages * MT_PAGE);
+		       rig->pages * VT_PAGE);
 }
 
 /* Is all of the slot mapped, by huge entries or by small ones? */
@@ -125,7 +126,7 @@ static int write_all(struct rig *rig, uint64_t value)
 	int r;
 
 	for (p = 0; p < rig->pages; p++) {
-		r = mt_write64(rig->fd, GPA + p * MT_PAGE, value + p);
+		r = mt_write64(rig->fd, GPA + p * VT_PAGE, value + p);
 		if (r)
 			return r;
 	}
@@ -138,7 +139,7 @@ static unsigned int wrong_words(struct rig *rig, uint64_t value)
 	uint64_t p;
 
 	for (p = 0; p < rig->pages; p++)
-		n += *(uint64_t *)((char *)rig->mem.base + p * MT_PAGE) !=
+		n += *(uint64_t *)((char *)rig->mem.base + p * VT_PAGE) !=
 		     value + p;
 	return n;
 }
@@ -150,7 +151,7 @@ TEST_F_TIMEOUT(split, formulas, 300)
 
 	ASSERT_EQ(0, set_log(rig, false));
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * MT_PAGE));
+				     rig->pages * VT_PAGE));
 	expect_mapped(_metadata, rig, true);
 	splits = mt_stat(rig->stats, "splits");
 	collapses = mt_stat(rig->stats, "collapses");
@@ -195,19 +196,19 @@ TEST_F_TIMEOUT(split, one_by_one, 120)
 		SKIP(return, "all are split at once in this mode");
 	ASSERT_EQ(0, set_log(rig, false));
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * MT_PAGE));
+				     rig->pages * VT_PAGE));
 	ASSERT_EQ(0, set_log(rig, true));
 	for (i = 0; i < rig->huge; i++) {
-		uint64_t gpa = GPA + i * MT_HUGE, word;
+		uint64_t gpa = GPA + i * VT_HUGE_SIZE, word;
 
-		ASSERT_EQ(0, mt_read64(rig->fd, gpa + 8 * MT_PAGE, &word));
+		ASSERT_EQ(0, mt_read64(rig->fd, gpa + 8 * VT_PAGE, &word));
 		ASSERT_EQ(0, mt_translate(rig->fd, 0, gpa, &t));
 		EXPECT_EQ(21, t.page_shift);
 		EXPECT_EQ(VMMU_PERM_READ, t.perms);
 		EXPECT_EQ(rig->huge - i, mt_stat(rig->stats, "pages_2m"));
-		ASSERT_EQ(0, mt_write64(rig->fd, gpa + 9 * MT_PAGE, i));
+		ASSERT_EQ(0, mt_write64(rig->fd, gpa + 9 * VT_PAGE, i));
 		EXPECT_EQ(rig->huge - i - 1, mt_stat(rig->stats, "pages_2m"));
-		ASSERT_EQ(0, mt_translate(rig->fd, 0, gpa + 9 * MT_PAGE, &t));
+		ASSERT_EQ(0, mt_translate(rig->fd, 0, gpa + 9 * VT_PAGE, &t));
 		EXPECT_EQ(12, t.page_shift);
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	}
@@ -227,11 +228,11 @@ TEST_F_TIMEOUT(split, by_clear, 120)
 		SKIP(return, "nothing is left to be split by a clear");
 	ASSERT_EQ(0, set_log(rig, false));
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * MT_PAGE));
+				     rig->pages * VT_PAGE));
 	ASSERT_EQ(0, set_log(rig, true));
 	for (i = 0; i < rig->huge; i++) {
 		/* those not cleared are dirty already: they stay as they are */
-		ASSERT_EQ(0, mt_write64(rig->fd, GPA + (i + 1) * MT_HUGE - 8, i));
+		ASSERT_EQ(0, mt_write64(rig->fd, GPA + (i + 1) * VT_HUGE_SIZE - 8, i));
 		EXPECT_EQ(rig->huge - i, mt_stat(rig->stats, "pages_2m"));
 		memset(rig->bitmap, 0xff, 8);
 		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, i * ML_HUGE_PAGES + 64,
@@ -254,7 +255,7 @@ static int touch_step(void *arg)
 {
 	struct toucher *t = arg;
 	uint64_t page = t->next++ % t->rig->pages, word;
-	uint64_t gpa = GPA + page * MT_PAGE;
+	uint64_t gpa = GPA + page * VT_PAGE;
 
 	if (t->write)
 		return mt_write64(t->rig->fd, gpa, t->value + page);
@@ -331,7 +332,7 @@ TEST_F_TIMEOUT(split, toggled, 120)
 	struct rig *rig = &self->rig;
 	struct toucher t[2];
 	struct ml_thread threads[2];
-	unsigned int i, rounds = ml_scaled(30, 6);
+	unsigned int i, rounds = vt_by_speed(30, 6);
 	uint64_t tables, small, huge;
 
 	ASSERT_EQ(0, set_log(rig, false));
@@ -341,14 +342,14 @@ TEST_F_TIMEOUT(split, toggled, 120)
 	}
 	for (i = 0; i < rounds; i++) {
 		ASSERT_EQ(0, set_log(rig, true));
-		ml_sleep_ms(3);
+		vt_sleep_ms(3);
 		ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
 		if (variant->options & MANUAL)
 			ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0, rig->pages,
 						    rig->bitmap));
-		ml_sleep_ms(3);
+		vt_sleep_ms(3);
 		ASSERT_EQ(0, set_log(rig, false));
-		ml_sleep_ms(3);
+		vt_sleep_ms(3);
 	}
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(0, ml_stop(&threads[i]));
@@ -376,18 +377,21 @@ TEST_F_TIMEOUT(split, punched, 120)
 	ASSERT_EQ(0, set_log(rig, false));
 	ASSERT_EQ(0, write_all(rig, 1));
 	expect_mapped(_metadata, rig, true);
-	ASSERT_EQ(0, madvise(base + MT_HUGE + 5 * MT_PAGE, MT_PAGE,
+	ASSERT_EQ(0, madvise(base + VT_HUGE_SIZE + 5 * VT_PAGE, VT_PAGE,
 			     MADV_DONTNEED));
 	EXPECT_EQ(rig->huge - 1, mt_stat(rig->stats, "pages_2m"));
 	EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
-	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + MT_HUGE, &t));
+	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + VT_HUGE_SIZE, &t));
 	EXPECT_EQ(0, t.perms);
-	ASSERT_EQ(0, mt_read64(rig->fd, GPA + MT_HUGE + 5 * MT_PAGE, &word));
+	ASSERT_EQ(0,
+		  mt_read64(rig->fd, GPA + VT_HUGE_SIZE + 5 * VT_PAGE, &word));
 	EXPECT_EQ(0, word);
-	ASSERT_EQ(0, mt_read64(rig->fd, GPA + MT_HUGE + 6 * MT_PAGE, &word));
+	ASSERT_EQ(0,
+		  mt_read64(rig->fd, GPA + VT_HUGE_SIZE + 6 * VT_PAGE, &word));
 	EXPECT_EQ(1 + ML_HUGE_PAGES + 6, word);
 	/* the host's is in pieces, so are ours */
-	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + MT_HUGE + 6 * MT_PAGE, &t));
+	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + VT_HUGE_SIZE + 6 * VT_PAGE,
+				  &t));
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_EQ(2, mt_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(ml_tables(GPA, rig->pages, true) + 1,
@@ -402,11 +406,11 @@ TEST_F_TIMEOUT(split, ragged, 120)
 
 	if (variant->options)
 		SKIP(return, "once for each backing");
-	ASSERT_EQ(0, mt_slot(rig->fd, SLOT, 0, GPA + 3 * MT_PAGE,
-			     (char *)rig->mem.base + 3 * MT_PAGE,
-			     pages * MT_PAGE));
+	ASSERT_EQ(0, mt_slot(rig->fd, SLOT, 0, GPA + 3 * VT_PAGE,
+			     (char *)rig->mem.base + 3 * VT_PAGE,
+			     pages * VT_PAGE));
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE,
-				     GPA + 3 * MT_PAGE, pages * MT_PAGE));
+				     GPA + 3 * VT_PAGE, pages * VT_PAGE));
 	EXPECT_EQ(rig->huge - 2, mt_stat(rig->stats, "pages_2m"));
 	EXPECT_EQ(2 * ML_HUGE_PAGES - 8, mt_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(ml_tables(GPA, rig->pages, true) + 2,

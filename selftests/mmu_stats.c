@@ -66,10 +66,10 @@ FIXTURE_SETUP(stats)
 {
 	if (!mt_available())
 		SKIP(return, MT_NO_DEV);
-	self->mem = mmap(NULL, PAGES * MT_PAGE, PROT_READ | PROT_WRITE,
+	self->mem = mmap(NULL, PAGES * VT_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
-	memset(self->mem, 1, PAGES * MT_PAGE);
+	memset(self->mem, 1, PAGES * VT_PAGE);
 	self->fd = mt_open();
 	ASSERT_LE(0, self->fd);
 	self->stats = mt_stats_open(self->fd);
@@ -210,7 +210,7 @@ TEST_F(stats, reading)
 	EXPECT_EQ(-1, write(self->stats, &h, 4));
 	EXPECT_EQ(O_RDONLY, fcntl(self->stats, F_GETFL) & O_ACCMODE);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(self->stats, F_GETFD));
-	ASSERT_EQ(0, munmap(self->mem, MT_PAGE));
+	ASSERT_EQ(0, munmap(self->mem, VT_PAGE));
 	EXPECT_EQ(-1, pread(self->stats, self->mem, 64, 0));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, fstat(self->stats, &st));
@@ -223,16 +223,16 @@ TEST_F(stats, values)
 	char buf[100];
 
 	EXPECT_EQ(0, mt_stat(self->stats, "memslots"));
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * MT_PAGE));
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
 	EXPECT_EQ(1, mt_stat(self->stats, "memslots"));
 	EXPECT_LE(1, mt_stat(self->stats, "slot_swaps"));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * MT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_fixed"));
 	EXPECT_LE(PAGES, mt_stat(self->stats, "pf_taken"));
 	EXPECT_EQ(4, mt_stat(self->stats, "table_pages"));
 	EXPECT_EQ(4, mt_stat(self->stats, "table_pages_peak"));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * MT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_fixed"));
 	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_spurious"));
 	EXPECT_EQ(0, mt_read(self->fd, GPA + 3, buf, sizeof(buf)));
@@ -240,11 +240,11 @@ TEST_F(stats, values)
 	EXPECT_EQ(sizeof(buf) + 11, mt_stat(self->stats, "bytes_direct"));
 	EXPECT_EQ(0, mt_stat(self->stats, "bytes_user"));
 	EXPECT_EQ(0, mt_stat(self->stats, "pf_failed"));
-	ASSERT_EQ(0, munmap(self->mem, MT_PAGE));
+	ASSERT_EQ(0, munmap(self->mem, VT_PAGE));
 	EXPECT_EQ(PAGES - 1, mt_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(1, mt_stat(self->stats, "pages_zapped"));
 	EXPECT_EQ(1, mt_stat(self->stats, "invalidations"));
-	EXPECT_GT(0, mt_populate_all(self->fd, 0, GPA, MT_PAGE));
+	EXPECT_GT(0, mt_populate_all(self->fd, 0, GPA, VT_PAGE));
 	EXPECT_LE(1, mt_stat(self->stats, "pf_failed"));
 	ASSERT_EQ(0, mt_slot_delete(self->fd, 0));
 	EXPECT_EQ(0, mt_stat(self->stats, "memslots"));
@@ -276,8 +276,8 @@ TEST_F(stats, whose)
 	int status;
 
 	ASSERT_LE(0, other_stats);
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * MT_PAGE));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * MT_PAGE));
+	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
+	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
 	EXPECT_EQ(0, mt_stat(other_stats, "memslots"));
 	EXPECT_EQ(0, mt_stat(other_stats, "pages_4k"));
 	EXPECT_EQ(0, mt_stat(other_stats, "pf_fixed"));

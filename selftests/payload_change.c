@@ -56,7 +56,7 @@ static int protect(struct pay *p)
 {
 	if (mprotect(p->a.base, p->a.len, PROT_NONE))
 		return -errno;
-	iv_sleep_ms(2);
+	vt_sleep_ms(2);
 	return mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
@@ -69,7 +69,7 @@ static int away_and_back(struct pay *p)
 
 	if (away == MAP_FAILED)
 		return -errno;
-	iv_sleep_ms(2);
+	vt_sleep_ms(2);
 	return mremap(away, p->a.len, p->a.len, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      p->a.base) == MAP_FAILED ? -errno : 0;
 }
@@ -94,7 +94,7 @@ static int other_copy(struct pay *p)
 	long at;
 
 	if (snapshot) {
-		at = iv_differ(new, snapshot, p->a.len);
+		at = vt_differ(new, snapshot, p->a.len);
 		if (at >= 0) {
 			vt_msg("change: byte %#lx of the pages not mapped was written",
 			       at);
@@ -123,9 +123,9 @@ static const struct change punch = { .op = punch_hole, .flags = IV_QUIESCE };
 
 static int page_out(struct pay *p)
 {
-	if (iv_swap_on())
+	if (vt_swap_on())
 		return -ENOTSUP;
-	iv_drain_lru();
+	vt_drain_lru();
 	return madvise(p->a.base, p->a.len, MADV_PAGEOUT) ? -errno : 0;
 }
 
@@ -136,7 +136,7 @@ static int page_out_all(struct pay *p)
 {
 	long n;
 
-	if (iv_swap_on())
+	if (vt_swap_on())
 		return -ENOTSUP;
 	n = mo_page_out(&p->a);
 	if (n >= 0 && (size_t)n < p->a.pages / 2) {
@@ -210,7 +210,7 @@ static int split_and_collapse(struct pay *p)
 
 	if (r)
 		return r == -ENOENT ? -ENOTSUP : r;
-	iv_sleep_ms(2);
+	vt_sleep_ms(2);
 	r = mo_collapse(&p->a);
 	/* it is given up when the device or the driver is at a page just then */
 	return r == -EBUSY ? 0 : r;
@@ -268,7 +268,7 @@ TEST_F_TIMEOUT(payload, content, 300)
 	unsigned int flags = c->flags | (c->hint ? IV_MAY_MISS : 0);
 	int r;
 
-	r = pay_change(p, c->op, c->hint ? 8 : mt_scale(ROUNDS), flags);
+	r = pay_change(p, c->op, c->hint ? 8 : vt_scale(ROUNDS), flags);
 	if (r == -ENOTSUP)
 		SKIP(return, "this kernel cannot do it to %s",
 		     mo_name(p->a.backing));
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(payload, content, 300)
 	EXPECT_EQ(0, pay_stop(p));
 	/* and the pages last taken out of use are as they were */
 	if (snapshot)
-		EXPECT_EQ(-1, iv_differ(p->copies + !p->copy * p->a.len,
+		EXPECT_EQ(-1, vt_differ(p->copies + !p->copy * p->a.len,
 					snapshot, p->a.len));
 	if (twin_was)
 		EXPECT_EQ(0, memcmp(mo_twin(), twin_was, p->a.len));

@@ -18,7 +18,7 @@
 TEST(both_directions)
 {
 	struct pay_cfg cfg = { .backing = MO_ANON, .window = 200 };
-	unsigned int i, slices = mt_scale(16), q;
+	unsigned int i, slices = vt_scale(16), q;
 	uint64_t was[2], n[2], sum[2] = {};
 	struct pay p;
 	int err;
@@ -29,7 +29,7 @@ TEST(both_directions)
 	for (i = 0; i < slices; i++) {
 		for (q = 0; q < 2; q++)
 			was[q] = p.iv.t[q].verified;
-		iv_sleep_ms(vt_timeout_ms(100));
+		vt_sleep_ms(vt_timeout_ms(100));
 		for (q = 0; q < 2; q++) {
 			n[q] = p.iv.t[q].verified - was[q];
 			sum[q] += n[q];
@@ -66,7 +66,7 @@ TEST(notifier_wait)
 		.backing = MO_MEMFD, .alias = true,
 		.len_max = 60000, .rx_buf = 2000, .window = 5,
 	};
-	unsigned int slices = mt_scale(16), q;
+	unsigned int slices = vt_scale(16), q;
 	struct ml_thread storm = {};
 	uint64_t kernel, longest;
 	struct pay p;
@@ -78,7 +78,7 @@ TEST(notifier_wait)
 	kernel = pay_sum(&p, "payload_kernel");
 	ASSERT_EQ(0, ml_start(&storm, discard, &p));
 	while (slices--)
-		iv_sleep_ms(vt_timeout_ms(100));
+		vt_sleep_ms(vt_timeout_ms(100));
 	ASSERT_EQ(0, iv_flow(&p.iv, 20));
 	ASSERT_EQ(0, ml_stop(&storm));
 	for (q = 0; q < 2; q++) {
@@ -138,7 +138,7 @@ static unsigned int gather(struct vt_rig *rig, unsigned int n, int timeout_ms)
 		if (vt_vq_get(vq, NULL))
 			used++;
 		else
-			iv_sleep_ms(1);
+			vt_sleep_ms(1);
 	}
 	return used;
 }

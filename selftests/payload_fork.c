@@ -70,7 +70,7 @@ static void child_looks(struct pay *p)
 
 	memcpy(snapshot, p->a.base, p->a.len);
 	for (i = 0; i < LOOK; i += 10) {
-		iv_sleep_ms(10);
+		vt_sleep_ms(10);
 		if (memcmp(snapshot, p->a.base, p->a.len))
 			_exit(1);
 	}
@@ -84,7 +84,7 @@ static void child_scribbles(struct pay *p)
 
 	for (i = 0; i < LOOK; i += 10) {
 		memset(p->a.base, 0x80 | i, p->a.len);
-		iv_sleep_ms(10);
+		vt_sleep_ms(10);
 		for (n = 0; n < p->a.len; n++)
 			if ((uint8_t)p->a.base[n] != (0x80 | i))
 				_exit(1);
@@ -108,7 +108,7 @@ static int end_child(void)
 
 	if (!child)
 		return 0;
-	status = iv_wait_child(child, VT_TIMEOUT);
+	status = vt_wait_child(child, VT_TIMEOUT);
 	child = 0;
 	if (!status)
 		return 0;
@@ -144,7 +144,7 @@ static int fork_scribbler(struct pay *p)
 static void run(struct __test_metadata *_metadata, struct pay *p, pay_op op,
 		unsigned int flags)
 {
-	EXPECT_EQ(0, pay_change(p, op, mt_scale(5), flags));
+	EXPECT_EQ(0, pay_change(p, op, vt_scale(5), flags));
 	EXPECT_EQ(0, end_child());
 	EXPECT_EQ(0, pay_stop(p));
 }
@@ -163,7 +163,7 @@ TEST_F_TIMEOUT(forked, child_writes_first, 300)
 TEST_F_TIMEOUT(forked, parent_writes_first, 300)
 {
 	struct pay *p = &self->p;
-	unsigned int i, n = mt_scale(5);
+	unsigned int i, n = vt_scale(5);
 
 	ASSERT_EQ(0, pipe(go));
 	for (i = 0; i < n; i++) {
@@ -206,7 +206,7 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 	}
 	kill(pid[5], SIGKILL);
 	for (i = 0; i < 6; i++) {
-		status = iv_wait_child(pid[i], VT_TIMEOUT);
+		status = vt_wait_child(pid[i], VT_TIMEOUT);
 		if (i < 5)
 			EXPECT_EQ(0, status);
 	}
@@ -250,7 +250,7 @@ FIXTURE_SETUP(page)
 	cfg.mem_len = self->a.len;
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
 	self->direct = pay_direct(&self->rig);
-	if (iv_is_ours())
+	if (vt_dev_is_ours())
 		ASSERT_TRUE(self->direct);
 	ASSERT_EQ(0, pipe(go));
 }
@@ -308,17 +308,17 @@ static pid_t page_child(char *page, char *was)
 {
 	pid_t pid;
 
-	memcpy(was, page, IV_PAGE);
+	memcpy(was, page, VT_PAGE);
 	pid = fork();
 	if (!pid) {
 		char c;
 
 		if (read(go[0], &c, 1) != 1)
 			_exit(2);
-		if (memcmp(was, page, IV_PAGE))
+		if (memcmp(was, page, VT_PAGE))
 			_exit(1);
 		/* and what it writes is its own */
-		memset(page, 0x77, IV_PAGE);
+		memset(page, 0x77, VT_PAGE);
 		_exit(0);
 	}
 	return pid;
@@ -328,7 +328,7 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 {
 	struct vt_rig *rig = &self->rig;
 	char *tx_page = rig->buf[VT_VQ_TX], *rx_page = rig->buf[VT_VQ_RX];
-	static char was[2][IV_PAGE];
+	static char was[2][VT_PAGE];
 	uint64_t kernel[2], user[2];
 	unsigned int i, n = 12;
 	pid_t pid[2];
@@ -352,8 +352,8 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 		ASSERT_EQ(0, tx(rig, tx_page, 4 * i + 2));
 		ASSERT_EQ(0, rx(rig, rx_page, 4 * i + 2));
 		ASSERT_EQ(1, write(go[1], "", 1));
-		EXPECT_EQ(0, iv_wait_child(pid[0], VT_TIMEOUT));
-		EXPECT_EQ(0, iv_wait_child(pid[1], VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid[0], VT_TIMEOUT));
+		EXPECT_EQ(0, vt_wait_child(pid[1], VT_TIMEOUT));
 		/* and after the children are gone */
 		ASSERT_EQ(0, tx(rig, tx_page, 4 * i + 3));
 		ASSERT_EQ(0, rx(rig, rx_page, 4 * i + 3));

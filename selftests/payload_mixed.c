@@ -10,7 +10,7 @@
 #include "pay.h"
 
 #define ODD_GPA		0x4000000000ULL
-#define ODD_LEN		(32 * IV_PAGE)
+#define ODD_LEN		(32 * VT_PAGE)
 #define CANARY		0x5a
 
 static char frame[VT_MAX_FRAME], got[VT_MAX_FRAME + 12];
@@ -134,9 +134,9 @@ static struct tally since(const struct vt_rig *rig, unsigned int vq,
 		t = tally(rig, vq);
 		t.kernel -= was.kernel;
 		t.user -= was.user;
-		if (t.kernel + t.user >= n || !iv_is_ours())
+		if (t.kernel + t.user >= n || !vt_dev_is_ours())
 			break;
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	} while (vt_now_ns() < end);
 	return t;
 }
@@ -181,7 +181,7 @@ FIXTURE_VARIANT_ADD(fallback, byte_odd)
 
 FIXTURE_VARIANT_ADD(fallback, incongruent)
 {
-	.map = map_anon, .hva_skew = 256, .cut = IV_PAGE,
+	.map = map_anon, .hva_skew = 256, .cut = VT_PAGE,
 };
 
 FIXTURE_SETUP(fallback)
@@ -203,7 +203,7 @@ FIXTURE_SETUP(fallback)
 	ASSERT_EQ(0, vt_dev_set_mem_table(&rig->dev));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, vt_vq_start(&rig->vq[i], rig->tap.fd));
-	self->ours = iv_is_ours();
+	self->ours = vt_dev_is_ours();
 	if (self->ours)
 		ASSERT_TRUE(pay_direct(rig));
 }
@@ -313,11 +313,11 @@ static int open_spot(struct spot *s, uint64_t features, enum vt_backing backing)
 
 	if (r || map_anon(ODD_LEN, &s->odd))
 		return r ? r : -ENOMEM;
-	vt_dev_add_region(&rig->dev, ODD_GPA, s->odd + 64, ODD_LEN - IV_PAGE);
+	vt_dev_add_region(&rig->dev, ODD_GPA, s->odd + 64, ODD_LEN - VT_PAGE);
 	r = vt_dev_set_mem_table(&rig->dev);
 	for (i = 0; i < 2 && !r; i++)
 		r = vt_vq_start(&rig->vq[i], rig->tap.fd);
-	if (!r && iv_is_ours() && !pay_direct(rig))
+	if (!r && vt_dev_is_ours() && !pay_direct(rig))
 		r = -EINVAL;
 	return r;
 }
@@ -352,7 +352,7 @@ FIXTURE_TEARDOWN(position)
 
 static char *page_of(char *p)
 {
-	return (char *)(((uintptr_t)p + IV_PAGE - 1) & ~(IV_PAGE - 1));
+	return (char *)(((uintptr_t)p + VT_PAGE - 1) & ~(VT_PAGE - 1));
 }
 
 /*
@@ -364,7 +364,7 @@ static bool went_direct(struct vt_rig *rig, unsigned int q, struct tally was,
 {
 	struct tally t = since(rig, q, was, n);
 
-	if (!iv_is_ours() ||
+	if (!vt_dev_is_ours() ||
 	    (t.kernel + t.user == n && t.user <= not + 2 + n / 50))
 		return true;
 	vt_msg("mixed: vq%u: of %u packets %u by kernel address, %u by user access",
@@ -375,10 +375,10 @@ static bool went_direct(struct vt_rig *rig, unsigned int q, struct tally was,
 TEST_F_TIMEOUT(position, page_ends, 300)
 {
 	struct vt_rig *rig = &self->spot.rig;
-	unsigned int q, i, n = mt_scale(160), packets, not;
+	unsigned int q, i, n = vt_scale(160), packets, not;
 
 	for (q = 0; q < 2; q++) {
-		char *page = page_of(rig->buf[q]) + 3 * IV_PAGE;
+		char *page = page_of(rig->buf[q]) + 3 * VT_PAGE;
 		struct tally was = tally(rig, q);
 
 		packets = not = 0;
@@ -421,10 +421,10 @@ TEST_F_TIMEOUT(position, page_ends, 300)
 TEST_F_TIMEOUT(position, large, 300)
 {
 	struct vt_rig *rig = &self->spot.rig;
-	unsigned int q, i, n = mt_scale(24);
+	unsigned int q, i, n = vt_scale(24);
 
 	for (q = 0; q < 2; q++) {
-		char *page = page_of(rig->buf[q]) + IV_PAGE;
+		char *page = page_of(rig->buf[q]) + VT_PAGE;
 		struct tally was = tally(rig, q);
 
 		for (i = 0; i < n; i++) {
@@ -466,10 +466,10 @@ FIXTURE_TEARDOWN(table)
 TEST_F_TIMEOUT(table, offsets, 300)
 {
 	struct vt_rig *rig = &self->spot.rig;
-	unsigned int q, i, n = mt_scale(64);
+	unsigned int q, i, n = vt_scale(64);
 
 	for (q = 0; q < 2; q++) {
-		char *page = page_of(rig->buf[q]) + 4 * IV_PAGE;
+		char *page = page_of(rig->buf[q]) + 4 * VT_PAGE;
 		struct piece p[8];
 		struct tally was = tally(rig, q);
 
@@ -513,14 +513,14 @@ FIXTURE_SETUP(off)
 {
 	memset(&self->rig, 0, sizeof(self->rig));
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "stock vhost has no such parameter");
 	ASSERT_EQ(0, vt_rig_open(&self->rig, NULL));
 }
 
 FIXTURE_TEARDOWN(off)
 {
-	iv_write_file(variant->param, "kernel");
+	vt_write_file(variant->param, "kernel");
 	vt_rig_close(&self->rig);
 }
 
@@ -544,7 +544,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 	unsigned int q;
 
 	EXPECT_TRUE(all_say(rig, "kernel"));
-	ASSERT_EQ(0, iv_write_file(variant->param, "user"));
+	ASSERT_EQ(0, vt_write_file(variant->param, "user"));
 	/* it counts when a ring is started */
 	EXPECT_TRUE(all_say(rig, "kernel"));
 	for (q = 0; q < 2; q++)
@@ -563,7 +563,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 		EXPECT_GT(pay_count(rig, q, "payload_off"), off[q]);
 	}
 
-	ASSERT_EQ(0, iv_write_file(variant->param, "kernel"));
+	ASSERT_EQ(0, vt_write_file(variant->param, "kernel"));
 	for (q = 0; q < 2; q++) {
 		ASSERT_EQ(0, vt_rig_restart(rig, q, 0));
 		was[q] = tally(rig, q);
@@ -577,8 +577,8 @@ TEST_F_TIMEOUT(off, parameter, 300)
 /* Nonsense is refused, and changes nothing. */
 TEST_F(off, values)
 {
-	EXPECT_EQ(-EINVAL, iv_write_file(variant->param, "none"));
-	EXPECT_EQ(-EINVAL, iv_write_file(variant->param, "1"));
+	EXPECT_EQ(-EINVAL, vt_write_file(variant->param, "none"));
+	EXPECT_EQ(-EINVAL, vt_write_file(variant->param, "1"));
 	ASSERT_EQ(0, vt_rig_restart(&self->rig, VT_VQ_TX, 0));
 	EXPECT_TRUE(all_say(&self->rig, "kernel"));
 }

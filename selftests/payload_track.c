@@ -74,7 +74,7 @@ TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, write_protect, mt_scale(8), 0));
+	EXPECT_EQ(0, pay_change(p, write_protect, vt_scale(8), 0));
 	EXPECT_GT(watcher.writes, 0);
 	EXPECT_EQ(0, pay_stop(p));
 }
@@ -83,7 +83,7 @@ TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
 TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 {
 	struct pay *p = &self->p;
-	unsigned int i, n = mt_scale(8);
+	unsigned int i, n = vt_scale(8);
 	const char *why;
 	int err;
 
@@ -100,7 +100,7 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 		/* at rest: nothing comes until the device writes */
 		ASSERT_EQ(0, iv_quiesce(&p->iv));
 		ASSERT_EQ(0, write_protect(p));
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 		EXPECT_EQ(faults, watcher.faults);
 		iv_resume(&p->iv);
 		ASSERT_EQ(0, iv_flow(&p->iv, 300));
@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(uffd, missing, 300)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, discard, mt_scale(8), IV_QUIESCE));
+	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), IV_QUIESCE));
 	EXPECT_GT(watcher.faults, 0);
 	EXPECT_EQ(0, pay_stop(p));
 }
@@ -146,7 +146,7 @@ TEST_F_TIMEOUT(uffd, minor, 300)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, discard, mt_scale(8), 0));
+	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), 0));
 	EXPECT_GT(watcher.faults, 0);
 	EXPECT_EQ(0, pay_stop(p));
 }
@@ -188,7 +188,7 @@ FIXTURE_SETUP(one)
 	cfg.mem_at = self->a.base;
 	cfg.mem_len = self->a.len;
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
-	if (iv_is_ours())
+	if (vt_dev_is_ours())
 		ASSERT_TRUE(pay_direct(&self->rig));
 }
 
@@ -202,7 +202,7 @@ FIXTURE_TEARDOWN(one)
 
 static char *rx_page(struct vt_rig *rig, unsigned int i)
 {
-	return (char *)rig->buf[VT_VQ_RX] + i * IV_PAGE;
+	return (char *)rig->buf[VT_VQ_RX] + i * VT_PAGE;
 }
 
 static char frame[VT_MAX_FRAME], got[VT_MAX_FRAME];
@@ -274,7 +274,7 @@ static uint64_t soft_dirty(struct vt_rig *rig)
 	unsigned int i;
 
 	for (i = 0; i < PAGES; i++)
-		if (iv_pagemap(rx_page(rig, i)) & VT_F(IV_PM_SOFT_DIRTY))
+		if (vt_pagemap(rx_page(rig, i)) & VT_F(VT_PM_SOFT_DIRTY))
 			mask |= 1ULL << i;
 	return mask;
 }
@@ -293,12 +293,12 @@ static bool counted_direct(unsigned int vq)
 {
 	uint64_t end = vt_now_ns() + vt_timeout_ms(500) * 1000000ULL;
 
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		return true;
 	while (vt_now_ns() < end) {
 		if (pay_count(counted, vq, "payload_kernel") > kernel_was)
 			return true;
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	}
 	return false;
 }
@@ -306,9 +306,9 @@ static bool counted_direct(unsigned int vq)
 TEST_F_TIMEOUT(one, soft_dirty, 300)
 {
 	struct vt_rig *rig = &self->rig;
-	unsigned int i, n = mt_scale(40);
+	unsigned int i, n = vt_scale(40);
 
-	if (iv_write_file("/proc/self/clear_refs", "4\n"))
+	if (vt_write_file("/proc/self/clear_refs", "4\n"))
 		SKIP(return, "the kernel has no soft-dirty bits");
 	ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
 	count_from(rig, VT_VQ_RX);
@@ -318,11 +318,11 @@ TEST_F_TIMEOUT(one, soft_dirty, 300)
 		/* every other time they were written before */
 		if (i % 2)
 			ASSERT_EQ(0, rx_pages(rig, mask));
-		ASSERT_EQ(0, iv_write_file("/proc/self/clear_refs", "4\n"));
+		ASSERT_EQ(0, vt_write_file("/proc/self/clear_refs", "4\n"));
 		/* what is transmitted is only read */
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], false));
-		EXPECT_FALSE(iv_pagemap(rig->buf[VT_VQ_TX]) &
-			     VT_F(IV_PM_SOFT_DIRTY));
+		EXPECT_FALSE(vt_pagemap(rig->buf[VT_VQ_TX]) &
+			     VT_F(VT_PM_SOFT_DIRTY));
 		ASSERT_EQ(0, soft_dirty(rig));
 		ASSERT_EQ(0, rx_pages(rig, mask));
 		dirty = soft_dirty(rig);
@@ -338,7 +338,7 @@ TEST_F_TIMEOUT(one, soft_dirty, 300)
 TEST_F_TIMEOUT(one, swap_out, 300)
 {
 	struct vt_rig *rig = &self->rig;
-	const char *why = iv_swap_on();
+	const char *why = vt_swap_on();
 	unsigned int i, hits = 0;
 
 	if (why)
@@ -353,7 +353,7 @@ TEST_F_TIMEOUT(one, swap_out, 300)
 			ASSERT_EQ(RX_LEN, pay_rx(rig, &sg, 1, 1, NULL, frame,
 						 RX_LEN - hdr));
 			ASSERT_GE(mo_page_out(&self->a), 0);
-			hits += !(iv_pagemap(page) & VT_F(IV_PM_PRESENT));
+			hits += !(vt_pagemap(page) & VT_F(VT_PM_PRESENT));
 			/* only read: what is in swap is as good as the page */
 			ASSERT_EQ(0, memcmp(page + hdr, frame, RX_LEN - hdr)) {
 				TH_LOG("page %u, round %u", i, round);
@@ -379,13 +379,13 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 		/* known to be writable before */
 		ASSERT_EQ(0, rx_pages(rig, 1ULL << i));
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
-		memset(at, 0x33, IV_PAGE);
+		memset(at, 0x33, VT_PAGE);
 		ASSERT_EQ(0, mprotect(self->a.base, self->a.len, PROT_READ));
 		ASSERT_EQ(0, vt_vq_add(vq, &sg, 0, 1, vq));
 		vt_vq_kick(vq);
 		vt_frame_fill(frame, 1000, 24, i);
 		ASSERT_EQ(0, vt_packet_send(rig->tap.sock, &none, frame, 1000));
-		iv_sleep_ms(vt_timeout_ms(30));
+		vt_sleep_ms(vt_timeout_ms(30));
 		EXPECT_FALSE(vt_vq_more_used(vq));
 		EXPECT_EQ(0x33, at[hdr]);
 		EXPECT_EQ(0x33, at[hdr + 500]);
@@ -443,7 +443,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		ASSERT_EQ(0, rx_pages(rig, 1ULL << i));
 		ASSERT_EQ(0, rx_pages(rig, some_pages(i)));
 		ASSERT_TRUE(counted_direct(VT_VQ_RX));
-		memset(at, 0x33, IV_PAGE);
+		memset(at, 0x33, VT_PAGE);
 		ASSERT_EQ(0, mt_slot_delete(self->mmu, 0));
 		ASSERT_EQ(0, mt_slot(self->mmu, 0, VMMU_MEM_READONLY, gpa,
 				     rig->mem.base, rig->mem.len));
@@ -452,7 +452,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		ASSERT_EQ(0, tx_page(rig, at, true));
 		ASSERT_EQ(0, tx_page(rig, at, true));
 		EXPECT_TRUE(counted_direct(VT_VQ_TX));
-		memset(at, 0x33, IV_PAGE);
+		memset(at, 0x33, VT_PAGE);
 		vt_event_read(vq->err);
 		ASSERT_EQ(0, vt_vq_add(vq, &sg, 0, 1, vq));
 		vt_vq_kick(vq);
@@ -481,15 +481,15 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 TEST_F_TIMEOUT(one, slot_logged, 300)
 {
 	struct vt_rig *rig = &self->rig;
-	size_t first, pages = rig->mem.len / IV_PAGE, i;
-	unsigned int n = mt_scale(32), round, checked = 0;
+	size_t first, pages = rig->mem.len / VT_PAGE, i;
+	unsigned int n = vt_scale(32), round, checked = 0;
 	uint64_t *log;
 
 	if (!md_available() || !mt_available())
 		SKIP(return, MD_NO_DEV);
 	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
 	log = calloc(pages / 64 + 1, sizeof(*log));
-	first = (rx_page(rig, 0) - (char *)rig->mem.base) / IV_PAGE;
+	first = (rx_page(rig, 0) - (char *)rig->mem.base) / VT_PAGE;
 	/* the first packet goes through the socket */
 	ASSERT_EQ(0, rx_pages(rig, 1));
 	ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));

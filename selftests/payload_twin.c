@@ -436,7 +436,7 @@ FIXTURE_VARIANT_ADD(twin, xdp) { V1 | MRG, reflect, VT_VQ_RX };
 
 FIXTURE_SETUP(twin)
 {
-	if (!iv_is_ours())
+	if (!vt_dev_is_ours())
 		SKIP(return, "VHOST_DEV is stock itself");
 	if (access(TWIN_STOCK, R_OK | W_OK))
 		SKIP(return, "there is no " TWIN_STOCK);

@@ -109,7 +109,7 @@ TEST_F(attach, owners)
 		bad |= md_attach(other, self->mmu) != 0;
 		_exit(bad);
 	}
-	EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 	close(other);
 }
 
@@ -227,7 +227,7 @@ TEST_F_TIMEOUT(attach, memslot_moves, 300)
 	struct vt_rig *rig = &self->rig;
 	struct vhost_memory_region *reg = &rig->dev.regions[0];
 	uint64_t first = reg->guest_phys_addr;
-	unsigned int i, n = mt_scale(4);
+	unsigned int i, n = vt_scale(4);
 
 	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, transmit_fails(rig));
@@ -258,9 +258,9 @@ TEST_F_TIMEOUT(attach, packets_across_memslots, 300)
 	uint64_t gpa = rig->dev.regions[0].guest_phys_addr, pos;
 	uint32_t n = 0;
 
-	for (pos = 0; pos < rig->mem.len; pos += 4 * IV_PAGE)
+	for (pos = 0; pos < rig->mem.len; pos += 4 * VT_PAGE)
 		ASSERT_EQ(0, mt_slot(self->mmu, n++, 0, gpa + pos, base + pos,
-				     4 * IV_PAGE));
+				     4 * VT_PAGE));
 	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
 }
@@ -329,7 +329,7 @@ FIXTURE_SETUP(traffic)
 	ASSERT_EQ(0, iv_restart(iv));
 	ASSERT_EQ(0, iv_start(iv));
 	ASSERT_EQ(0, iv_hot(iv));
-	self->other = mmap(NULL, 64 * IV_PAGE, PROT_READ | PROT_WRITE,
+	self->other = mmap(NULL, 64 * VT_PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->other);
 }
@@ -345,16 +345,16 @@ FIXTURE_TEARDOWN(traffic)
 TEST_F_TIMEOUT(traffic, other_memslots, 300)
 {
 	struct iv *iv = &self->iv;
-	unsigned int i, n = mt_scale(200);
+	unsigned int i, n = vt_scale(200);
 
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0, OTHER_GPA,
-				     self->other, 64 * IV_PAGE));
+				     self->other, 64 * VT_PAGE));
 		ASSERT_EQ(0, mt_populate_all(self->mmu, 0, OTHER_GPA,
-					     64 * IV_PAGE));
+					     64 * VT_PAGE));
 		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0,
 				     OTHER_GPA + VT_HUGE_SIZE, self->other,
-				     64 * IV_PAGE));
+				     64 * VT_PAGE));
 		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_OTHER));
 	}
 	EXPECT_EQ(0, iv_flow(iv, 100));
@@ -372,7 +372,7 @@ TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 {
 	struct iv *iv = &self->iv;
 	uint64_t from_table = iv_sum(iv, "maps_from_mmu");
-	unsigned int i, n = mt_scale(4);
+	unsigned int i, n = vt_scale(4);
 
 	EXPECT_GT(from_table, 0);
 	for (i = 0; i < n; i++) {
@@ -406,14 +406,14 @@ TEST_F_TIMEOUT(traffic, deleted_means_untouched, 300)
 	struct iv *iv = &self->iv;
 	struct vt_rig *rig = &iv->rig;
 	char *then = malloc(rig->buf_len);
-	unsigned int i, q, n = mt_scale(64);
+	unsigned int i, q, n = vt_scale(64);
 
 	ASSERT_NE(NULL, then);
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_MEM));
 		memcpy(then, rig->buf[0], rig->buf_len);
-		iv_sleep_ms(2);
-		ASSERT_EQ(-1, iv_differ(then, rig->buf[0], rig->buf_len));
+		vt_sleep_ms(2);
+		ASSERT_EQ(-1, vt_differ(then, rig->buf[0], rig->buf_len));
 		ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 		for (q = 0; q < 2; q++)
 			vt_vq_notify(&rig->vq[q]);

@@ -32,7 +32,7 @@ FIXTURE_SETUP(share)
 	self->dev[1].fd = -1;
 	if (!md_available())
 		SKIP(return, MD_NO_DEV);
-	ASSERT_EQ(0, vt_mem_alloc(&self->mem, VT_ANON, 64 * IV_PAGE, 0, 0));
+	ASSERT_EQ(0, vt_mem_alloc(&self->mem, VT_ANON, 64 * VT_PAGE, 0, 0));
 	self->at = self->mem.base;
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, vt_dev_open(&self->dev[i], 0));
@@ -56,8 +56,8 @@ static int set_two(struct vt_dev *dev, char *at, bool turned)
 	dev->nregions = 0;
 	for (i = 0; i < 2; i++) {
 		n = turned ? !i : i;
-		vt_dev_add_region(dev, n * OTHER_GPA, at + 16 * n * IV_PAGE,
-				  16 * IV_PAGE);
+		vt_dev_add_region(dev, n * OTHER_GPA, at + 16 * n * VT_PAGE,
+				  16 * VT_PAGE);
 	}
 	return vt_dev_set_mem_table(dev);
 }
@@ -78,7 +78,7 @@ TEST_F(share, equal_tables)
 	ASSERT_EQ(0, set_two(b, self->at, true));
 	EXPECT_EQ(table, md_table(b));
 	EXPECT_EQ(2, md_count(a, "refs"));
-	ASSERT_EQ(0, set_two(b, self->at + IV_PAGE, true));
+	ASSERT_EQ(0, set_two(b, self->at + VT_PAGE, true));
 	EXPECT_NE(table, md_table(b));
 	EXPECT_EQ(1, md_count(a, "refs"));
 	b->nregions = 1;
@@ -128,7 +128,7 @@ TEST_F(share, processes_do_not)
 		       md_count(&own, "refs") != 1;
 		_exit(bad);
 	}
-	EXPECT_EQ(0, iv_wait_child(pid, VT_TIMEOUT));
+	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 	EXPECT_EQ(1, md_count(&self->dev[0], "refs"));
 }
 
@@ -137,8 +137,8 @@ TEST_F(share, no_mmu)
 {
 	struct vt_dev *a = &self->dev[0];
 
-	vt_dev_add_region(a, 0, self->at, 4 * IV_PAGE);
-	vt_dev_add_region(a, IV_PAGE, self->at + 8 * IV_PAGE, 4 * IV_PAGE);
+	vt_dev_add_region(a, 0, self->at, 4 * VT_PAGE);
+	vt_dev_add_region(a, VT_PAGE, self->at + 8 * VT_PAGE, 4 * VT_PAGE);
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
 	EXPECT_EQ(0, md_table(a));
 	EXPECT_EQ(1, md_count(a, "failures"));
@@ -269,7 +269,7 @@ static int map_again(struct iv *iv)
 
 static int page_out(struct iv *iv)
 {
-	iv_drain_lru();
+	vt_drain_lru();
 	return madvise(iv->dev, iv->len, MADV_PAGEOUT) ? -errno : 0;
 }
 
@@ -279,15 +279,15 @@ static int page_out(struct iv *iv)
 /* To the other node and back, in turns. */
 static int move_pages(struct iv *iv)
 {
-	size_t i, n = iv->len / IV_PAGE;
+	size_t i, n = iv->len / VT_PAGE;
 	static unsigned int round;
 	int nodes[n], status[n];
 	void *pages[n];
 
-	iv_drain_lru();
+	vt_drain_lru();
 	round++;
 	for (i = 0; i < n; i++) {
-		pages[i] = iv->dev + i * IV_PAGE;
+		pages[i] = iv->dev + i * VT_PAGE;
 		nodes[i] = round & 1;
 	}
 	return syscall(SYS_move_pages, 0, n, pages, nodes, status,
@@ -312,15 +312,15 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 
 	/* the kernel itself leaves pages alone that are mapped twice */
 	if (iv->cfg.alias) {
-		EXPECT_EQ(0, iv_invalidate(iv, discard, mt_scale(8), 0));
-		EXPECT_EQ(0, iv_invalidate(iv, map_again, mt_scale(8), 0));
+		EXPECT_EQ(0, iv_invalidate(iv, discard, vt_scale(8), 0));
+		EXPECT_EQ(0, iv_invalidate(iv, map_again, vt_scale(8), 0));
 	} else {
-		EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(8),
+		EXPECT_EQ(0, iv_invalidate(iv, protect, vt_scale(8),
 					   IV_QUIESCE));
 		if (!access("/sys/devices/system/node/node1", F_OK))
 			EXPECT_EQ(0, iv_invalidate(iv, move_pages, HINTS,
 						   IV_MAY_MISS));
-		if (!iv_swap_on())
+		if (!vt_swap_on())
 			EXPECT_EQ(0, iv_invalidate(iv, page_out, HINTS,
 						   IV_QUIESCE | IV_ONE_RING |
 						   IV_MAY_MISS));
@@ -334,7 +334,7 @@ TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
 {
 	struct iv *iv = &self->iv;
 	uint64_t from_table = 0;
-	unsigned int i, n = mt_scale(6);
+	unsigned int i, n = vt_scale(6);
 
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
@@ -375,7 +375,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_NE(0, md_table(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	from_table = iv_sum(iv, "maps_from_mmu");
-	EXPECT_EQ(0, iv_invalidate(iv, protect, mt_scale(4), IV_QUIESCE));
+	EXPECT_EQ(0, iv_invalidate(iv, protect, vt_scale(4), IV_QUIESCE));
 	EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 	EXPECT_EQ(0, iv_stop(iv));
 }

@@ -20,7 +20,7 @@
 #include <sys/types.h>
 #include "vhost_test.h"
 
-#define IV_PAGE		4096UL
+#define VT_PAGE		4096UL
 
 enum iv_part {
 	IV_DESC,
@@ -111,7 +111,7 @@ void iv_fill_canaries(const struct iv *iv, char *base);
 /* Is every byte around the ring parts in the area at @base as it was? */
 int iv_check_canaries(const struct iv *iv, const char *base);
 /* Where two areas differ, or -1. */
-long iv_differ(const char *a, const char *b, size_t len);
+long vt_differ(const char *a, const char *b, size_t len);
 
 /* A counter of one ring; 0 if the device has none. */
 uint64_t iv_count(const struct iv *iv, unsigned int vq, const char *name);
@@ -145,49 +145,49 @@ int iv_invalidate(struct iv *iv, iv_op op, unsigned int rounds,
 /* ------------------------------------------------- pages and their state */
 
 /* One of the values of /proc/self/pagemap and /proc/kpageflags. */
-#define IV_PM_SOFT_DIRTY	55
-#define IV_PM_SWAP		62
-#define IV_PM_PRESENT		63
-#define IV_KPF_THP		22
+#define VT_PM_SOFT_DIRTY	55
+#define VT_PM_SWAP		62
+#define VT_PM_PRESENT		63
+#define VT_KPF_THP		22
 
-uint64_t iv_pagemap(const void *addr);
+uint64_t vt_pagemap(const void *addr);
 /* The page frame, 0 if there is none. */
-uint64_t iv_pfn(const void *addr);
-bool iv_kpageflag(const void *addr, unsigned int bit);
+uint64_t vt_pfn(const void *addr);
+bool vt_kpageflag(const void *addr, unsigned int bit);
 
 /*
  * Hold the pages now mapped at @addr, however they are unmapped or replaced
  * afterwards, to look at them later.
  */
-struct iv_held {
+struct vt_held_pages {
 	int pipe[2];
 	size_t len;
 	char *then;
 };
 
-int iv_hold(struct iv_held *h, const void *addr, size_t len);
+int vt_hold_pages(struct vt_held_pages *h, const void *addr, size_t len);
 /* Have they changed since? 0, or -EBADMSG; lets go of them. */
-int iv_held_check(struct iv_held *h);
+int vt_check_held_pages(struct vt_held_pages *h);
 
 /* ------------------------------------------------------------ the system */
 
-int iv_write_file(const char *path, const char *fmt, ...)
+int vt_write_file(const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* A number; negative errno. */
-long long iv_read_number(const char *path);
+long long vt_read_number(const char *path);
 /* Swap on zram, or any swap that is there. NULL, or why there is none. */
-const char *iv_swap_on(void);
+const char *vt_swap_on(void);
 /*
  * Reclaim takes no page that waits in some CPU's list for a place on the LRU,
  * as a page just faulted in does. Drain those lists.
  */
-void iv_drain_lru(void);
-void iv_sleep_ms(unsigned int ms);
+void vt_drain_lru(void);
+void vt_sleep_ms(unsigned int ms);
 /* Is the device one of ours, not stock vhost-net? */
-bool iv_is_ours(void);
+bool vt_dev_is_ours(void);
 /* Wait until a child ended; its status, or -ETIMEDOUT. */
-int iv_wait_child(pid_t pid, int timeout_ms);
+int vt_wait_child(pid_t pid, int timeout_ms);
 /* Devices that the process @pid has in debugfs. */
-unsigned int iv_devices_of(pid_t pid);
+unsigned int vt_dev_count(pid_t pid);
 
 #endif

@@ -17,7 +17,7 @@
 
 static size_t page_up(size_t n)
 {
-	return (n + IV_PAGE - 1) & ~(IV_PAGE - 1);
+	return (n + VT_PAGE - 1) & ~(VT_PAGE - 1);
 }
 
 static size_t part_size(const struct iv_cfg *c, unsigned int part)
@@ -35,7 +35,7 @@ static size_t part_size(const struct iv_cfg *c, unsigned int part)
 /* A page of canaries between all parts; each part ends where a page does. */
 static size_t place_parts(struct iv *iv, const struct iv_cfg *c)
 {
-	size_t pos = IV_PAGE;
+	size_t pos = VT_PAGE;
 	unsigned int i, p;
 
 	for (i = 0; i < 2; i++) {
@@ -48,7 +48,7 @@ static size_t place_parts(struct iv *iv, const struct iv_cfg *c)
 				iv->part[i][p].off = (end - size - c->shift) & ~3UL;
 				iv->part[i][p].size = size;
 			}
-			pos = end + IV_PAGE;
+			pos = end + VT_PAGE;
 		}
 	}
 	return pos;
@@ -159,7 +159,7 @@ int iv_check_canaries(const struct iv *iv, const char *base)
 	return for_gaps(iv, (char *)base, check_gap);
 }
 
-long iv_differ(const char *a, const char *b, size_t len)
+long vt_differ(const char *a, const char *b, size_t len)
 {
 	size_t i;
 
@@ -216,7 +216,7 @@ static int check_counters(struct iv *iv)
 				  sizeof(access));
 
 	iv->counters = !r;
-	if (iv_is_ours() && r) {
+	if (vt_dev_is_ours() && r) {
 		vt_msg("inval: no counters in debugfs: %s", strerror(-r));
 		return r;
 	}
@@ -375,7 +375,7 @@ int iv_quiesce(struct iv *iv)
 			vt_msg("inval: the receiving driver does not come to rest");
 			return -ETIMEDOUT;
 		}
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	}
 	/* the last kick, and the work that it may have queued in turn */
 	iv_flush(iv);

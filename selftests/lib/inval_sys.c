@@ -29,26 +29,26 @@ static uint64_t read_entry(const char *path, uint64_t index)
 	return entry;
 }
 
-uint64_t iv_pagemap(const void *addr)
+uint64_t vt_pagemap(const void *addr)
 {
-	return read_entry("/proc/self/pagemap", (uintptr_t)addr / IV_PAGE);
+	return read_entry("/proc/self/pagemap", (uintptr_t)addr / VT_PAGE);
 }
 
-uint64_t iv_pfn(const void *addr)
+uint64_t vt_pfn(const void *addr)
 {
-	uint64_t entry = iv_pagemap(addr);
+	uint64_t entry = vt_pagemap(addr);
 
-	return entry & VT_F(IV_PM_PRESENT) ? entry & (VT_F(55) - 1) : 0;
+	return entry & VT_F(VT_PM_PRESENT) ? entry & (VT_F(55) - 1) : 0;
 }
 
-bool iv_kpageflag(const void *addr, unsigned int bit)
+bool vt_kpageflag(const void *addr, unsigned int bit)
 {
-	uint64_t pfn = iv_pfn(addr);
+	uint64_t pfn = vt_pfn(addr);
 
 	return pfn && read_entry("/proc/kpageflags", pfn) & VT_F(bit);
 }
 
-int iv_hold(struct iv_held *h, const void *addr, size_t len)
+int vt_hold_pages(struct vt_held_pages *h, const void *addr, size_t len)
 {
 	struct iovec iov = { (void *)addr, len };
 	ssize_t n;
@@ -66,7 +66,7 @@ int iv_hold(struct iv_held *h, const void *addr, size_t len)
 	return -EIO;
 }
 
-int iv_held_check(struct iv_held *h)
+int vt_check_held_pages(struct vt_held_pages *h)
 {
 	char *now = malloc(h->len);
 	size_t done = 0;
@@ -81,7 +81,7 @@ int iv_held_check(struct iv_held *h)
 	if (done < h->len) {
 		r = -EIO;
 	} else {
-		at = iv_differ(now, h->then, h->len);
+		at = vt_differ(now, h->then, h->len);
 		if (at >= 0) {
 			vt_msg("inval: byte %#lx of the old pages was changed from %#x to %#x",
 			       at, (uint8_t)h->then[at], (uint8_t)now[at]);
@@ -95,7 +95,7 @@ int iv_held_check(struct iv_held *h)
 	return r;
 }
 
-int iv_write_file(const char *path, const char *fmt, ...)
+int vt_write_file(const char *path, const char *fmt, ...)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), r = 0;
 	char text[256];
@@ -112,7 +112,7 @@ int iv_write_file(const char *path, const char *fmt, ...)
 	return r;
 }
 
-long long iv_read_number(const char *path)
+long long vt_read_number(const char *path)
 {
 	FILE *f = fopen(path, "r");
 	long long n = -EINVAL;
@@ -125,7 +125,7 @@ long long iv_read_number(const char *path)
 	return n;
 }
 
-const char *iv_swap_on(void)
+const char *vt_swap_on(void)
 {
 	char line[256];
 	int lines = 0;
@@ -139,14 +139,14 @@ const char *iv_swap_on(void)
 	if (lines > 1)
 		return NULL;
 	if (system("modprobe -q zram num_devices=1") ||
-	    iv_write_file("/sys/block/zram0/disksize", "128M"))
+	    vt_write_file("/sys/block/zram0/disksize", "128M"))
 		return "no zram";
 	if (system("mkswap -q /dev/zram0 && swapon /dev/zram0"))
 		return "cannot swap on zram";
 	return NULL;
 }
 
-void iv_drain_lru(void)
+void vt_drain_lru(void)
 {
 	cpu_set_t all, one;
 	int cpu;
@@ -165,19 +165,20 @@ void iv_drain_lru(void)
 	sched_setaffinity(0, sizeof(all), &all);
 }
 
-void iv_sleep_ms(unsigned int ms)
+void vt_sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 
-	nanosleep(&ts, NULL);
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
 }
 
-bool iv_is_ours(void)
+bool vt_dev_is_ours(void)
 {
 	return strstr(vt_dev_path(), "vhost-mmu");
 }
 
-int iv_wait_child(pid_t pid, int timeout_ms)
+int vt_wait_child(pid_t pid, int timeout_ms)
 {
 	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
 	int status;
@@ -193,11 +194,11 @@ int iv_wait_child(pid_t pid, int timeout_ms)
 			vt_msg("inval: process %d does not end", pid);
 			return -ETIMEDOUT;
 		}
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 }
 
-unsigned int iv_devices_of(pid_t pid)
+unsigned int vt_dev_count(pid_t pid)
 {
 	DIR *d = opendir("/sys/kernel/debug/vhost_mmu");
 	struct dirent *de;

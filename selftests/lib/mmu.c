@@ -335,7 +335,7 @@ static void find_slow(void)
 		fclose(f);
 }
 
-bool mt_slow(void)
+bool vt_slow(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -343,14 +343,14 @@ bool mt_slow(void)
 	return slow;
 }
 
-unsigned int mt_scale(unsigned int fast)
+unsigned int vt_scale(unsigned int fast)
 {
-	if (!mt_slow())
+	if (!vt_slow())
 		return fast;
 	return fast < 8 ? 1 : fast / 8;
 }
 
-bool mt_is_thp(const void *p, size_t len)
+bool vt_is_thp(const void *p, size_t len)
 {
 	uintptr_t from = (uintptr_t)p, to = from + len, a = 0, b = 0;
 	unsigned long kb, huge = 0;
@@ -380,7 +380,7 @@ bool mt_is_thp(const void *p, size_t len)
 	return huge >= len;
 }
 
-int mt_mem(struct vt_mem *m, enum vt_backing backing, size_t len)
+int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len)
 {
 	unsigned int tries;
 	int r;
@@ -396,15 +396,16 @@ int mt_mem(struct vt_mem *m, enum vt_backing backing, size_t len)
 		}
 	}
 	for (tries = 0; tries < 4; tries++) {
-		r = vt_mem_alloc(m, backing, len, MT_HUGE, 0);
-		if (r || backing != VT_THP || mt_is_thp(m->base, len))
+		r = vt_mem_alloc(m, backing, len, VT_HUGE_SIZE, 0);
+		if (r || backing != VT_THP || vt_is_thp(m->base, len))
 			return r;
 		vt_mem_free(m);
 	}
 	return -EAGAIN;
 }
 
-int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len)
+int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
+			   size_t len)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	char *p;
@@ -412,7 +413,7 @@ int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len)
 	memset(m, 0, sizeof(*m));
 	m->backing = backing;
 	m->fd = -1;
-	m->map_len = len + MT_HUGE;
+	m->map_len = len + VT_HUGE_SIZE;
 	if (backing == VT_MEMFD) {
 		m->fd = memfd_create("mmu-test", MFD_CLOEXEC);
 		if (m->fd < 0 || ftruncate(m->fd, m->map_len))
@@ -424,7 +425,8 @@ int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len)
 		return -errno;
 	madvise(p, m->map_len, MADV_NOHUGEPAGE);
 	m->map = p;
-	m->base = (void *)(((uintptr_t)p + MT_HUGE - 1) & ~(MT_HUGE - 1));
+	m->base = (void *)(((uintptr_t)p + VT_HUGE_SIZE - 1) &
+			   ~(VT_HUGE_SIZE - 1));
 	m->fd_off = (char *)m->base - p;
 	m->len = len;
 	return 0;

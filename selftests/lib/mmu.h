@@ -16,8 +16,7 @@
 #include "vhost_test.h"
 
 #define MT_DEV			"/dev/vhost-mmu"
-#define MT_PAGE			4096UL
-#define MT_HUGE			(2UL << 20)
+#define VT_PAGE			4096UL
 /* The module's parameters. */
 #define MT_PARAMS		"/sys/module/vhost_mmu/parameters/"
 
@@ -112,9 +111,9 @@ uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
 bool mt_debug_param(const char *name, const char *value);
 #define MT_NO_PARAM		"needs a debug build of vhost_mmu: no "
 /* Is this a debug kernel (KASAN or lockdep), on which tests do less? */
-bool mt_slow(void);
+bool vt_slow(void);
 /* @fast, or on a slow kernel an eighth of it, at least 1. */
-unsigned int mt_scale(unsigned int fast);
+unsigned int vt_scale(unsigned int fast);
 
 /* -------------------------------------------------------------- memory */
 
@@ -122,10 +121,14 @@ unsigned int mt_scale(unsigned int fast);
  * @len bytes of @backing at a multiple of 2 MiB, zero and faulted in. For
  * VT_THP the pages really are huge when this returns, else -EAGAIN.
  */
-int mt_mem(struct vt_mem *m, enum vt_backing backing, size_t len);
-/* As mt_mem(), but untouched: nothing is faulted in. VT_ANON and VT_MEMFD. */
-int mt_mem_untouched(struct vt_mem *m, enum vt_backing backing, size_t len);
+int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len);
+/*
+ * As vt_mem_alloc_huge(), but untouched: nothing is faulted in. VT_ANON and
+ * VT_MEMFD.
+ */
+int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
+			   size_t len);
 /* Is every page of a range in a transparent huge page that is mapped whole? */
-bool mt_is_thp(const void *p, size_t len);
+bool vt_is_thp(const void *p, size_t len);
 
 #endif

@@ -18,7 +18,7 @@
 #define LRU_GEN	"/sys/kernel/mm/lru_gen/enabled"
 #define SPLIT	"/sys/kernel/debug/split_huge_pages"
 
-unsigned int mo_lru_gen(unsigned int mask)
+unsigned int vt_set_lru_gen(unsigned int mask)
 {
 	FILE *f = fopen(LRU_GEN, "r");
 	unsigned int old = 0;
@@ -27,7 +27,7 @@ unsigned int mo_lru_gen(unsigned int mask)
 		old = 0;
 	if (f)
 		fclose(f);
-	iv_write_file(LRU_GEN, "%#x", mask);
+	vt_write_file(LRU_GEN, "%#x", mask);
 	return old;
 }
 
@@ -36,7 +36,7 @@ size_t mo_absent(const struct mo_area *a)
 	size_t i, n = 0;
 
 	for (i = 0; i < a->pages; i++)
-		n += !(iv_pagemap(a->base + i * MO_PAGE) & VT_F(IV_PM_PRESENT));
+		n += !(vt_pagemap(a->base + i * VT_PAGE) & VT_F(VT_PM_PRESENT));
 	return n;
 }
 
@@ -47,7 +47,7 @@ long mo_page_out(struct mo_area *a)
 
 	/* where reclaim asks who used a page, what was used stays at first */
 	for (tries = 0; tries < 3 && gone < a->pages * 9 / 10; tries++) {
-		iv_drain_lru();
+		vt_drain_lru();
 		if (madvise(a->base, a->len, MADV_PAGEOUT))
 			return -errno;
 		gone = mo_absent(a);
@@ -80,20 +80,20 @@ long mo_migrate(struct mo_area *a)
 {
 	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB ||
 		    a->backing == MO_HUGEFD;
-	size_t step = huge ? VT_HUGE_SIZE : MO_PAGE;
+	size_t step = huge ? VT_HUGE_SIZE : VT_PAGE;
 
-	iv_drain_lru();
+	vt_drain_lru();
 	return migrate(a->base, step, a->len / step);
 }
 
 long mo_migrate_page(struct mo_area *a, size_t page)
 {
-	return migrate(a->base + page * MO_PAGE, MO_PAGE, 1);
+	return migrate(a->base + page * VT_PAGE, VT_PAGE, 1);
 }
 
 bool mo_is_huge(const struct mo_area *a)
 {
-	return mt_is_thp(a->base, a->len);
+	return vt_is_thp(a->base, a->len);
 }
 
 int mo_collapse(struct mo_area *a)
@@ -108,7 +108,7 @@ int mo_collapse(struct mo_area *a)
 		} else if (mo_is_huge(a)) {
 			return 0;
 		}
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 	}
 	return -EBUSY;
 }
@@ -118,16 +118,16 @@ int mo_split(struct mo_area *a)
 	unsigned long at = (unsigned long)a->base;
 
 	/* when others hold a page it is refused silently */
-	return iv_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at, at + a->len);
+	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at, at + a->len);
 }
 
 int mo_split_mapping(struct mo_area *a)
 {
-	char *page = a->base + 3 * MO_PAGE;
+	char *page = a->base + 3 * VT_PAGE;
 
 	/* a change that no thread which reads or writes has to notice */
-	if (mprotect(page, MO_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
-	    mprotect(page, MO_PAGE, PROT_READ | PROT_WRITE))
+	if (mprotect(page, VT_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
+	    mprotect(page, VT_PAGE, PROT_READ | PROT_WRITE))
 		return -errno;
 	return 0;
 }
@@ -147,9 +147,9 @@ static size_t merged(struct mo_area *a)
 
 	/* KPF_KSM would not tell: some kernels set it for every anonymous page */
 	for (i = 0; i < a->pages; i++) {
-		uint64_t pfn = iv_pfn(a->base + i * MO_PAGE);
+		uint64_t pfn = vt_pfn(a->base + i * VT_PAGE);
 
-		n += pfn && pfn == iv_pfn(twin + i * MO_PAGE);
+		n += pfn && pfn == vt_pfn(twin + i * VT_PAGE);
 	}
 	return n;
 }
@@ -166,19 +166,19 @@ int mo_merge(struct mo_area *a)
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		madvise(twin, a->len, MADV_NOHUGEPAGE);
 		madvise(twin, a->len, MADV_MERGEABLE);
-		iv_write_file(KSM "sleep_millisecs", "1\n");
-		iv_write_file(KSM "pages_to_scan", "1000\n");
-		iv_write_file(KSM "smart_scan", "0\n");
+		vt_write_file(KSM "sleep_millisecs", "1\n");
+		vt_write_file(KSM "pages_to_scan", "1000\n");
+		vt_write_file(KSM "smart_scan", "0\n");
 	}
 	if (madvise(a->base, a->len, MADV_MERGEABLE))
 		return -errno;
 	memcpy(twin, a->base, a->len);
-	iv_write_file(KSM "run", "1\n");
+	vt_write_file(KSM "run", "1\n");
 	do {
-		iv_sleep_ms(5);
+		vt_sleep_ms(5);
 		n = merged(a);
 	} while (n < a->pages && vt_now_ns() < end);
-	iv_write_file(KSM "run", "0\n");
+	vt_write_file(KSM "run", "0\n");
 	if (n == a->pages)
 		return 0;
 	vt_msg("ksm: %zu of %zu pages merged", n, a->pages);
@@ -217,13 +217,13 @@ const char *mo_uffd_open(struct mo_uffd *u, struct mo_area *a,
 
 static void resolve(struct mo_uffd *u, uint64_t addr, uint64_t flags)
 {
-	struct uffdio_range page = { addr, MO_PAGE };
+	struct uffdio_range page = { addr, VT_PAGE };
 	struct uffdio_writeprotect wp = { .range = page };
 	struct uffdio_continue cont = { .range = page };
 	struct uffdio_copy copy = {
 		.dst = addr,
 		.src = (uintptr_t)u->src + (addr - (uintptr_t)u->a->base),
-		.len = MO_PAGE,
+		.len = VT_PAGE,
 	};
 	int r;
 
@@ -256,7 +256,7 @@ static void *serve(void *arg)
 		atomic_fetch_add(&u->faults, 1);
 		if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
 			atomic_fetch_add(&u->writes, 1);
-		resolve(u, msg.arg.pagefault.address & ~(MO_PAGE - 1),
+		resolve(u, msg.arg.pagefault.address & ~(VT_PAGE - 1),
 			msg.arg.pagefault.flags);
 	}
 	return NULL;

@@ -43,5 +43,5 @@ int md_attach(int vhost, int mmu)
 
 bool md_available(void)
 {
-	return iv_is_ours();
+	return vt_dev_is_ours();
 }

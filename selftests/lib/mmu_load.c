@@ -6,24 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Looked up once, not by each test's process. */
 __attribute__((constructor)) static void find_slow_once(void)
 {
-	mt_slow();
+	vt_slow();
 }
 
-void ml_sleep_ms(unsigned int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	while (nanosleep(&ts, &ts) && errno == EINTR)
-		;
-}
-
-void ml_quiet(void)
+void vt_numa_balancing_off(void)
 {
 	int fd = open("/proc/sys/kernel/numa_balancing", O_WRONLY);
 
@@ -174,7 +165,7 @@ int ml_hold_start(struct ml_hold *h, int stats, unsigned int ms)
 		r = hold_once(h, stats, ms);
 		if (r)
 			return r;
-		ml_sleep_ms(ms / 20);
+		vt_sleep_ms(ms / 20);
 		if (vt_now_ns() + ms * 500000ULL < h->end_ns)
 			return 0;
 		ml_hold_wait(h);
@@ -195,7 +186,7 @@ uint64_t ml_delta(int stats, const char *name, uint64_t since)
 
 uint64_t ml_tables(uint64_t gpa, uint64_t pages, bool huge)
 {
-	uint64_t first = gpa / MT_PAGE, last = first + pages - 1, n = 1;
+	uint64_t first = gpa / VT_PAGE, last = first + pages - 1, n = 1;
 	unsigned int shift;
 
 	for (shift = 27; shift >= (huge ? 18 : 9); shift -= 9)

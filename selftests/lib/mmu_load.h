@@ -7,21 +7,20 @@
 #define MMU_LOAD_H
 
 #include <errno.h>
+#include "inval.h"
 #include "mmu.h"
 #include "vhost_test.h"
 
 /* 4K pages in a huge page. */
 #define ML_HUGE_PAGES	512UL
 
-static inline uint64_t ml_scaled(uint64_t fast, uint64_t slow)
+static inline uint64_t vt_by_speed(uint64_t fast, uint64_t slow)
 {
-	return mt_slow() ? slow : fast;
+	return vt_slow() ? slow : fast;
 }
 
-void ml_sleep_ms(unsigned int ms);
-
 /* Let nobody but the test change mappings: no automatic NUMA balancing. */
-void ml_quiet(void);
+void vt_numa_balancing_off(void);
 
 /* ------------------------------------------------------------- threads */
 
@@ -50,7 +49,7 @@ void ml_resume(struct ml_thread *t);
 int ml_wait(struct ml_thread *t, uint64_t n);
 
 /* Random numbers for one thread; the seed must not be 0. */
-static inline uint64_t ml_random(uint64_t *seed)
+static inline uint64_t vt_random(uint64_t *seed)
 {
 	*seed ^= *seed << 13;
 	*seed ^= *seed >> 7;

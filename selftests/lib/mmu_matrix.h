@@ -118,7 +118,7 @@ TEST_F_TIMEOUT(content, live, 300)
 {
 	const struct change *c = variant->change;
 	struct mo_live l = { .loses = c->loses, .breaks = c->breaks };
-	unsigned int i, rounds = mt_scale(c->rounds ? c->rounds : 4);
+	unsigned int i, rounds = vt_scale(c->rounds ? c->rounds : 4);
 	struct mo_area *a = &self->a;
 	uint64_t hits;
 	int r = 0;

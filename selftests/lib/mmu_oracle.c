@@ -36,7 +36,7 @@ size_t mo_len(enum mo_backing backing)
 {
 	if (is_hugetlb(backing))
 		return VT_HUGE_SIZE;
-	return backing == MO_THP ? VT_HUGE_SIZE : 64 * MO_PAGE;
+	return backing == MO_THP ? VT_HUGE_SIZE : 64 * VT_PAGE;
 }
 
 /* ---------------------------------------------------------------- areas */
@@ -104,7 +104,7 @@ static void touch(struct mo_area *a)
 	size_t i;
 
 	for (i = 0; i < a->pages; i++) {
-		volatile char *p = a->base + i * MO_PAGE;
+		volatile char *p = a->base + i * VT_PAGE;
 
 		if (a->backing == MO_PRIVATE)
 			*p;
@@ -122,14 +122,14 @@ const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
 	a->backing = backing;
 	a->fd = a->mmu = a->stats = -1;
 	/* it takes mappings away at times of its own */
-	iv_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
 	a->len = len;
-	a->pages = a->len / MO_PAGE;
+	a->pages = a->len / VT_PAGE;
 	a->base = reserve(a->len);
 	a->scratch = reserve(a->len);
 	a->buf = malloc(a->len);
 	if (is_hugetlb(backing))
-		iv_write_file("/proc/sys/vm/nr_hugepages", "%d\n", HUGE_PAGES);
+		vt_write_file("/proc/sys/vm/nr_hugepages", "%d\n", HUGE_PAGES);
 	why = open_backing(a);
 	if (why)
 		return why;
@@ -137,7 +137,7 @@ const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
 	if (r)
 		return is_hugetlb(backing) ? "no huge pages" : "cannot map it";
 	touch(a);
-	if (backing == MO_THP && !mt_is_thp(a->base, a->len) && mo_collapse(a))
+	if (backing == MO_THP && !vt_is_thp(a->base, a->len) && mo_collapse(a))
 		return "cannot get transparent huge pages";
 	return NULL;
 }
@@ -191,7 +191,7 @@ uint64_t mo_stat(const struct mo_area *a, const char *name)
 int mo_look(const struct mo_area *a, size_t page, struct vmmu_translate *t)
 {
 	memset(t, 0, sizeof(*t));
-	return mt_translate(a->mmu, 0, MO_GPA + page * MO_PAGE, t);
+	return mt_translate(a->mmu, 0, MO_GPA + page * VT_PAGE, t);
 }
 
 size_t mo_mapped(const struct mo_area *a)
@@ -220,8 +220,8 @@ static void make_page(struct mo_area *a, uint64_t gen, size_t page, uint64_t *p)
 		for (i = 0; i < MO_WORDS; i++)
 			p[i] = mo_word(gen, page, i);
 	} else if (a->backing != MO_PRIVATE ||
-		   pread(a->fd, p, MO_PAGE, page * MO_PAGE) != MO_PAGE) {
-		memset(p, 0, MO_PAGE);
+		   pread(a->fd, p, VT_PAGE, page * VT_PAGE) != VT_PAGE) {
+		memset(p, 0, VT_PAGE);
 	}
 }
 
@@ -230,7 +230,7 @@ void mo_fill(struct mo_area *a, uint64_t gen)
 	size_t i;
 
 	for (i = 0; i < a->pages; i++)
-		make_page(a, gen, i, (uint64_t *)(a->base + i * MO_PAGE));
+		make_page(a, gen, i, (uint64_t *)(a->base + i * VT_PAGE));
 }
 
 int mo_fill_mmu(struct mo_area *a, uint64_t gen)
@@ -239,7 +239,7 @@ int mo_fill_mmu(struct mo_area *a, uint64_t gen)
 	int r;
 
 	for (i = 0; i < a->pages; i++)
-		make_page(a, gen, i, (uint64_t *)(a->buf + i * MO_PAGE));
+		make_page(a, gen, i, (uint64_t *)(a->buf + i * VT_PAGE));
 	r = mt_write(a->mmu, MO_GPA, a->buf, a->len);
 	if (r)
 		vt_msg("%s: a write through the MMU: %s", mo_name(a->backing),
@@ -253,10 +253,10 @@ int mo_check_at(struct mo_area *a, const char *p, uint64_t gen, const char *who)
 	size_t page, i;
 
 	for (page = 0; page < a->pages; page++) {
-		const uint64_t *got = (const uint64_t *)(p + page * MO_PAGE);
+		const uint64_t *got = (const uint64_t *)(p + page * VT_PAGE);
 
 		make_page(a, gen, page, want);
-		if (!memcmp(got, want, MO_PAGE))
+		if (!memcmp(got, want, VT_PAGE))
 			continue;
 		for (i = 0; got[i] == want[i]; i++)
 			;
@@ -293,7 +293,7 @@ int mo_check_mmu(struct mo_area *a, uint64_t gen)
 /* Each thread's word is in a cache line of its own, the last near the end. */
 static size_t lane_off(unsigned int lane)
 {
-	return lane == MO_THREADS - 1 ? MO_PAGE - 8 : 8 + lane * 576;
+	return lane == MO_THREADS - 1 ? VT_PAGE - 8 : 8 + lane * 576;
 }
 
 static void bad(struct mo_live *l, const char *fmt, ...)
@@ -340,7 +340,7 @@ static int own_access(struct mo_live *l, const int *pipe, void *addr,
 static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
 		      unsigned int lane, bool mmu)
 {
-	size_t off = n * l->stride * MO_PAGE + lane_off(lane);
+	size_t off = n * l->stride * VT_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t v = atomic_load(&l->begun[n][lane]) + 1, got = 0;
 	uint64_t gpa = MO_GPA + off;
@@ -373,7 +373,7 @@ static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
 /* Read what others write: nothing older than when the reading began. */
 static void check_other(struct mo_live *l, int fd, size_t n, unsigned int lane)
 {
-	size_t off = n * l->stride * MO_PAGE + lane_off(lane);
+	size_t off = n * l->stride * VT_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t lo = atomic_load(&l->done[n][lane]), hi, got = 0;
 	int r = mt_read64(fd, MO_GPA + off, &got);
@@ -479,7 +479,7 @@ int mo_live_wait(struct mo_live *l, uint64_t n)
 			return -EBADMSG;
 		if (vt_now_ns() > end)
 			return -ETIMEDOUT;
-		iv_sleep_ms(1);
+		vt_sleep_ms(1);
 	}
 	return 0;
 }

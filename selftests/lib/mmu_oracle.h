@@ -47,8 +47,8 @@ enum mo_backing {
 	MO_BACKINGS,
 };
 
-#define MO_PAGE			4096UL
-#define MO_WORDS		(MO_PAGE / 8)
+#define VT_PAGE			4096UL
+#define MO_WORDS		(VT_PAGE / 8)
 /* Where the area of an mo_area is in guest memory. */
 #define MO_GPA			(1ULL << 32)
 
@@ -146,11 +146,11 @@ int mo_live_stop(struct mo_live *l);
 
 /*
  * Reclaim comes in two kinds, which note in their own ways that a page was
- * used: 0 is the old one, MO_LRU_GEN the new one, where there is one. What it
+ * used: 0 is the old one, VT_LRU_GEN the new one, where there is one. What it
  * was, to be set again.
  */
-#define MO_LRU_GEN		7
-unsigned int mo_lru_gen(unsigned int mask);
+#define VT_LRU_GEN		7
+unsigned int vt_set_lru_gen(unsigned int mask);
 /* Page out; the number of pages that are gone, or an error. */
 long mo_page_out(struct mo_area *a);
 /* Pages that are not present in the process. */

@@ -131,10 +131,10 @@ const char *om_pfn(size_t len, char **p)
 const char *om_kernel_pages(size_t len, char **p)
 {
 	struct tpacket_req req = {
-		.tp_block_size = IV_PAGE,
-		.tp_block_nr = len / IV_PAGE,
-		.tp_frame_size = IV_PAGE,
-		.tp_frame_nr = len / IV_PAGE,
+		.tp_block_size = VT_PAGE,
+		.tp_block_nr = len / VT_PAGE,
+		.tp_frame_size = VT_PAGE,
+		.tp_frame_nr = len / VT_PAGE,
 	};
 	/* protocol 0: nothing is ever received into it */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

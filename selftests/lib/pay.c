@@ -35,7 +35,7 @@ uint64_t pay_count(const struct vt_rig *rig, unsigned int vq, const char *name)
 {
 	uint64_t n = 0;
 
-	if (iv_is_ours() && vt_stats_read(&rig->dev, vq, name, &n)) {
+	if (vt_dev_is_ours() && vt_stats_read(&rig->dev, vq, name, &n)) {
 		vt_msg("pay: no counter %s", name);
 		abort();
 	}
@@ -124,7 +124,7 @@ const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
 	*err = iv_open(&p->iv, &c);
 	if (!*err && cfg->alias)
 		*err = make_alias(p);
-	p->counters = iv_is_ours();
+	p->counters = vt_dev_is_ours();
 	if (!*err && p->counters && !pay_direct(&p->iv.rig)) {
 		vt_msg("pay: the rings do not carry payload by kernel address");
 		*err = -EINVAL;
