@@ -177,3 +177,23 @@ int vt_stats_read(const struct vt_dev *dev, unsigned int vq, const char *name,
 	*val = strtoull(word, &end, 10);
 	return *end ? -EINVAL : 0;
 }
+
+bool vt_dev_is_ours(void)
+{
+	return strstr(vt_dev_path(), "vhost-mmu");
+}
+
+unsigned int vt_dev_count(pid_t pid)
+{
+	DIR *d = opendir("/sys/kernel/debug/vhost_mmu");
+	struct dirent *de;
+	unsigned int n = 0;
+	int tgid, id;
+
+	while (d && (de = readdir(d)))
+		if (sscanf(de->d_name, "net-%d-%d", &tgid, &id) == 2)
+			n += tgid == pid;
+	if (d)
+		closedir(d);
+	return n;
+}

@@ -17,10 +17,8 @@
 #ifndef VHOST_TEST_INVAL_H
 #define VHOST_TEST_INVAL_H
 
-#include <sys/types.h>
+#include "sys.h"
 #include "vhost_test.h"
-
-#define VT_PAGE		4096UL
 
 enum iv_part {
 	IV_DESC,
@@ -110,9 +108,6 @@ void iv_drive(struct iv *iv, char *base);
 void iv_fill_canaries(const struct iv *iv, char *base);
 /* Is every byte around the ring parts in the area at @base as it was? */
 int iv_check_canaries(const struct iv *iv, const char *base);
-/* Where two areas differ, or -1. */
-long vt_differ(const char *a, const char *b, size_t len);
-
 /* A counter of one ring; 0 if the device has none. */
 uint64_t iv_count(const struct iv *iv, unsigned int vq, const char *name);
 /* The sum for both rings. */
@@ -141,53 +136,5 @@ enum {
  */
 int iv_invalidate(struct iv *iv, iv_op op, unsigned int rounds,
 		  unsigned int flags);
-
-/* ------------------------------------------------- pages and their state */
-
-/* One of the values of /proc/self/pagemap and /proc/kpageflags. */
-#define VT_PM_SOFT_DIRTY	55
-#define VT_PM_SWAP		62
-#define VT_PM_PRESENT		63
-#define VT_KPF_THP		22
-
-uint64_t vt_pagemap(const void *addr);
-/* The page frame, 0 if there is none. */
-uint64_t vt_pfn(const void *addr);
-bool vt_kpageflag(const void *addr, unsigned int bit);
-
-/*
- * Hold the pages now mapped at @addr, however they are unmapped or replaced
- * afterwards, to look at them later.
- */
-struct vt_held_pages {
-	int pipe[2];
-	size_t len;
-	char *then;
-};
-
-int vt_hold_pages(struct vt_held_pages *h, const void *addr, size_t len);
-/* Have they changed since? 0, or -EBADMSG; lets go of them. */
-int vt_check_held_pages(struct vt_held_pages *h);
-
-/* ------------------------------------------------------------ the system */
-
-int vt_write_file(const char *path, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-/* A number; negative errno. */
-long long vt_read_number(const char *path);
-/* Swap on zram, or any swap that is there. NULL, or why there is none. */
-const char *vt_swap_on(void);
-/*
- * Reclaim takes no page that waits in some CPU's list for a place on the LRU,
- * as a page just faulted in does. Drain those lists.
- */
-void vt_drain_lru(void);
-void vt_sleep_ms(unsigned int ms);
-/* Is the device one of ours, not stock vhost-net? */
-bool vt_dev_is_ours(void);
-/* Wait until a child ended; its status, or -ETIMEDOUT. */
-int vt_wait_child(pid_t pid, int timeout_ms);
-/* Devices that the process @pid has in debugfs. */
-unsigned int vt_dev_count(pid_t pid);
 
 #endif

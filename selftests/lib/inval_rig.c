@@ -159,16 +159,6 @@ int iv_check_canaries(const struct iv *iv, const char *base)
 	return for_gaps(iv, (char *)base, check_gap);
 }
 
-long vt_differ(const char *a, const char *b, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (a[i] != b[i])
-			return i;
-	return -1;
-}
-
 void iv_drive(struct iv *iv, char *base)
 {
 	unsigned int i;

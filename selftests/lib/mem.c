@@ -10,8 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE	4096UL
-
 static const char *const backing_names[] = {
 	[VT_ANON] = "anon",
 	[VT_SCATTER] = "scatter",
@@ -78,7 +76,7 @@ static int open_backing_file(void)
  */
 static void populate_scattered(char *p, size_t len)
 {
-	size_t n = len / PAGE;
+	size_t n = len / VT_PAGE;
 	size_t *order = calloc(n, sizeof(*order));
 	char *decoy = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -94,8 +92,8 @@ static void populate_scattered(char *p, size_t len)
 		order[j] = i;
 	}
 	for (i = 0; i < n; i++) {
-		p[order[i] * PAGE] = 0;
-		decoy[i * PAGE] = 0;
+		p[order[i] * VT_PAGE] = 0;
+		decoy[i * VT_PAGE] = 0;
 	}
 	munmap(decoy, len);
 	free(order);
@@ -114,11 +112,11 @@ int vt_mem_alloc(struct vt_mem *m, enum vt_backing backing, size_t len,
 	m->backing = backing;
 	m->fd = -1;
 	if (!align)
-		align = PAGE;
+		align = VT_PAGE;
 	if (backing == VT_THP && align < VT_HUGE_SIZE)
 		align = VT_HUGE_SIZE;
-	slack = align > PAGE && !huge ? align : 0;
-	m->map_len = round_up(len + skew, huge ? VT_HUGE_SIZE : PAGE) + slack;
+	slack = align > VT_PAGE && !huge ? align : 0;
+	m->map_len = round_up(len + skew, huge ? VT_HUGE_SIZE : VT_PAGE) + slack;
 
 	switch (backing) {
 	case VT_HUGETLB:
@@ -175,4 +173,56 @@ void vt_mem_free(struct vt_mem *m)
 		close(m->fd);
 	memset(m, 0, sizeof(*m));
 	m->fd = -1;
+}
+
+int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len)
+{
+	unsigned int tries;
+	int r;
+
+	if (backing == VT_THP) {
+		int fd = open("/sys/kernel/mm/transparent_hugepage/enabled",
+			      O_WRONLY | O_CLOEXEC);
+
+		/* by madvise() alone, so that other memory stays small */
+		if (fd >= 0) {
+			(void)!write(fd, "madvise", 7);
+			close(fd);
+		}
+	}
+	for (tries = 0; tries < 4; tries++) {
+		r = vt_mem_alloc(m, backing, len, VT_HUGE_SIZE, 0);
+		if (r || backing != VT_THP || vt_is_thp(m->base, len))
+			return r;
+		vt_mem_free(m);
+	}
+	return -EAGAIN;
+}
+
+int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
+			   size_t len)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	char *p;
+
+	memset(m, 0, sizeof(*m));
+	m->backing = backing;
+	m->fd = -1;
+	m->map_len = len + VT_HUGE_SIZE;
+	if (backing == VT_MEMFD) {
+		m->fd = memfd_create("mmu-test", MFD_CLOEXEC);
+		if (m->fd < 0 || ftruncate(m->fd, m->map_len))
+			return -errno;
+		flags = MAP_SHARED | MAP_NORESERVE;
+	}
+	p = mmap(NULL, m->map_len, PROT_READ | PROT_WRITE, flags, m->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	madvise(p, m->map_len, MADV_NOHUGEPAGE);
+	m->map = p;
+	m->base = (void *)(((uintptr_t)p + VT_HUGE_SIZE - 1) &
+			   ~(VT_HUGE_SIZE - 1));
+	m->fd_off = (char *)m->base - p;
+	m->len = len;
+	return 0;
 }

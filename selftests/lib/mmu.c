@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Commands of /dev/vhost-mmu, its statistics, memory for it. */
+/* Commands of /dev/vhost-mmu, its statistics. */
 #include "mmu.h"
 
 #include <errno.h>
@@ -11,26 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/*
- * Automatic NUMA balancing invalidates memory when it likes, which would spoil
- * everything that is counted.
- */
-static void quieten(void)
-{
-	int fd = open("/proc/sys/kernel/numa_balancing", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)!write(fd, "0", 1);
-	close(fd);
-}
-
 int mt_open(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int fd;
 
-	pthread_once(&once, quieten);
+	pthread_once(&once, vt_numa_balancing_off);
 	fd = open(MT_DEV, O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
@@ -310,124 +296,4 @@ bool mt_debug_param(const char *name, const char *value)
 		vt_msg("mmu: cannot write %s to %s: %m", value, path);
 	close(fd);
 	return n > 0;
-}
-
-static bool slow;
-
-static void find_slow(void)
-{
-	const char *scale = getenv("VT_TIMEOUT_SCALE");
-	char line[256];
-	FILE *f;
-
-	/* selftests/run has found out already, and that takes long */
-	if (scale) {
-		slow = atoi(scale) > 1;
-		return;
-	}
-	slow = !access("/proc/lockdep", F_OK);
-	if (slow)
-		return;
-	f = fopen("/proc/kallsyms", "r");
-	while (f && !slow && fgets(line, sizeof(line), f))
-		slow = strstr(line, " kasan_report\n");
-	if (f)
-		fclose(f);
-}
-
-bool vt_slow(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, find_slow);
-	return slow;
-}
-
-unsigned int vt_scale(unsigned int fast)
-{
-	if (!vt_slow())
-		return fast;
-	return fast < 8 ? 1 : fast / 8;
-}
-
-bool vt_is_thp(const void *p, size_t len)
-{
-	uintptr_t from = (uintptr_t)p, to = from + len, a = 0, b = 0;
-	unsigned long kb, huge = 0;
-	char line[512];
-	FILE *f = fopen("/proc/self/smaps", "r");
-
-	if (!f)
-		return false;
-	/*
-	 * Sum up what is mapped by huge entries in the mappings that hold the
-	 * range; they may be larger, which errs towards true only if something
-	 * else in them is huge.
-	 */
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long x, y;
-
-		if (sscanf(line, "%lx-%lx ", &x, &y) == 2) {
-			a = x;
-			b = y;
-		} else if (a < to && b > from &&
-			   (sscanf(line, "AnonHugePages: %lu kB", &kb) == 1 ||
-			    sscanf(line, "ShmemPmdMapped: %lu kB", &kb) == 1)) {
-			huge += kb << 10;
-		}
-	}
-	fclose(f);
-	return huge >= len;
-}
-
-int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len)
-{
-	unsigned int tries;
-	int r;
-
-	if (backing == VT_THP) {
-		int fd = open("/sys/kernel/mm/transparent_hugepage/enabled",
-			      O_WRONLY | O_CLOEXEC);
-
-		/* by madvise() alone, so that other memory stays small */
-		if (fd >= 0) {
-			(void)!write(fd, "madvise", 7);
-			close(fd);
-		}
-	}
-	for (tries = 0; tries < 4; tries++) {
-		r = vt_mem_alloc(m, backing, len, VT_HUGE_SIZE, 0);
-		if (r || backing != VT_THP || vt_is_thp(m->base, len))
-			return r;
-		vt_mem_free(m);
-	}
-	return -EAGAIN;
-}
-
-int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
-			   size_t len)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	char *p;
-
-	memset(m, 0, sizeof(*m));
-	m->backing = backing;
-	m->fd = -1;
-	m->map_len = len + VT_HUGE_SIZE;
-	if (backing == VT_MEMFD) {
-		m->fd = memfd_create("mmu-test", MFD_CLOEXEC);
-		if (m->fd < 0 || ftruncate(m->fd, m->map_len))
-			return -errno;
-		flags = MAP_SHARED | MAP_NORESERVE;
-	}
-	p = mmap(NULL, m->map_len, PROT_READ | PROT_WRITE, flags, m->fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	madvise(p, m->map_len, MADV_NOHUGEPAGE);
-	m->map = p;
-	m->base = (void *)(((uintptr_t)p + VT_HUGE_SIZE - 1) &
-			   ~(VT_HUGE_SIZE - 1));
-	m->fd_off = (char *)m->base - p;
-	m->len = len;
-	return 0;
 }

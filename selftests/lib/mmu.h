@@ -13,10 +13,10 @@
 
 #include <linux/kvm.h>
 #include <linux/vhost_mmu.h>
+#include "sys.h"
 #include "vhost_test.h"
 
 #define MT_DEV			"/dev/vhost-mmu"
-#define VT_PAGE			4096UL
 /* The module's parameters. */
 #define MT_PARAMS		"/sys/module/vhost_mmu/parameters/"
 
@@ -110,25 +110,4 @@ uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
 /* Set a parameter of vhost_mmu; false if this build has no such parameter. */
 bool mt_debug_param(const char *name, const char *value);
 #define MT_NO_PARAM		"needs a debug build of vhost_mmu: no "
-/* Is this a debug kernel (KASAN or lockdep), on which tests do less? */
-bool vt_slow(void);
-/* @fast, or on a slow kernel an eighth of it, at least 1. */
-unsigned int vt_scale(unsigned int fast);
-
-/* -------------------------------------------------------------- memory */
-
-/*
- * @len bytes of @backing at a multiple of 2 MiB, zero and faulted in. For
- * VT_THP the pages really are huge when this returns, else -EAGAIN.
- */
-int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len);
-/*
- * As vt_mem_alloc_huge(), but untouched: nothing is faulted in. VT_ANON and
- * VT_MEMFD.
- */
-int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
-			   size_t len);
-/* Is every page of a range in a transparent huge page that is mapped whole? */
-bool vt_is_thp(const void *p, size_t len);
-
 #endif

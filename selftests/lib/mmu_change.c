@@ -15,21 +15,7 @@
 #include <unistd.h>
 
 #define KSM	"/sys/kernel/mm/ksm/"
-#define LRU_GEN	"/sys/kernel/mm/lru_gen/enabled"
 #define SPLIT	"/sys/kernel/debug/split_huge_pages"
-
-unsigned int vt_set_lru_gen(unsigned int mask)
-{
-	FILE *f = fopen(LRU_GEN, "r");
-	unsigned int old = 0;
-
-	if (f && fscanf(f, "%x", &old) != 1)
-		old = 0;
-	if (f)
-		fclose(f);
-	vt_write_file(LRU_GEN, "%#x", mask);
-	return old;
-}
 
 size_t mo_absent(const struct mo_area *a)
 {

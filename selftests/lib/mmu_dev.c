@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "inval.h"
-
 uint64_t md_count(const struct vt_dev *dev, const char *name)
 {
 	unsigned long long val, found = ~0ULL;

@@ -8,24 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Looked up once, not by each test's process. */
-__attribute__((constructor)) static void find_slow_once(void)
-{
-	vt_slow();
-}
-
-void vt_numa_balancing_off(void)
-{
-	int fd = open("/proc/sys/kernel/numa_balancing", O_WRONLY);
-
-	/* it is not there without NUMA */
-	if (fd >= 0) {
-		if (write(fd, "0\n", 2) < 0)
-			vt_msg("numa_balancing stays as it is: %m");
-		close(fd);
-	}
-}
-
 static void *run_steps(void *arg)
 {
 	struct ml_thread *t = arg;

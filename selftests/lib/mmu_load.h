@@ -7,20 +7,12 @@
 #define MMU_LOAD_H
 
 #include <errno.h>
-#include "inval.h"
 #include "mmu.h"
+#include "sys.h"
 #include "vhost_test.h"
 
 /* 4K pages in a huge page. */
 #define ML_HUGE_PAGES	512UL
-
-static inline uint64_t vt_by_speed(uint64_t fast, uint64_t slow)
-{
-	return vt_slow() ? slow : fast;
-}
-
-/* Let nobody but the test change mappings: no automatic NUMA balancing. */
-void vt_numa_balancing_off(void);
 
 /* ------------------------------------------------------------- threads */
 
@@ -47,15 +39,6 @@ void ml_pause(struct ml_thread *t);
 void ml_resume(struct ml_thread *t);
 /* Wait until @n more steps were made; -ETIMEDOUT, or the error of a step. */
 int ml_wait(struct ml_thread *t, uint64_t n);
-
-/* Random numbers for one thread; the seed must not be 0. */
-static inline uint64_t vt_random(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
 
 /* ------------------------------------------------------------- bitmaps */
 

@@ -121,8 +121,7 @@ const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
 	memset(a, 0, sizeof(*a));
 	a->backing = backing;
 	a->fd = a->mmu = a->stats = -1;
-	/* it takes mappings away at times of its own */
-	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+	vt_numa_balancing_off();
 	a->len = len;
 	a->pages = a->len / VT_PAGE;
 	a->base = reserve(a->len);

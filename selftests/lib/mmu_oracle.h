@@ -22,6 +22,7 @@
 #include <sys/types.h>
 #include "inval.h"
 #include "mmu.h"
+#include "sys.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_COLD		20
@@ -47,7 +48,6 @@ enum mo_backing {
 	MO_BACKINGS,
 };
 
-#define VT_PAGE			4096UL
 #define MO_WORDS		(VT_PAGE / 8)
 /* Where the area of an mo_area is in guest memory. */
 #define MO_GPA			(1ULL << 32)
@@ -144,13 +144,6 @@ int mo_live_stop(struct mo_live *l);
 
 /* ------------------------------------------------------------- changes */
 
-/*
- * Reclaim comes in two kinds, which note in their own ways that a page was
- * used: 0 is the old one, VT_LRU_GEN the new one, where there is one. What it
- * was, to be set again.
- */
-#define VT_LRU_GEN		7
-unsigned int vt_set_lru_gen(unsigned int mask);
 /* Page out; the number of pages that are gone, or an error. */
 long mo_page_out(struct mo_area *a);
 /* Pages that are not present in the process. */

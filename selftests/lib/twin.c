@@ -107,13 +107,6 @@ int twin_pair_open(struct twin_pair *p)
 	return -ENOENT;
 }
 
-static void nap_ms(unsigned int ms)
-{
-	struct timespec ts = { 0, ms * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
 int twin_run(const char *path, twin_script script, void *arg,
 	     struct twin_log *log)
 {
@@ -149,7 +142,7 @@ int twin_run(const char *path, twin_script script, void *arg,
 			killed = true;
 			end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
 		}
-		nap_ms(1);
+		vt_sleep_ms(1);
 	}
 	if (!killed && WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;

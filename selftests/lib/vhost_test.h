@@ -4,6 +4,7 @@
  *
  * Layers, each usable without the ones after it:
  *
+ *	sys.h		pages, files and children of the test's own process
  *	vt_mem		memory of a chosen backing, alignment and skew
  *	vt_dev		the vhost fd: owner, features, memory table, counters
  *	vt_vq		the driver side of a split ring, at any address
@@ -29,6 +30,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "sys.h"
 
 #ifndef VIRTIO_F_RING_RESET
 #define VIRTIO_F_RING_RESET	40
@@ -57,6 +61,10 @@ void vt_msg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The device under test: $VHOST_DEV, or /dev/vhost-mmu-net. */
 const char *vt_dev_path(void);
+/* Is it one of ours, not stock vhost-net? */
+bool vt_dev_is_ours(void);
+/* How many devices of ours the process @pid has, as debugfs shows. */
+unsigned int vt_dev_count(pid_t pid);
 
 /* -------------------------------------------------------------- memory */
 
@@ -74,8 +82,6 @@ enum vt_backing {
 	/* shared file in $VT_FILE_DIR, or /var/tmp */
 	VT_FILE,
 };
-
-#define VT_HUGE_SIZE		(2UL << 20)
 
 struct vt_mem {
 	/* what the caller uses: base is aligned to 'align', plus 'skew' */
@@ -96,6 +102,14 @@ struct vt_mem {
  */
 int vt_mem_alloc(struct vt_mem *m, enum vt_backing backing, size_t len,
 		 size_t align, size_t skew);
+/*
+ * @len bytes of @backing at a multiple of 2 MiB, zero and faulted in. For
+ * VT_THP the pages really are huge when this returns, else -EAGAIN.
+ */
+int vt_mem_alloc_huge(struct vt_mem *m, enum vt_backing backing, size_t len);
+/* The same, but nothing is faulted in; for VT_ANON and VT_MEMFD. */
+int vt_mem_alloc_untouched(struct vt_mem *m, enum vt_backing backing,
+			   size_t len);
 void vt_mem_free(struct vt_mem *m);
 const char *vt_backing_name(enum vt_backing backing);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the invalidation tests need to know of pages and of the system. */
-#include "inval.h"
+/* The own process and the system. */
+#include "sys.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vhost_test.h"
+
+#define LRU_GEN	"/sys/kernel/mm/lru_gen/enabled"
+
 static uint64_t read_entry(const char *path, uint64_t index)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -23,7 +27,7 @@ static uint64_t read_entry(const char *path, uint64_t index)
 
 	if (fd < 0 || pread(fd, &entry, sizeof(entry), index * sizeof(entry)) !=
 			      sizeof(entry))
-		vt_msg("inval: cannot read %s: %m", path);
+		vt_msg("sys: cannot read %s: %m", path);
 	if (fd >= 0)
 		close(fd);
 	return entry;
@@ -48,6 +52,46 @@ bool vt_kpageflag(const void *addr, unsigned int bit)
 	return pfn && read_entry("/proc/kpageflags", pfn) & VT_F(bit);
 }
 
+long vt_differ(const char *a, const char *b, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (a[i] != b[i])
+			return i;
+	return -1;
+}
+
+bool vt_is_thp(const void *p, size_t len)
+{
+	uintptr_t from = (uintptr_t)p, to = from + len, a = 0, b = 0;
+	unsigned long kb, huge = 0;
+	char line[512];
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	if (!f)
+		return false;
+	/*
+	 * Sum up what is mapped by huge entries in the mappings that hold the
+	 * range; they may be larger, which errs towards true only if something
+	 * else in them is huge.
+	 */
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long x, y;
+
+		if (sscanf(line, "%lx-%lx ", &x, &y) == 2) {
+			a = x;
+			b = y;
+		} else if (a < to && b > from &&
+			   (sscanf(line, "AnonHugePages: %lu kB", &kb) == 1 ||
+			    sscanf(line, "ShmemPmdMapped: %lu kB", &kb) == 1)) {
+			huge += kb << 10;
+		}
+	}
+	fclose(f);
+	return huge >= len;
+}
+
 int vt_hold_pages(struct vt_held_pages *h, const void *addr, size_t len)
 {
 	struct iovec iov = { (void *)addr, len };
@@ -62,7 +106,7 @@ int vt_hold_pages(struct vt_held_pages *h, const void *addr, size_t len)
 	n = vmsplice(h->pipe[1], &iov, 1, 0);
 	if (n == (ssize_t)len)
 		return 0;
-	vt_msg("inval: vmsplice holds %zd of %zu bytes: %m", n, len);
+	vt_msg("sys: vmsplice holds %zd of %zu bytes: %m", n, len);
 	return -EIO;
 }
 
@@ -83,7 +127,7 @@ int vt_check_held_pages(struct vt_held_pages *h)
 	} else {
 		at = vt_differ(now, h->then, h->len);
 		if (at >= 0) {
-			vt_msg("inval: byte %#lx of the old pages was changed from %#x to %#x",
+			vt_msg("sys: byte %#lx of the old pages was changed from %#x to %#x",
 			       at, (uint8_t)h->then[at], (uint8_t)now[at]);
 			r = -EBADMSG;
 		}
@@ -173,11 +217,6 @@ void vt_sleep_ms(unsigned int ms)
 		;
 }
 
-bool vt_dev_is_ours(void)
-{
-	return strstr(vt_dev_path(), "vhost-mmu");
-}
-
 int vt_wait_child(pid_t pid, int timeout_ms)
 {
 	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
@@ -191,24 +230,72 @@ int vt_wait_child(pid_t pid, int timeout_ms)
 		if (r < 0)
 			return -errno;
 		if (vt_now_ns() > end) {
-			vt_msg("inval: process %d does not end", pid);
+			vt_msg("sys: process %d does not end", pid);
 			return -ETIMEDOUT;
 		}
 		vt_sleep_ms(5);
 	}
 }
 
-unsigned int vt_dev_count(pid_t pid)
+unsigned int vt_set_lru_gen(unsigned int mask)
 {
-	DIR *d = opendir("/sys/kernel/debug/vhost_mmu");
-	struct dirent *de;
-	unsigned int n = 0;
-	int tgid, id;
+	FILE *f = fopen(LRU_GEN, "r");
+	unsigned int old = 0;
 
-	while (d && (de = readdir(d)))
-		if (sscanf(de->d_name, "net-%d-%d", &tgid, &id) == 2)
-			n += tgid == pid;
-	if (d)
-		closedir(d);
-	return n;
+	if (f && fscanf(f, "%x", &old) != 1)
+		old = 0;
+	if (f)
+		fclose(f);
+	vt_write_file(LRU_GEN, "%#x", mask);
+	return old;
+}
+
+void vt_numa_balancing_off(void)
+{
+	/* kernels without NUMA have no such file */
+	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
+}
+
+static bool slow;
+
+static void find_slow(void)
+{
+	const char *scale = getenv("VT_TIMEOUT_SCALE");
+	char line[256];
+	FILE *f;
+
+	/* selftests/run has found out already, and that takes long */
+	if (scale) {
+		slow = atoi(scale) > 1;
+		return;
+	}
+	slow = !access("/proc/lockdep", F_OK);
+	if (slow)
+		return;
+	f = fopen("/proc/kallsyms", "r");
+	while (f && !slow && fgets(line, sizeof(line), f))
+		slow = strstr(line, " kasan_report\n");
+	if (f)
+		fclose(f);
+}
+
+bool vt_slow(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, find_slow);
+	return slow;
+}
+
+/* Looked up once, not by each test's process. */
+__attribute__((constructor)) static void find_slow_once(void)
+{
+	vt_slow();
+}
+
+unsigned int vt_scale(unsigned int fast)
+{
+	if (!vt_slow())
+		return fast;
+	return fast < 8 ? 1 : fast / 8;
 }
