@@ -117,7 +117,7 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 	ASSERT_EQ(0, use(a, 1, 3));
 	EXPECT_EQ((a->pages + 1) / 3, young(a, 0, 0, a->pages, bits));
 	for (i = 0; i < a->pages; i++)
-		if (mt_test_bit(bits, i) != (i % 3 == 1))
+		if (vt_bitmap_test(bits, i) != (i % 3 == 1))
 			break;
 	EXPECT_EQ(a->pages, i);
 
@@ -125,7 +125,7 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 	count = young(a, VMMU_AGE_CLEAR, 5, 33, bits);
 	EXPECT_EQ(11, count);
 	for (i = 0; i < 33; i++)
-		if (mt_test_bit(bits, i) != ((i + 5) % 3 == 1))
+		if (vt_bitmap_test(bits, i) != ((i + 5) % 3 == 1))
 			break;
 	EXPECT_EQ(33, i);
 	EXPECT_EQ((a->pages + 1) / 3 - 11, young(a, 0, 0, a->pages, bits));
@@ -207,7 +207,7 @@ TEST_F_TIMEOUT(age, holes, 300)
 					(i + (i < half ? 0 : 3)) * VT_PAGE, i));
 	EXPECT_EQ(2 * half, young(a, 0, 0, a->pages + 50, bits));
 	for (i = 0; i < a->pages + 50; i++)
-		if (mt_test_bit(bits, i) !=
+		if (vt_bitmap_test(bits, i) !=
 		    (i < half || (i >= half + 3 && i < a->pages + 3)))
 			break;
 	EXPECT_EQ(a->pages + 50, i);

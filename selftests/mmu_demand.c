@@ -288,12 +288,12 @@ TEST_F_TIMEOUT(demand, same_held, 300)
 {
 	uint64_t others;
 
-	if (!mt_debug_param("test_install_delay_ms", "1"))
+	if (!vt_mmu_set_param("test_install_delay_ms", "1"))
 		SKIP(return, MT_NO_PARAM "test_install_delay_ms");
 	others = mt_stat(self->stats, "pf_spurious") +
 		 mt_stat(self->stats, "pf_retried");
 	same_pages(_metadata, self->mmu, self->stats, 64, variant->how);
-	mt_debug_param("test_install_delay_ms", "0");
+	vt_mmu_set_param("test_install_delay_ms", "0");
 	/* everybody was on the way to install it, one got there */
 	EXPECT_GT(mt_stat(self->stats, "pf_spurious") +
 		  mt_stat(self->stats, "pf_retried"), others + 64);

@@ -21,7 +21,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include "mmu_load.h"
+#include "bitmap.h"
+#include "mmu.h"
+#include "thread.h"
 
 #define GPA		0x40000000ULL
 #define SLOT		3
@@ -45,7 +47,7 @@ struct writer {
 	struct vmmu_dirty_gfn *ring;
 	/* where the next entry will be */
 	uint32_t next;
-	struct ml_thread thread;
+	struct vt_thread thread;
 };
 
 struct log {
@@ -90,9 +92,9 @@ static int log_init(struct log *l, uint64_t options, bool rings, uint64_t pages)
 	l->seed = 88172645463325252ULL;
 	l->written = calloc(pages, sizeof(*l->written));
 	l->refused = calloc(pages, sizeof(*l->refused));
-	l->bitmap = calloc(ml_bitmap_words(pages) + 1, 8);
-	l->late = calloc(ml_bitmap_words(pages), 8);
-	l->kept = calloc(ml_bitmap_words(pages), 8);
+	l->bitmap = calloc(vt_bitmap_words(pages) + 1, 8);
+	l->late = calloc(vt_bitmap_words(pages), 8);
+	l->kept = calloc(vt_bitmap_words(pages), 8);
 	vt_numa_balancing_off();
 	return l->written && l->refused && l->bitmap && l->late && l->kept ?
 	       0 : -ENOMEM;
@@ -168,7 +170,7 @@ static void log_close(struct log *l)
 	unsigned int i;
 
 	for (i = 0; i < WRITERS; i++) {
-		ml_stop(&l->w[i].thread);
+		vt_thread_stop(&l->w[i].thread);
 		if (l->w[i].ring)
 			munmap(l->w[i].ring, ENTRIES * sizeof(*l->w[i].ring));
 		if (l->w[i].io > 0 && l->w[i].io != l->fd)
@@ -214,7 +216,7 @@ static int start_writers(struct log *l)
 	int r = 0;
 
 	for (i = 0; !r && i < WRITERS; i++)
-		r = ml_start(&l->w[i].thread, write_step, &l->w[i]);
+		r = vt_thread_start(&l->w[i].thread, write_step, &l->w[i]);
 	return r;
 }
 
@@ -224,7 +226,7 @@ static int stop_writers(struct log *l)
 	int r = 0;
 
 	for (i = 0; i < WRITERS; i++)
-		r = ml_stop(&l->w[i].thread) ?: r;
+		r = vt_thread_stop(&l->w[i].thread) ?: r;
 	return r;
 }
 
@@ -233,7 +235,7 @@ static void rest(struct log *l)
 	unsigned int i;
 
 	for (i = 0; i < WRITERS; i++)
-		ml_pause(&l->w[i].thread);
+		vt_thread_pause(&l->w[i].thread);
 }
 
 static void go_on(struct log *l)
@@ -241,7 +243,7 @@ static void go_on(struct log *l)
 	unsigned int i;
 
 	for (i = 0; i < WRITERS; i++)
-		ml_resume(&l->w[i].thread);
+		vt_thread_resume(&l->w[i].thread);
 }
 
 static void wrong(struct log *l, uint64_t page, const char *what)
@@ -268,7 +270,7 @@ static int harvest(struct log *l, struct writer *w, uint64_t *bitmap,
 			       w->next, e->slot, e->offset);
 			return -EBADMSG;
 		}
-		mt_set_bit(bitmap, e->offset);
+		vt_bitmap_set(bitmap, e->offset);
 		__atomic_store_n(&e->flags, VMMU_DIRTY_GFN_F_RESET,
 				 __ATOMIC_RELEASE);
 		w->next++;
@@ -302,7 +304,7 @@ static int collect_rings(struct log *l, uint64_t *bitmap)
  */
 static int clear_pieces(struct log *l, const uint64_t *bitmap, bool forget)
 {
-	uint64_t words = ml_bitmap_words(l->pages), at = words, from, num, p;
+	uint64_t words = vt_bitmap_words(l->pages), at = words, from, num, p;
 	int r;
 
 	while (at) {
@@ -310,8 +312,8 @@ static int clear_pieces(struct log *l, const uint64_t *bitmap, bool forget)
 		num = (at == words ? l->pages : at * 64) - from * 64;
 		if (forget && vt_random(&l->seed) % 8 == 0) {
 			for (p = from * 64; p < from * 64 + num; p++) {
-				if (mt_test_bit(bitmap, p))
-					mt_set_bit(l->kept, p);
+				if (vt_bitmap_test(bitmap, p))
+					vt_bitmap_set(l->kept, p);
 			}
 		} else {
 			r = mt_clear_dirty(l->fd, SLOT, from * 64, num,
@@ -330,7 +332,7 @@ static int collect(struct log *l, bool forget)
 	uint64_t p;
 	int r;
 
-	memset(l->bitmap, 0, ml_bitmap_words(l->pages) * 8);
+	memset(l->bitmap, 0, vt_bitmap_words(l->pages) * 8);
 	if (l->rings)
 		return collect_rings(l, l->bitmap);
 	r = mt_get_dirty(l->fd, SLOT, l->bitmap);
@@ -338,12 +340,12 @@ static int collect(struct log *l, bool forget)
 		return r;
 	/* what was not cleared must be there still; it says nothing more */
 	for (p = 0; p < l->pages; p++) {
-		if (!mt_test_bit(l->kept, p))
+		if (!vt_bitmap_test(l->kept, p))
 			continue;
-		if (!mt_test_bit(l->bitmap, p))
+		if (!vt_bitmap_test(l->bitmap, p))
 			wrong(l, p, "was not cleared, and is not reported");
 	}
-	memset(l->kept, 0, ml_bitmap_words(l->pages) * 8);
+	memset(l->kept, 0, vt_bitmap_words(l->pages) * 8);
 	return clear_pieces(l, l->bitmap, forget);
 }
 
@@ -358,24 +360,24 @@ static void verify(struct log *l, const uint64_t *kept, bool first)
 	uint64_t p, value, round = l->round;
 
 	for (p = 0; p < l->pages; p++) {
-		bool dirty = mt_test_bit(l->bitmap, p);
+		bool dirty = vt_bitmap_test(l->bitmap, p);
 
 		value = *host_word(l, p);
 		if (value != l->written[p])
 			wrong(l, p, "is not what was written");
-		if (mt_test_bit(l->late, p)) {
-			ml_clear(l->late, p);
+		if (vt_bitmap_test(l->late, p)) {
+			vt_bitmap_clear(l->late, p);
 			if (!dirty)
 				wrong(l, p, "was written, and never reported");
 		}
 		if (!dirty) {
 			if (value == round)
-				mt_set_bit(l->late, p);
+				vt_bitmap_set(l->late, p);
 			continue;
 		}
 		l->reported++;
 		if (value != round && value + 1 != round && !first &&
-		    !mt_test_bit(kept, p) && !recent(l, l->refused[p]))
+		    !vt_bitmap_test(kept, p) && !recent(l, l->refused[p]))
 			wrong(l, p, "is reported, and was not written");
 	}
 }
@@ -454,36 +456,36 @@ static int map_over(void *arg)
 static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 {
 	unsigned int n, rounds = vt_by_speed(20, 8);
-	uint64_t kept[ml_bitmap_words(l->pages)];
-	struct ml_thread storm;
+	uint64_t kept[vt_bitmap_words(l->pages)];
+	struct vt_thread storm;
 	bool first, all;
 
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, start_writers(l));
 	if (over)
-		ASSERT_EQ(0, ml_start(&storm, map_over, l));
+		ASSERT_EQ(0, vt_thread_start(&storm, map_over, l));
 	for (n = 0; n < rounds; n++) {
 		vt_sleep_ms(vt_by_speed(20, 60));
 		first = !n && l->options & INITIALLY;
 		memcpy(kept, l->kept, sizeof(kept));
 		ASSERT_EQ(0, collect(l, n + 1 < rounds));
 		rest(l);
-		all = ml_weight(l->bitmap, l->pages) == l->pages;
+		all = vt_bitmap_weight(l->bitmap, l->pages) == l->pages;
 		EXPECT_TRUE(!first || all);
 		verify(l, kept, first);
 		l->round++;
 		go_on(l);
 	}
 	if (over)
-		EXPECT_EQ(0, ml_stop(&storm));
+		EXPECT_EQ(0, vt_thread_stop(&storm));
 	EXPECT_EQ(0, stop_writers(l));
 	memcpy(kept, l->kept, sizeof(kept));
 	ASSERT_EQ(0, collect(l, false));
 	verify(l, kept, false);
 	/* nobody writes: what was late has been told, and no more will be */
-	EXPECT_EQ(0, ml_weight(l->late, l->pages));
+	EXPECT_EQ(0, vt_bitmap_weight(l->late, l->pages));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(0, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(0, vt_bitmap_weight(l->bitmap, l->pages));
 	EXPECT_EQ(0, l->wrong);
 	/* the writers were not idle */
 	EXPECT_LT(rounds * 10, l->reported);
@@ -568,26 +570,26 @@ TEST_F_TIMEOUT(secret, not_too_early, 120)
 	unsigned int rounds = vt_by_speed(2000, 300), lost = 0;
 	struct log *l = &self->log;
 	volatile uint64_t *last = host_word(l, 1) - 1;
-	struct ml_thread writer;
+	struct vt_thread writer;
 	uint64_t told;
 	bool done;
 
 	if (l->options || l->rings)
 		SKIP(return, "for bitmaps that GET cleans");
 	ASSERT_EQ(0, log_slot(l, LOG));
-	ASSERT_EQ(0, ml_start(&writer, write_page_step, l));
+	ASSERT_EQ(0, vt_thread_start(&writer, write_page_step, l));
 	while (l->round < rounds && !writer.error) {
 		told = 0;
 		l->round++;
 		do {
 			done = *l->written == l->round;
 			ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
-			if (mt_test_bit(l->bitmap, 0))
+			if (vt_bitmap_test(l->bitmap, 0))
 				told = *last;
 		} while (!done && !writer.error);
 		lost += told != l->round;
 	}
-	EXPECT_EQ(0, ml_stop(&writer));
+	EXPECT_EQ(0, vt_thread_stop(&writer));
 	EXPECT_EQ(0, lost);
 }
 
@@ -598,11 +600,11 @@ static unsigned int differ(struct log *l, const uint64_t *want)
 	uint64_t p;
 
 	for (p = 0; p < l->pages; p++) {
-		if (mt_test_bit(want, p) == mt_test_bit(l->bitmap, p))
+		if (vt_bitmap_test(want, p) == vt_bitmap_test(l->bitmap, p))
 			continue;
 		if (n++ < 5)
 			vt_msg("dirty: page %lu should%s be reported", p,
-			       mt_test_bit(want, p) ? "" : " not");
+			       vt_bitmap_test(want, p) ? "" : " not");
 	}
 	return n;
 }
@@ -617,7 +619,7 @@ static uint32_t perms(struct log *l, uint64_t page)
 /* Exactly what was written, by every way in which pages can be written. */
 TEST_F_TIMEOUT(log, exact, 120)
 {
-	uint64_t want[ml_bitmap_words(self->log.pages)];
+	uint64_t want[vt_bitmap_words(self->log.pages)];
 	uint64_t gpa, len, p, word, fast, dirtied;
 	struct log *l = &self->log;
 	int io = l->w[0].io;
@@ -629,7 +631,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
-		  ml_weight(l->bitmap, l->pages));
+		  vt_bitmap_weight(l->bitmap, l->pages));
 
 	/* reading and being there is not writing, nor is what the owner does */
 	ASSERT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
@@ -644,27 +646,27 @@ TEST_F_TIMEOUT(log, exact, 120)
 		EXPECT_EQ(0, perms(l, some[p]) & VMMU_PERM_WRITE);
 		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 1));
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, some[p]));
-		mt_set_bit(want, some[p]);
+		vt_bitmap_set(want, some[p]);
 	}
 	/* the last byte of one page and the first of the next but one */
 	ASSERT_EQ(0, mt_write(io, page_gpa(301) - 1, buf, VT_PAGE + 2));
-	mt_set_bit(want, 300);
-	mt_set_bit(want, 301);
-	mt_set_bit(want, 302);
+	vt_bitmap_set(want, 300);
+	vt_bitmap_set(want, 301);
+	vt_bitmap_set(want, 302);
 	ASSERT_EQ(0, mt_write64(io, page_gpa(l->pages) - 8, 1));
-	mt_set_bit(want, l->pages - 1);
+	vt_bitmap_set(want, l->pages - 1);
 	gpa = page_gpa(400);
 	len = 2 * VT_PAGE;
 	ASSERT_EQ(0, mt_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
-	mt_set_bit(want, 400);
-	mt_set_bit(want, 401);
+	vt_bitmap_set(want, 400);
+	vt_bitmap_set(want, 401);
 	ASSERT_EQ(0, mt_translate(io, VMMU_TRANSLATE_FAULT |
 				  VMMU_TRANSLATE_WRITE, page_gpa(410), &t));
-	mt_set_bit(want, 410);
+	vt_bitmap_set(want, 410);
 	/* written twice, to be told once */
 	ASSERT_EQ(0, mt_write64(io, page_gpa(63), 2));
-	EXPECT_EQ(ml_weight(want, l->pages),
-		  ml_delta(l->stats, "dirty_pages", dirtied));
+	EXPECT_EQ(vt_bitmap_weight(want, l->pages),
+		  vt_mmu_stat_delta(l->stats, "dirty_pages", dirtied));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
 
@@ -677,13 +679,13 @@ TEST_F_TIMEOUT(log, exact, 120)
 		EXPECT_EQ(VMMU_PERM_READ, perms(l, some[p]));
 		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 3));
 		EXPECT_EQ(3, *host_word(l, some[p]));
-		mt_set_bit(want, some[p]);
+		vt_bitmap_set(want, some[p]);
 	}
 	EXPECT_LE(ARRAY_SIZE(some),
-		  ml_delta(l->stats, "pf_fast", fast));
+		  vt_mmu_stat_delta(l->stats, "pf_fast", fast));
 	/* unmapped after it was written: written all the same */
 	ASSERT_EQ(0, mt_write64(io, page_gpa(222), 4));
-	mt_set_bit(want, 222);
+	vt_bitmap_set(want, 222);
 	ASSERT_EQ(0, madvise((void *)host_word(l, 222), VT_PAGE, MADV_DONTNEED));
 	ASSERT_EQ(0, mt_read64(io, page_gpa(222), &word));
 	ASSERT_EQ(0, collect(l, false));
@@ -695,7 +697,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 {
 	unsigned int n, rounds = vt_by_speed(10, 4), missed = 0;
 	struct log *l = &self->log;
-	struct ml_thread storm;
+	struct vt_thread storm;
 	uint64_t p, found = 0;
 
 	l->round = 1;
@@ -704,7 +706,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 	ASSERT_EQ(0, mt_write64(l->fd, GPA, 0));
 	ASSERT_EQ(0, start_writers(l));
 	if (variant->storm)
-		ASSERT_EQ(0, ml_start(&storm, map_over, l));
+		ASSERT_EQ(0, vt_thread_start(&storm, map_over, l));
 	for (n = 0; n < rounds; n++) {
 		/* a ring keeps what it has, and has to have room */
 		if (l->rings)
@@ -724,7 +726,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 			if (*host_word(l, p) != l->round)
 				continue;
 			found++;
-			if (!mt_test_bit(l->bitmap, p))
+			if (!vt_bitmap_test(l->bitmap, p))
 				missed++;
 		}
 		go_on(l);
@@ -733,7 +735,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 		vt_sleep_ms(5);
 	}
 	if (variant->storm)
-		EXPECT_EQ(0, ml_stop(&storm));
+		EXPECT_EQ(0, vt_thread_stop(&storm));
 	EXPECT_EQ(0, stop_writers(l));
 	EXPECT_EQ(0, missed);
 	EXPECT_LT(0, found);
@@ -744,26 +746,26 @@ TEST_F_TIMEOUT(log, toggle, 300)
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
-		  ml_weight(l->bitmap, l->pages));
+		  vt_bitmap_weight(l->bitmap, l->pages));
 }
 
 TEST_F_TIMEOUT(log, moved_and_deleted, 120)
 {
 	struct log *l = &self->log;
-	uint64_t to = GPA + 0x123000, want[ml_bitmap_words(self->log.pages)];
+	uint64_t to = GPA + 0x123000, want[vt_bitmap_words(self->log.pages)];
 	int io = l->w[0].io;
 
 	memset(want, 0, sizeof(want));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	ASSERT_EQ(0, mt_write64(io, page_gpa(7), 7));
-	mt_set_bit(want, 7);
+	vt_bitmap_set(want, 7);
 	/* pages are numbered within the slot, and keep their state */
 	ASSERT_EQ(0, mt_slot(l->fd, SLOT, LOG, to, l->mem.base,
 			     l->pages * VT_PAGE));
 	EXPECT_EQ(-ENOENT, mt_write64(io, GPA, 8));
 	ASSERT_EQ(0, mt_write64(io, to + 9 * VT_PAGE, 9));
-	mt_set_bit(want, 9);
+	vt_bitmap_set(want, 9);
 	EXPECT_EQ(7, *host_word(l, 7));
 	EXPECT_EQ(9, *host_word(l, 9));
 	ASSERT_EQ(0, collect(l, false));
@@ -781,7 +783,7 @@ TEST_F_TIMEOUT(log, moved_and_deleted, 120)
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
-		  ml_weight(l->bitmap, l->pages));
+		  vt_bitmap_weight(l->bitmap, l->pages));
 }
 
 /* It can be had, and stays empty. */
@@ -798,7 +800,7 @@ TEST_F_TIMEOUT(log, readonly, 120)
 	EXPECT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
 	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(0, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(0, vt_bitmap_weight(l->bitmap, l->pages));
 }
 
 TEST_F_TIMEOUT(log, errors, 120)
@@ -850,7 +852,7 @@ TEST_F_TIMEOUT(log, errors, 120)
 	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 64, -64ULL, b));
 
 	/* the end of the slot, and bits beyond it, which are nobody's */
-	memset(b, 0xff, ml_bitmap_words(l->pages) * 8);
+	memset(b, 0xff, vt_bitmap_words(l->pages) * 8);
 	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, end, 3, b));
 	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, 0, l->pages, b));
 
@@ -860,16 +862,16 @@ TEST_F_TIMEOUT(log, errors, 120)
 	EXPECT_EQ(-EFAULT, mt_get_dirty(fd, SLOT, bad));
 	EXPECT_EQ(-EFAULT, mt_clear_dirty(fd, SLOT, 0, 64, bad));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(2, ml_weight(b, l->pages));
-	EXPECT_TRUE(mt_test_bit(b, 1));
-	EXPECT_TRUE(mt_test_bit(b, l->pages - 1));
+	EXPECT_EQ(2, vt_bitmap_weight(b, l->pages));
+	EXPECT_TRUE(vt_bitmap_test(b, 1));
+	EXPECT_TRUE(vt_bitmap_test(b, l->pages - 1));
 	/* and not once more */
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(0, ml_weight(b, l->pages));
+	EXPECT_EQ(0, vt_bitmap_weight(b, l->pages));
 	/* nor are the writes afterwards lost */
 	ASSERT_EQ(0, mt_write64(fd, page_gpa(1), 2));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(1, ml_weight(b, l->pages));
+	EXPECT_EQ(1, vt_bitmap_weight(b, l->pages));
 }
 
 /* The bitmap's own memory goes away in the middle of it. */
@@ -886,7 +888,7 @@ TEST_F_TIMEOUT(log, torn_bitmap, 120)
 	ASSERT_NE(MAP_FAILED, m);
 	munmap(m + VT_PAGE, VT_PAGE);
 	/* the last word does not fit */
-	b = (uint64_t *)(m + VT_PAGE) - (ml_bitmap_words(l->pages) - 1);
+	b = (uint64_t *)(m + VT_PAGE) - (vt_bitmap_words(l->pages) - 1);
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	for (p = 0; p < l->pages; p += 2)
@@ -894,15 +896,15 @@ TEST_F_TIMEOUT(log, torn_bitmap, 120)
 	EXPECT_EQ(-EFAULT, mt_get_dirty(l->fd, SLOT, b));
 	EXPECT_EQ(-EFAULT, mt_clear_dirty(l->fd, SLOT, 0, l->pages, b));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ((l->pages + 1) / 2, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ((l->pages + 1) / 2, vt_bitmap_weight(l->bitmap, l->pages));
 	munmap(m, VT_PAGE);
 }
 
 /* GET leaves everything as it is, CLEAR takes exactly what it is told. */
 TEST_F_TIMEOUT(log, get_is_harmless, 120)
 {
-	uint64_t want[ml_bitmap_words(self->log.pages)];
-	uint64_t mask[ml_bitmap_words(self->log.pages)];
+	uint64_t want[vt_bitmap_words(self->log.pages)];
+	uint64_t mask[vt_bitmap_words(self->log.pages)];
 	struct log *l = &self->log;
 
 	if (!(l->options & MANUAL))
@@ -914,26 +916,26 @@ TEST_F_TIMEOUT(log, get_is_harmless, 120)
 	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 1));
 	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(70), 1));
 	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(128), 1));
-	mt_set_bit(want, 65);
-	mt_set_bit(want, 70);
-	mt_set_bit(want, 128);
+	vt_bitmap_set(want, 65);
+	vt_bitmap_set(want, 70);
+	vt_bitmap_set(want, 128);
 	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 65));
 	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	/* page 65 is there, 66 is not and is not to change by it */
-	mt_set_bit(mask, 1);
-	mt_set_bit(mask, 2);
+	vt_bitmap_set(mask, 1);
+	vt_bitmap_set(mask, 2);
 	ASSERT_EQ(0, mt_clear_dirty(l->fd, SLOT, 64, 64, mask));
-	ml_clear(want, 65);
+	vt_bitmap_clear(want, 65);
 	EXPECT_EQ(VMMU_PERM_READ, perms(l, 65));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 70));
 	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	/* the same once more hits a page that was written since */
 	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 2));
-	mt_set_bit(want, 65);
+	vt_bitmap_set(want, 65);
 	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 }
@@ -981,7 +983,7 @@ TEST_F_TIMEOUT(ring, full, 120)
 	int i;
 
 	ASSERT_EQ(room, fill(w, 0, 1));
-	EXPECT_LT(0, ml_delta(l->stats, "ring_full", full));
+	EXPECT_LT(0, vt_mmu_stat_delta(l->stats, "ring_full", full));
 	/* nothing was written where it did not go on, nor can be */
 	EXPECT_EQ(0, *host_word(l, room));
 	EXPECT_EQ(-ENOSPC, mt_write64(w->io, page_gpa(room), 2));
@@ -1037,11 +1039,11 @@ TEST_F_TIMEOUT(ring, part, 120)
 	EXPECT_EQ(0, memcmp(l->mem.base, data, room * VT_PAGE));
 	EXPECT_EQ(0, *host_word(l, room));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(room, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(room, vt_bitmap_weight(l->bitmap, l->pages));
 	EXPECT_EQ(0, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
 	EXPECT_EQ(0, memcmp(l->mem.base, data, all * VT_PAGE));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(all - room, ml_weight(l->bitmap, l->pages));
+	EXPECT_EQ(all - room, vt_bitmap_weight(l->bitmap, l->pages));
 	free(data);
 }
 
@@ -1078,7 +1080,7 @@ TEST_F_TIMEOUT(ring, garbage, 120)
 	w->next = n;
 	ASSERT_EQ(0, mt_write64(w->io, page_gpa(100), 1));
 	ASSERT_EQ(1, harvest(l, w, l->bitmap, ENTRIES));
-	EXPECT_TRUE(mt_test_bit(l->bitmap, 100));
+	EXPECT_TRUE(vt_bitmap_test(l->bitmap, 100));
 	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
 	EXPECT_EQ(1, count);
 }

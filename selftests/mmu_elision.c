@@ -70,7 +70,7 @@ FIXTURE_SETUP(elision)
 
 FIXTURE_TEARDOWN(elision)
 {
-	mt_debug_param(KNOB, "0");
+	vt_mmu_set_param(KNOB, "0");
 	close(self->rig.stats);
 	close(self->rig.fd);
 	vt_mem_free(&self->rig.in);
@@ -129,7 +129,7 @@ TEST_F(elision, faults_beside_a_storm)
 	TH_LOG("faults a second: %.0f alone, %.0f beside a storm elsewhere",
 	       alone, beside);
 
-	if (!mt_debug_param(KNOB, "1"))
+	if (!vt_mmu_set_param(KNOB, "1"))
 		SKIP(return, MT_NO_PARAM KNOB);
 	without = fault_beside_storm(&self->rig, &locks);
 	ASSERT_LT(0, without);

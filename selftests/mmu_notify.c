@@ -9,7 +9,9 @@
  */
 #include <kselftest_harness.h>
 #include <sys/mman.h>
-#include "mmu_load.h"
+#include "mmu.h"
+#include "mmu_hold.h"
+#include "thread.h"
 
 #define GPA		0x10000000ULL
 #define GPA2		0x80000000ULL
@@ -29,7 +31,7 @@ static int rig_open(struct rig *rig)
 	int r;
 
 	vt_numa_balancing_off();
-	rig->pages = vt_by_speed(4, 1) * ML_HUGE_PAGES;
+	rig->pages = vt_by_speed(4, 1) * VT_HUGE_PAGES;
 	r = vt_mem_alloc_huge(&rig->in, VT_ANON, rig->pages * VT_PAGE) ?:
 	    vt_mem_alloc_huge(&rig->out, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
@@ -69,7 +71,7 @@ FIXTURE_SETUP(notify)
 
 FIXTURE_TEARDOWN(notify)
 {
-	mt_debug_param("test_force_yield", "0");
+	vt_mmu_set_param("test_force_yield", "0");
 	rig_close(&self->rig);
 }
 
@@ -192,7 +194,7 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	struct storm s = { variant->kind, &rig->out };
 	struct faulter f = { .fd = rig->fd, .gpa = GPA, .pages = rig->pages };
 	uint64_t lock, starts, hits, retried, zapped;
-	struct ml_thread faults;
+	struct vt_thread faults;
 	unsigned int i;
 
 	lock = mt_stat(rig->stats, "mmu_lock_notifier");
@@ -200,16 +202,17 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	hits = mt_stat(rig->stats, "invalidations");
 	retried = mt_stat(rig->stats, "pf_retried");
 	zapped = mt_stat(rig->stats, "pages_zapped");
-	ASSERT_EQ(0, ml_start(&faults, fault_next, &f));
+	ASSERT_EQ(0, vt_thread_start(&faults, fault_next, &f));
 	for (i = 0; i < rounds; i++)
 		ASSERT_EQ(0, storm_step(&s));
-	EXPECT_EQ(0, ml_stop(&faults));
+	EXPECT_EQ(0, vt_thread_stop(&faults));
 	EXPECT_LT(0, f.next);
-	EXPECT_LE(rounds, ml_delta(rig->stats, "notifier_starts", starts));
-	EXPECT_EQ(0, ml_delta(rig->stats, "mmu_lock_notifier", lock));
-	EXPECT_EQ(0, ml_delta(rig->stats, "invalidations", hits));
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
-	EXPECT_EQ(0, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_LE(rounds,
+		  vt_mmu_stat_delta(rig->stats, "notifier_starts", starts));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
 	EXPECT_EQ(f.next, mt_stat(rig->stats, "pages_4k"));
 }
 
@@ -226,7 +229,7 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 		.seed = 3,
 	};
 	uint64_t lock, hits, retried, zapped, end, word;
-	struct ml_thread faults;
+	struct vt_thread faults;
 	unsigned int i;
 
 	lock = mt_stat(rig->stats, "mmu_lock_notifier");
@@ -234,20 +237,20 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	retried = mt_stat(rig->stats, "pf_retried");
 	zapped = mt_stat(rig->stats, "pages_zapped");
 	end = vt_now_ns() + VT_TIMEOUT * MS;
-	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
+	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
 	for (i = 0; i < rounds ||
-	     (!ml_delta(rig->stats, "pf_retried", retried) && vt_now_ns() < end);
+	     (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) && vt_now_ns() < end);
 	     i++)
 		ASSERT_EQ(0, storm_step(&s));
-	EXPECT_EQ(0, ml_stop(&faults));
-	EXPECT_LE(i, ml_delta(rig->stats, "mmu_lock_notifier", lock));
-	EXPECT_LE(i, ml_delta(rig->stats, "invalidations", hits));
-	EXPECT_LT(0, ml_delta(rig->stats, "pages_zapped", zapped));
-	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_thread_stop(&faults));
+	EXPECT_LE(i, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_LE(i, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 	TH_LOG("%u rounds, %lu faults, %lu tried again", i,
 	       (uint64_t)faults.steps,
-	       ml_delta(rig->stats, "pf_retried", retried));
+	       vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 	/* it is over: nothing of it is left */
 	retried = mt_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 9);
@@ -255,7 +258,7 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(9, word);
 	}
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
 
 /* In a memslot, but not where the page is. */
@@ -270,33 +273,34 @@ TEST_F_TIMEOUT(notify, beside, 120)
 	};
 	struct storm s = { PROTECT, &rig->out };
 	uint64_t retried, hits, end;
-	struct ml_thread storm, faults;
+	struct vt_thread storm, faults;
 
 	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, rig->out.base,
 			     rig->out.len));
 	retried = mt_stat(rig->stats, "pf_retried");
 	hits = mt_stat(rig->stats, "invalidations");
-	ASSERT_EQ(0, ml_start(&storm, storm_step, &s));
-	ASSERT_EQ(0, ml_wait(&storm, 1));
+	ASSERT_EQ(0, vt_thread_start(&storm, storm_step, &s));
+	ASSERT_EQ(0, vt_thread_wait(&storm, 1));
 	while (f.next < f.pages) {
 		ASSERT_EQ(0, fault_next(&f));
 		/* over many rounds of the storm */
 		if (f.next % 64 == 0)
-			ASSERT_EQ(0, ml_wait(&storm, 1));
+			ASSERT_EQ(0, vt_thread_wait(&storm, 1));
 	}
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
-	EXPECT_LT(f.pages / 64, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
+	EXPECT_LT(f.pages / 64,
+		  vt_mmu_stat_delta(rig->stats, "invalidations", hits));
 
 	/* and where it is, for comparison */
 	f.gpa = GPA2;
 	end = vt_now_ns() + VT_TIMEOUT * MS;
-	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
-	while (!ml_delta(rig->stats, "pf_retried", retried) &&
+	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
+	while (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) &&
 	       vt_now_ns() < end)
 		vt_sleep_ms(5);
-	EXPECT_EQ(0, ml_stop(&faults));
-	EXPECT_EQ(0, ml_stop(&storm));
-	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_thread_stop(&faults));
+	EXPECT_EQ(0, vt_thread_stop(&storm));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
 
 /* -------------------------------------------------------- held open */
@@ -309,30 +313,30 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 	struct rig *rig = &self->rig;
 	const unsigned int ms = vt_by_speed(300, 600);
 	uint64_t gpa = GPA, len = VT_PAGE, retried, word, now, zapped;
-	struct ml_hold hold;
+	struct vt_mmu_hold hold;
 
-	if (!ml_have_param("test_hold_inval_ms"))
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	touch(&rig->in, 1, 5);
 	ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 64 * VT_PAGE));
 	EXPECT_EQ(64, mt_stat(rig->stats, "pages_4k"));
 	retried = mt_stat(rig->stats, "pf_retried");
 	zapped = mt_stat(rig->stats, "pages_zapped");
-	ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+	ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 	/* its start has taken everything back */
 	EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
-	EXPECT_EQ(64, ml_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_EQ(64, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
 	EXPECT_EQ(0, mt_populate(rig->fd, 0, &gpa, &len));
 	now = vt_now_ns();
 	EXPECT_LE(hold.end_ns, now);
 	EXPECT_GT(hold.end_ns + VT_TIMEOUT * MS, now);
-	EXPECT_LT(0, ml_delta(rig->stats, "pf_retried", retried));
-	ASSERT_EQ(0, ml_hold_wait(&hold));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
+	ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 
 	retried = mt_stat(rig->stats, "pf_retried");
 	ASSERT_EQ(0, mt_read64(rig->fd, GPA + 70 * VT_PAGE, &word));
 	EXPECT_EQ(5, word);
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
 
 /* Others begin and end inside of it: what counts is the last end. */
@@ -341,22 +345,22 @@ TEST_F_TIMEOUT(notify, nested, 120)
 	struct rig *rig = &self->rig;
 	const unsigned int ms = vt_by_speed(400, 800);
 	struct storm s = { DISCARD, &rig->in };
-	struct ml_thread storm;
+	struct vt_thread storm;
 	uint64_t word, steps;
-	struct ml_hold hold;
+	struct vt_mmu_hold hold;
 
-	if (!ml_have_param("test_hold_inval_ms"))
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
-	ASSERT_EQ(0, ml_start(&storm, storm_step, &s));
-	ASSERT_EQ(0, ml_wait(&storm, 1));
-	ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+	ASSERT_EQ(0, vt_thread_start(&storm, storm_step, &s));
+	ASSERT_EQ(0, vt_thread_wait(&storm, 1));
+	ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 	steps = storm.steps;
 	ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
 	EXPECT_LE(hold.end_ns, vt_now_ns());
 	/* the storm did not wait for anybody */
 	EXPECT_LT(steps + 1, storm.steps);
-	ASSERT_EQ(0, ml_hold_wait(&hold));
-	EXPECT_EQ(0, ml_stop(&storm));
+	ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
+	EXPECT_EQ(0, vt_thread_stop(&storm));
 }
 
 struct window {
@@ -415,20 +419,20 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 		.pages = n,
 		.seed = 7,
 	};
-	struct ml_thread t[3], reader;
+	struct vt_thread t[3], reader;
 
 	lock = mt_stat(rig->stats, "mmu_lock_notifier");
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, ml_start(&t[i], window_step, &w[i]));
-	ASSERT_EQ(0, ml_start(&reader, check_step, &c));
+		ASSERT_EQ(0, vt_thread_start(&t[i], window_step, &w[i]));
+	ASSERT_EQ(0, vt_thread_start(&reader, check_step, &c));
 	vt_sleep_ms(vt_by_speed(1500, 4000));
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(0, ml_stop(&t[i]));
+		EXPECT_EQ(0, vt_thread_stop(&t[i]));
 		EXPECT_LT(1, t[i].steps);
 	}
-	EXPECT_EQ(0, ml_stop(&reader));
+	EXPECT_EQ(0, vt_thread_stop(&reader));
 	EXPECT_LT(20, reader.steps);
-	EXPECT_LT(0, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
 	/* all ends have been seen */
 	retried = mt_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 11);
@@ -436,7 +440,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(11, word);
 	}
-	EXPECT_EQ(0, ml_delta(rig->stats, "pf_retried", retried));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
 
 /* ------------------------------------------------------- long and busy */
@@ -456,9 +460,9 @@ TEST_F_TIMEOUT(notify, yields, 200)
 		.pages = rig->pages,
 		.seed = 5,
 	};
-	struct ml_thread faults;
+	struct vt_thread faults;
 
-	if (!ml_have_param("test_force_yield"))
+	if (!vt_mmu_has_param("test_force_yield"))
 		SKIP(return, MT_NO_PARAM "test_force_yield");
 	for (i = 0; i < slots; i++) {
 		ASSERT_EQ(0, mt_slot(rig->fd, 1 + i, 0,
@@ -469,24 +473,27 @@ TEST_F_TIMEOUT(notify, yields, 200)
 					     rig->out.len));
 	}
 	ASSERT_EQ(leaves, mt_stat(rig->stats, "pages_4k"));
-	ASSERT_EQ(0, ml_start(&faults, fault_any, &f));
-	ASSERT_EQ(0, ml_wait(&faults, 1));
+	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
+	ASSERT_EQ(0, vt_thread_wait(&faults, 1));
 	yields = mt_stat(rig->stats, "yields");
 	zapped = mt_stat(rig->stats, "pages_zapped");
 	lock = mt_stat(rig->stats, "mmu_lock_notifier");
-	ASSERT_TRUE(mt_debug_param("test_force_yield", "1"));
+	ASSERT_TRUE(vt_mmu_set_param("test_force_yield", "1"));
 	start = vt_now_ns();
 	ASSERT_EQ(0, madvise(rig->out.base, rig->out.len, MADV_DONTNEED));
 	start = vt_now_ns() - start;
-	ASSERT_TRUE(mt_debug_param("test_force_yield", "0"));
-	EXPECT_EQ(0, ml_stop(&faults));
+	ASSERT_TRUE(vt_mmu_set_param("test_force_yield", "0"));
+	EXPECT_EQ(0, vt_thread_stop(&faults));
 	/* each entry once, and no more often was it let go */
-	EXPECT_EQ(leaves, ml_delta(rig->stats, "pages_zapped", zapped));
-	EXPECT_LT(0, ml_delta(rig->stats, "yields", yields));
-	EXPECT_GE(leaves + slots, ml_delta(rig->stats, "yields", yields));
-	EXPECT_EQ(1, ml_delta(rig->stats, "mmu_lock_notifier", lock));
+	EXPECT_EQ(leaves,
+		  vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "yields", yields));
+	EXPECT_GE(leaves + slots,
+		  vt_mmu_stat_delta(rig->stats, "yields", yields));
+	EXPECT_EQ(1, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
 	TH_LOG("%lu entries gone in %lu ms with %lu yields", leaves,
-	       start / 1000000, ml_delta(rig->stats, "yields", yields));
+	       start / 1000000,
+	       vt_mmu_stat_delta(rig->stats, "yields", yields));
 }
 
 /* A storm over the memory that threads read and write: both get on. */
@@ -497,7 +504,7 @@ TEST_F_TIMEOUT(notify, drain, 120)
 	struct window w = { rig->in.base, pages };
 	uint64_t hits = mt_stat(rig->stats, "invalidations");
 	struct checker c[2];
-	struct ml_thread storm, reader[2];
+	struct vt_thread storm, reader[2];
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
@@ -512,16 +519,16 @@ TEST_F_TIMEOUT(notify, drain, 120)
 	/* it can hold anything so far */
 	ASSERT_EQ(0, window_step(&w));
 	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, ml_start(&reader[i], check_step, &c[i]));
-	ASSERT_EQ(0, ml_start(&storm, window_step, &w));
+		ASSERT_EQ(0, vt_thread_start(&reader[i], check_step, &c[i]));
+	ASSERT_EQ(0, vt_thread_start(&storm, window_step, &w));
 	vt_sleep_ms(vt_by_speed(2000, 6000));
-	EXPECT_EQ(0, ml_stop(&storm));
+	EXPECT_EQ(0, vt_thread_stop(&storm));
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, ml_stop(&reader[i]));
+		EXPECT_EQ(0, vt_thread_stop(&reader[i]));
 		EXPECT_LT(50, reader[i].steps);
 	}
 	EXPECT_LT(1, storm.steps);
-	EXPECT_LT(20, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_LT(20, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
 	TH_LOG("%lu storms, %lu reads; %lu drains, the longest %lu us",
 	       (uint64_t)storm.steps,
 	       (uint64_t)(reader[0].steps + reader[1].steps),

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include "mmu_load.h"
+#include "mmu.h"
+#include "mmu_hold.h"
+#include "thread.h"
 
 #define GPA		0x10000000ULL
 #define GPA2		0x90000000ULL
@@ -33,7 +35,7 @@ static int rig_open(struct rig *rig)
 	int r;
 
 	vt_numa_balancing_off();
-	rig->pages = 2 * ML_HUGE_PAGES;
+	rig->pages = 2 * VT_HUGE_PAGES;
 	r = vt_mem_alloc_huge(&rig->mem, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
 		return r;
@@ -50,7 +52,7 @@ static void rig_close(struct __test_metadata *_metadata, struct rig *rig)
 {
 	unsigned int i;
 
-	mt_debug_param(DELAY, "0");
+	vt_mmu_set_param(DELAY, "0");
 	if (rig->fd > 0) {
 		for (i = 0; i < 4; i++)
 			mt_slot_delete(rig->fd, i);
@@ -219,7 +221,7 @@ static int change_page(struct vt_mem *m, uint64_t page, enum change change)
 
 /* Neighbours, but not in the same huge page: splitting a mapping hits all of it. */
 #define PAGE		17
-#define APART		(ML_HUGE_PAGES + 30)
+#define APART		(VT_HUGE_PAGES + 30)
 
 /*
  * Pause the install of PAGE's page, change some pages meanwhile. On a busy
@@ -244,7 +246,7 @@ static int access_paused(struct rig *rig, struct accessor *a,
 		*retried = mt_stat(rig->stats, "pf_retried");
 		a->done = false;
 		snprintf(value, sizeof(value), "%u", ms);
-		mt_debug_param(DELAY, value);
+		vt_mmu_set_param(DELAY, value);
 		r = -pthread_create(&id, NULL, access_once, a);
 		if (r)
 			return r;
@@ -255,9 +257,9 @@ static int access_paused(struct rig *rig, struct accessor *a,
 		for (i = 0; !r && pages[i]; i++)
 			r = change_page(&rig->mem, pages[i], change);
 		late = a->done;
-		mt_debug_param(DELAY, "0");
+		vt_mmu_set_param(DELAY, "0");
 		pthread_join(id, NULL);
-		*retried = ml_delta(rig->stats, "pf_retried", *retried);
+		*retried = vt_mmu_stat_delta(rig->stats, "pf_retried", *retried);
 		if (r || !late)
 			return r;
 		/* it has holes now, or pages that cannot be written */
@@ -283,7 +285,7 @@ TEST_F_TIMEOUT(paused, refused, 120)
 	};
 	uint64_t retried, word;
 
-	if (!ml_have_param(DELAY))
+	if (!vt_mmu_has_param(DELAY))
 		SKIP(return, MT_NO_PARAM DELAY);
 	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
 	EXPECT_LT(0, retried);
@@ -316,12 +318,12 @@ TEST_F_TIMEOUT(paused, unrelated, 120)
 	};
 	uint64_t retried, hits;
 
-	if (!ml_have_param(DELAY))
+	if (!vt_mmu_has_param(DELAY))
 		SKIP(return, MT_NO_PARAM DELAY);
 	hits = mt_stat(rig->stats, "invalidations");
 	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
 	EXPECT_EQ(0, a.ret);
-	EXPECT_LE(2, ml_delta(rig->stats, "invalidations", hits));
+	EXPECT_LE(2, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
 	EXPECT_EQ(0, retried);
 }
 
@@ -334,11 +336,11 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 {
 	struct rig *rig = &self->rig;
 	const unsigned int ms = vt_by_speed(200, 400);
-	struct ml_hold hold;
+	struct vt_mmu_hold hold;
 	uint64_t word;
 	unsigned int i;
 
-	if (!ml_have_param("test_hold_inval_ms"))
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	*word_at(&rig->mem, 0) = 42;
 	/* create, move, turn the log on, delete */
@@ -346,13 +348,13 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 		uint64_t gpa = i ? GPA2 + VT_HUGE_SIZE : GPA2;
 
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
-		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+		ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 		ASSERT_EQ(0, mt_slot(rig->fd, 1, i == 2 ?
 				     VMMU_MEM_LOG_DIRTY_PAGES : 0, gpa,
 				     rig->mem.base,
 				     i == 3 ? 0 : rig->mem.len));
 		EXPECT_LE(hold.end_ns, vt_now_ns());
-		ASSERT_EQ(0, ml_hold_wait(&hold));
+		ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 		EXPECT_EQ(i == 3 ? -ENOENT : 0, mt_read64(rig->fd, gpa, &word));
 		EXPECT_EQ(42, word);
 	}
@@ -363,20 +365,20 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 {
 	struct rig *rig = &self->rig;
 	const unsigned int ms = vt_by_speed(200, 400);
-	struct ml_hold hold;
+	struct vt_mmu_hold hold;
 	uint64_t word, i;
 
-	if (!ml_have_param("test_hold_inval_ms"))
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	for (i = 0; i < 3; i++) {
 		*word_at(&rig->mem, 0) = i;
 		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * VT_PAGE));
-		ASSERT_EQ(0, ml_hold_start(&hold, rig->stats, ms));
+		ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 		close(rig->stats);
 		close(rig->fd);
 		/* once within and once after it */
 		if (i == 1)
-			ASSERT_EQ(0, ml_hold_wait(&hold));
+			ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 		rig->fd = mt_open();
 		ASSERT_LE(0, rig->fd);
 		rig->stats = mt_stats_open(rig->fd);
@@ -385,7 +387,7 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
 		EXPECT_EQ(i, word);
 		if (i != 1)
-			ASSERT_EQ(0, ml_hold_wait(&hold));
+			ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 		/* and it follows what comes now */
 		ASSERT_EQ(0, madvise(rig->mem.base, VT_PAGE, MADV_DONTNEED));
 		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
@@ -398,12 +400,12 @@ TEST_F_TIMEOUT(race, exit_between, 120)
 {
 	struct rig *rig = &self->rig;
 	const unsigned int ms = vt_by_speed(200, 400);
-	struct ml_hold hold;
+	struct vt_mmu_hold hold;
 	int status, stats, fd;
 	uint64_t word;
 	pid_t pid;
 
-	if (!ml_have_param("test_hold_inval_ms"))
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -413,7 +415,7 @@ TEST_F_TIMEOUT(race, exit_between, 120)
 		if (fd < 0 || stats < 0 ||
 		    mt_slot(fd, 0, 0, GPA, rig->mem.base, rig->mem.len) ||
 		    mt_read64(fd, GPA, &word) ||
-		    ml_hold_start(&hold, stats, ms))
+		    vt_mmu_hold_start(&hold, stats, ms))
 			_exit(1);
 		_exit(0);
 	}
@@ -502,7 +504,7 @@ TEST_F_TIMEOUT(race, slots_and_discard, 120)
 	struct slots a = { rig->fd, &rig->mem, 0 };
 	struct slots b = { rig->fd, &rig->mem, 0 };
 	struct reader rd[2];
-	struct ml_thread slots, discard, readers[2];
+	struct vt_thread slots, discard, readers[2];
 	unsigned int i;
 
 	ASSERT_EQ(0, discard_step(&b));
@@ -515,15 +517,15 @@ TEST_F_TIMEOUT(race, slots_and_discard, 120)
 			.write = true,
 			.seed = 1 + i,
 		};
-		ASSERT_EQ(0, ml_start(&readers[i], read_step, &rd[i]));
+		ASSERT_EQ(0, vt_thread_start(&readers[i], read_step, &rd[i]));
 	}
-	ASSERT_EQ(0, ml_start(&slots, slot_step, &a));
-	ASSERT_EQ(0, ml_start(&discard, discard_step, &b));
+	ASSERT_EQ(0, vt_thread_start(&slots, slot_step, &a));
+	ASSERT_EQ(0, vt_thread_start(&discard, discard_step, &b));
 	vt_sleep_ms(vt_by_speed(3000, 10000));
-	EXPECT_EQ(0, ml_stop(&discard));
-	EXPECT_EQ(0, ml_stop(&slots));
+	EXPECT_EQ(0, vt_thread_stop(&discard));
+	EXPECT_EQ(0, vt_thread_stop(&slots));
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, ml_stop(&readers[i]));
+		EXPECT_EQ(0, vt_thread_stop(&readers[i]));
 		EXPECT_LT(0, rd[i].hits);
 	}
 	EXPECT_LT(3, slots.steps);
@@ -585,7 +587,7 @@ TEST_F_TIMEOUT(race, recreated, 120)
 		.seed = { 1, 2 },
 	};
 	uint64_t end, p, n = 0, i;
-	struct ml_thread t[2];
+	struct vt_thread t[2];
 	struct vt_mem mem[2];
 
 	for (i = 0; i < 2; i++) {
@@ -594,8 +596,8 @@ TEST_F_TIMEOUT(race, recreated, 120)
 			*word_at(&mem[i], p) = i * 0x10000 + p;
 	}
 	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem[0].base, mem[0].len));
-	ASSERT_EQ(0, ml_start(&t[0], epoch_step0, &e));
-	ASSERT_EQ(0, ml_start(&t[1], epoch_step1, &e));
+	ASSERT_EQ(0, vt_thread_start(&t[0], epoch_step0, &e));
+	ASSERT_EQ(0, vt_thread_start(&t[1], epoch_step1, &e));
 	end = vt_now_ns() + vt_by_speed(2000, 6000) * MS;
 	while ((n < 20 || vt_now_ns() < end) && !t[0].error && !t[1].error) {
 		struct vt_mem *m = &mem[++n % 2];
@@ -607,8 +609,8 @@ TEST_F_TIMEOUT(race, recreated, 120)
 		/* let some pages be mapped */
 		vt_sleep_ms(n % 5);
 	}
-	EXPECT_EQ(0, ml_stop(&t[0]));
-	EXPECT_EQ(0, ml_stop(&t[1]));
+	EXPECT_EQ(0, vt_thread_stop(&t[0]));
+	EXPECT_EQ(0, vt_thread_stop(&t[1]));
 	EXPECT_LT(50, e.checked);
 	for (i = 0; i < 2; i++)
 		vt_mem_free(&mem[i]);
@@ -621,9 +623,9 @@ TEST_F_TIMEOUT(race, recreated, 120)
 TEST_F_TIMEOUT(race, torture, 120)
 {
 	struct rig *rig = &self->rig;
-	const uint64_t huge = vt_by_speed(4, 2), pages = huge * ML_HUGE_PAGES;
+	const uint64_t huge = vt_by_speed(4, 2), pages = huge * VT_HUGE_PAGES;
 	uint64_t end, seed = 9, p, n = 0, tables;
-	struct ml_thread t[3];
+	struct vt_thread t[3];
 	struct reader rd[3];
 	struct vt_mem mem;
 	unsigned int i;
@@ -645,7 +647,7 @@ TEST_F_TIMEOUT(race, torture, 120)
 			.seed = 21 + i,
 		};
 		ASSERT_LE(0, rd[i].fd);
-		ASSERT_EQ(0, ml_start(&t[i], read_step, &rd[i]));
+		ASSERT_EQ(0, vt_thread_start(&t[i], read_step, &rd[i]));
 	}
 	end = vt_now_ns() + vt_by_speed(3000, 12000) * MS;
 	while ((n < 24 || vt_now_ns() < end) && !t[0].error && !t[1].error &&
@@ -678,7 +680,7 @@ TEST_F_TIMEOUT(race, torture, 120)
 			break;
 		case 4:
 			/* the host's huge pages, if they are given */
-			for (p = 0; p < pages; p += ML_HUGE_PAGES)
+			for (p = 0; p < pages; p += VT_HUGE_PAGES)
 				*(volatile uint64_t *)word_at(&mem, p) =
 					0x7000 + p;
 			break;
@@ -689,7 +691,7 @@ TEST_F_TIMEOUT(race, torture, 120)
 		vt_sleep_ms(3);
 	}
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(0, ml_stop(&t[i]));
+		EXPECT_EQ(0, vt_thread_stop(&t[i]));
 		EXPECT_LT(20, rd[i].hits);
 	}
 	close(rd[2].fd);
@@ -700,8 +702,8 @@ TEST_F_TIMEOUT(race, torture, 120)
 	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA2,
 				     mem.len));
-	tables = ml_tables(GPA2, pages, true) +
-		 mt_stat(rig->stats, "pages_4k") / ML_HUGE_PAGES;
+	tables = vt_mmu_count_tables(GPA2, pages, true) +
+		 mt_stat(rig->stats, "pages_4k") / VT_HUGE_PAGES;
 	EXPECT_EQ(tables, mt_stat(rig->stats, "table_pages"));
 	TH_LOG("%lu rounds, %lu accesses, %lu tried again", n,
 	       (uint64_t)(rd[0].hits + rd[1].hits + rd[2].hits),
@@ -716,7 +718,7 @@ TEST_F_TIMEOUT(race, torture, 120)
 static void live_until_killed(int ready)
 {
 	struct slots a, b;
-	struct ml_thread t[3];
+	struct vt_thread t[3];
 	struct reader rd;
 	struct vt_mem mem;
 	int fd = mt_open();
@@ -732,11 +734,11 @@ static void live_until_killed(int ready)
 		.value = 0x5000,
 		.seed = 1,
 	};
-	if (ml_start(&t[0], read_step, &rd) ||
-	    ml_start(&t[1], slot_step, &a) ||
-	    ml_start(&t[2], discard_step, &b))
+	if (vt_thread_start(&t[0], read_step, &rd) ||
+	    vt_thread_start(&t[1], slot_step, &a) ||
+	    vt_thread_start(&t[2], discard_step, &b))
 		_exit(1);
-	ml_wait(&t[0], 3);
+	vt_thread_wait(&t[0], 3);
 	if (write(ready, &fd, sizeof(fd)) != sizeof(fd))
 		_exit(1);
 	for (;;)

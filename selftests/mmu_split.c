@@ -9,7 +9,9 @@
  */
 #include <kselftest_harness.h>
 #include <sys/mman.h>
-#include "mmu_load.h"
+#include "bitmap.h"
+#include "mmu.h"
+#include "thread.h"
 
 #define GPA		0x140000000ULL
 #define SLOT		1
@@ -71,7 +73,7 @@ FIXTURE_SETUP(split)
 		SKIP(return, MT_NO_DEV);
 	vt_numa_balancing_off();
 	rig->huge = vt_by_speed(6, 2);
-	rig->pages = rig->huge * ML_HUGE_PAGES;
+	rig->pages = rig->huge * VT_HUGE_PAGES;
 	r = vt_mem_alloc_huge(&rig->mem, variant->backing,
 			      rig->huge * VT_HUGE_SIZE);
 	if (r == -EAGAIN || r == -ENOMEM)
@@ -116,7 +118,7 @@ static void expect_mapped(struct __test_metadata *_metadata,
 	EXPECT_EQ(huge ? rig->huge : 0, mt_stat(rig->stats, "pages_2m"));
 	EXPECT_EQ(huge ? 0 : rig->pages, mt_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(0, mt_stat(rig->stats, "pages_1g"));
-	EXPECT_EQ(ml_tables(GPA, rig->pages, huge),
+	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, huge),
 		  mt_stat(rig->stats, "table_pages"));
 }
 
@@ -165,7 +167,7 @@ TEST_F_TIMEOUT(split, formulas, 300)
 		if (round > 1 || options & LAZY || !(options & INITIALLY))
 			expect_mapped(_metadata, rig, false);
 		ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
-		reported = ml_weight(rig->bitmap, rig->pages);
+		reported = vt_bitmap_weight(rig->bitmap, rig->pages);
 		EXPECT_EQ(rig->pages, reported);
 		if (options & MANUAL) {
 			ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0,
@@ -174,14 +176,15 @@ TEST_F_TIMEOUT(split, formulas, 300)
 		expect_mapped(_metadata, rig, false);
 		EXPECT_EQ(0, wrong_words(rig, round));
 	}
-	EXPECT_EQ(rig->huge, ml_delta(rig->stats, "splits", splits));
-	EXPECT_EQ(0, ml_delta(rig->stats, "collapses", collapses));
+	EXPECT_EQ(rig->huge, vt_mmu_stat_delta(rig->stats, "splits", splits));
+	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "collapses", collapses));
 
 	ASSERT_EQ(0, set_log(rig, false));
 	ASSERT_EQ(0, write_all(rig, 100));
 	expect_mapped(_metadata, rig, true);
-	EXPECT_EQ(rig->huge, ml_delta(rig->stats, "collapses", collapses));
-	EXPECT_EQ(rig->huge, ml_delta(rig->stats, "splits", splits));
+	EXPECT_EQ(rig->huge,
+		  vt_mmu_stat_delta(rig->stats, "collapses", collapses));
+	EXPECT_EQ(rig->huge, vt_mmu_stat_delta(rig->stats, "splits", splits));
 	EXPECT_EQ(0, wrong_words(rig, 100));
 }
 
@@ -213,9 +216,9 @@ TEST_F_TIMEOUT(split, one_by_one, 120)
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	}
 	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
-	EXPECT_EQ(rig->huge, ml_weight(rig->bitmap, rig->pages));
+	EXPECT_EQ(rig->huge, vt_bitmap_weight(rig->bitmap, rig->pages));
 	for (i = 0; i < rig->huge; i++)
-		EXPECT_TRUE(mt_test_bit(rig->bitmap, i * ML_HUGE_PAGES + 9));
+		EXPECT_TRUE(vt_bitmap_test(rig->bitmap, i * VT_HUGE_PAGES + 9));
 }
 
 /* With INITIALLY_SET only those are split whose pages are cleared. */
@@ -235,13 +238,13 @@ TEST_F_TIMEOUT(split, by_clear, 120)
 		ASSERT_EQ(0, mt_write64(rig->fd, GPA + (i + 1) * VT_HUGE_SIZE - 8, i));
 		EXPECT_EQ(rig->huge - i, mt_stat(rig->stats, "pages_2m"));
 		memset(rig->bitmap, 0xff, 8);
-		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, i * ML_HUGE_PAGES + 64,
+		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, i * VT_HUGE_PAGES + 64,
 					    64, rig->bitmap));
 		EXPECT_EQ(rig->huge - i - 1, mt_stat(rig->stats, "pages_2m"));
 	}
 	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
 	EXPECT_EQ(rig->pages - rig->huge * 64,
-		  ml_weight(rig->bitmap, rig->pages));
+		  vt_bitmap_weight(rig->bitmap, rig->pages));
 }
 
 struct toucher {
@@ -266,7 +269,7 @@ static int touch_step(void *arg)
 static int touch_all(struct rig *rig, uint64_t value, unsigned int *ms)
 {
 	struct toucher t[THREADS];
-	struct ml_thread threads[THREADS] = {};
+	struct vt_thread threads[THREADS] = {};
 	uint64_t start = vt_now_ns();
 	int i, r = 0, stopped;
 
@@ -278,16 +281,16 @@ static int touch_all(struct rig *rig, uint64_t value, unsigned int *ms)
 			/* two of them race for each page */
 			.next = i / 2 * rig->pages / 2,
 		};
-		r = r ?: ml_start(&threads[i], touch_step, &t[i]);
+		r = r ?: vt_thread_start(&threads[i], touch_step, &t[i]);
 	}
 	for (i = 0; i < THREADS; i++) {
 		uint64_t left = rig->pages - threads[i].steps;
 
 		if (!r && threads[i].steps < rig->pages)
-			r = ml_wait(&threads[i], left);
+			r = vt_thread_wait(&threads[i], left);
 	}
 	for (i = 0; i < THREADS; i++) {
-		stopped = ml_stop(&threads[i]);
+		stopped = vt_thread_stop(&threads[i]);
 		r = r ?: stopped;
 	}
 	*ms = (vt_now_ns() - start) / 1000000;
@@ -310,7 +313,7 @@ TEST_F_TIMEOUT(split, stages, 300)
 	expect_mapped(_metadata, rig, late);
 	EXPECT_EQ(0, wrong_words(rig, 2));
 	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
-	EXPECT_EQ(rig->pages, ml_weight(rig->bitmap, rig->pages));
+	EXPECT_EQ(rig->pages, vt_bitmap_weight(rig->bitmap, rig->pages));
 	if (late) {
 		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0, rig->pages,
 					    rig->bitmap));
@@ -331,14 +334,14 @@ TEST_F_TIMEOUT(split, toggled, 120)
 {
 	struct rig *rig = &self->rig;
 	struct toucher t[2];
-	struct ml_thread threads[2];
+	struct vt_thread threads[2];
 	unsigned int i, rounds = vt_by_speed(30, 6);
 	uint64_t tables, small, huge;
 
 	ASSERT_EQ(0, set_log(rig, false));
 	for (i = 0; i < 2; i++) {
 		t[i] = (struct toucher) { .rig = rig, .write = i, .value = 7 };
-		ASSERT_EQ(0, ml_start(&threads[i], touch_step, &t[i]));
+		ASSERT_EQ(0, vt_thread_start(&threads[i], touch_step, &t[i]));
 	}
 	for (i = 0; i < rounds; i++) {
 		ASSERT_EQ(0, set_log(rig, true));
@@ -352,14 +355,15 @@ TEST_F_TIMEOUT(split, toggled, 120)
 		vt_sleep_ms(3);
 	}
 	for (i = 0; i < 2; i++)
-		EXPECT_EQ(0, ml_stop(&threads[i]));
+		EXPECT_EQ(0, vt_thread_stop(&threads[i]));
 	/* whatever it came to, it is consistent */
 	ASSERT_EQ(0, write_all(rig, 7));
 	huge = mt_stat(rig->stats, "pages_2m");
 	small = mt_stat(rig->stats, "pages_4k");
 	tables = mt_stat(rig->stats, "table_pages");
-	EXPECT_EQ(rig->pages, huge * ML_HUGE_PAGES + small);
-	EXPECT_EQ(ml_tables(GPA, rig->pages, true) + small / ML_HUGE_PAGES,
+	EXPECT_EQ(rig->pages, huge * VT_HUGE_PAGES + small);
+	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) +
+			  small / VT_HUGE_PAGES,
 		  tables);
 	EXPECT_EQ(0, wrong_words(rig, 7));
 }
@@ -388,13 +392,13 @@ TEST_F_TIMEOUT(split, punched, 120)
 	EXPECT_EQ(0, word);
 	ASSERT_EQ(0,
 		  mt_read64(rig->fd, GPA + VT_HUGE_SIZE + 6 * VT_PAGE, &word));
-	EXPECT_EQ(1 + ML_HUGE_PAGES + 6, word);
+	EXPECT_EQ(1 + VT_HUGE_PAGES + 6, word);
 	/* the host's is in pieces, so are ours */
 	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + VT_HUGE_SIZE + 6 * VT_PAGE,
 				  &t));
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_EQ(2, mt_stat(rig->stats, "pages_4k"));
-	EXPECT_EQ(ml_tables(GPA, rig->pages, true) + 1,
+	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) + 1,
 		  mt_stat(rig->stats, "table_pages"));
 }
 
@@ -412,8 +416,8 @@ TEST_F_TIMEOUT(split, ragged, 120)
 	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE,
 				     GPA + 3 * VT_PAGE, pages * VT_PAGE));
 	EXPECT_EQ(rig->huge - 2, mt_stat(rig->stats, "pages_2m"));
-	EXPECT_EQ(2 * ML_HUGE_PAGES - 8, mt_stat(rig->stats, "pages_4k"));
-	EXPECT_EQ(ml_tables(GPA, rig->pages, true) + 2,
+	EXPECT_EQ(2 * VT_HUGE_PAGES - 8, mt_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) + 2,
 		  mt_stat(rig->stats, "table_pages"));
 }
 

@@ -10,7 +10,8 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include "pay.h"
-#include "mmu_load.h"
+#include "mmu.h"
+#include "thread.h"
 
 /* ------------------------------------------------------------- two directions */
 
@@ -67,7 +68,7 @@ TEST(notifier_wait)
 		.len_max = 60000, .rx_buf = 2000, .window = 5,
 	};
 	unsigned int slices = vt_scale(16), q;
-	struct ml_thread storm = {};
+	struct vt_thread storm = {};
 	uint64_t kernel, longest;
 	struct pay p;
 	int err;
@@ -76,11 +77,11 @@ TEST(notifier_wait)
 	ASSERT_EQ(0, err);
 	ASSERT_EQ(0, pay_start(&p));
 	kernel = pay_sum(&p, "payload_kernel");
-	ASSERT_EQ(0, ml_start(&storm, discard, &p));
+	ASSERT_EQ(0, vt_thread_start(&storm, discard, &p));
 	while (slices--)
 		vt_sleep_ms(vt_timeout_ms(100));
 	ASSERT_EQ(0, iv_flow(&p.iv, 20));
-	ASSERT_EQ(0, ml_stop(&storm));
+	ASSERT_EQ(0, vt_thread_stop(&storm));
 	for (q = 0; q < 2; q++) {
 		longest = pay_count(&p.iv.rig, q, "drain_wait_max_ns");
 		TH_LOG("vq%u: %llu invalidations, longest wait %llu us", q,

@@ -506,7 +506,7 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 		if (!counted_direct(VT_VQ_RX))
 			continue;
 		for (i = 0; i < pages; i++) {
-			if (!mt_test_bit(log, i))
+			if (!vt_bitmap_test(log, i))
 				continue;
 			EXPECT_TRUE(i >= first && i < first + PAGES) {
 				TH_LOG("page %zu is logged", i);

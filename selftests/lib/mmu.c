@@ -281,7 +281,20 @@ uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
 	}
 }
 
-bool mt_debug_param(const char *name, const char *value)
+uint64_t vt_mmu_stat_delta(int stats, const char *name, uint64_t since)
+{
+	return mt_stat(stats, name) - since;
+}
+
+bool vt_mmu_has_param(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), MT_PARAMS "%s", name);
+	return !access(path, W_OK);
+}
+
+bool vt_mmu_set_param(const char *name, const char *value)
 {
 	char path[128];
 	ssize_t n;
@@ -296,4 +309,14 @@ bool mt_debug_param(const char *name, const char *value)
 		vt_msg("mmu: cannot write %s to %s: %m", value, path);
 	close(fd);
 	return n > 0;
+}
+
+uint64_t vt_mmu_count_tables(uint64_t gpa, uint64_t pages, bool huge)
+{
+	uint64_t first = gpa / VT_PAGE, last = first + pages - 1, n = 1;
+	unsigned int shift;
+
+	for (shift = 27; shift >= (huge ? 18 : 9); shift -= 9)
+		n += (last >> shift) - (first >> shift) + 1;
+	return n;
 }

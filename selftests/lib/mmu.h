@@ -13,6 +13,7 @@
 
 #include <linux/kvm.h>
 #include <linux/vhost_mmu.h>
+#include "bitmap.h"
 #include "sys.h"
 #include "vhost_test.h"
 
@@ -62,17 +63,6 @@ int mt_reset_rings(int fd, uint32_t *count);
 int mt_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
 	   uint64_t *young);
 
-/* Bit @n of a bitmap in words of 64 bits. */
-static inline bool mt_test_bit(const uint64_t *bitmap, uint64_t n)
-{
-	return bitmap[n / 64] >> n % 64 & 1;
-}
-
-static inline void mt_set_bit(uint64_t *bitmap, uint64_t n)
-{
-	bitmap[n / 64] |= 1ULL << n % 64;
-}
-
 /* ---------------------------------------------------------- statistics */
 
 #define MT_STATS_MAX		64
@@ -105,9 +95,16 @@ uint64_t mt_stat(int stats_fd, const char *name);
 uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
 		      int timeout_ms);
 
+/* The change of a statistic since its value was @since. */
+uint64_t vt_mmu_stat_delta(int stats, const char *name, uint64_t since);
+/* Pages of entries for [gpa, gpa + pages): root, 512G, 1G and 2M levels. */
+uint64_t vt_mmu_count_tables(uint64_t gpa, uint64_t pages, bool huge);
+
 /* ---------------------------------------------------------- the module */
 
+/* Does this build have the parameter, and may it be written? */
+bool vt_mmu_has_param(const char *name);
 /* Set a parameter of vhost_mmu; false if this build has no such parameter. */
-bool mt_debug_param(const char *name, const char *value);
+bool vt_mmu_set_param(const char *name, const char *value);
 #define MT_NO_PARAM		"needs a debug build of vhost_mmu: no "
 #endif

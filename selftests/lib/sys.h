@@ -14,6 +14,8 @@
 
 #define VT_PAGE			4096UL
 #define VT_HUGE_SIZE		(2UL << 20)
+/* pages in a huge page */
+#define VT_HUGE_PAGES		(VT_HUGE_SIZE / VT_PAGE)
 
 /* --------------------------------------------------------------- pages */
 

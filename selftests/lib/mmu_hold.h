@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The hook of a debug build that makes races with an invalidation certain. */
+#ifndef VHOST_TEST_MMU_HOLD_H
+#define VHOST_TEST_MMU_HOLD_H
+
+#include "mmu.h"
+
+/*
+ * An invalidation of the whole address space, held open for some time by a
+ * thread of its own (debug kernels only).
+ */
+struct vt_mmu_hold {
+	unsigned int ms;
+	/* not before this was it closed */
+	uint64_t end_ns;
+	_Atomic bool go;
+	_Atomic bool done;
+	int error;
+	pthread_t id;
+};
+
+/*
+ * Returns when the invalidation is open, most of @ms before its end; on a busy
+ * machine it is held open for longer. -ENOENT without the hook.
+ */
+int vt_mmu_hold_start(struct vt_mmu_hold *h, int stats, unsigned int ms);
+int vt_mmu_hold_wait(struct vt_mmu_hold *h);
+
+#endif
