@@ -41,20 +41,20 @@ FIXTURE_SETUP(abi)
 {
 	unsigned int i;
 
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	self->mem = mmap(NULL, PAGES * VT_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	slot_mem = self->mem;
 	for (i = 0; i < STATES; i++) {
-		self->fd[i] = mt_open();
+		self->fd[i] = vt_mmu_open();
 		ASSERT_LE(0, self->fd[i]);
 	}
-	ASSERT_EQ(0, mt_options(self->fd[RINGS], 0, RING));
-	ASSERT_EQ(0, mt_slot(self->fd[SLOT], 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA,
-			     self->mem, PAGES * VT_PAGE));
-	self->reader = mt_reader(self->fd[SLOT]);
+	ASSERT_EQ(0, vt_mmu_options(self->fd[RINGS], 0, RING));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd[SLOT], 0, VMMU_MEM_LOG_DIRTY_PAGES,
+				 GPA, self->mem, PAGES * VT_PAGE));
+	self->reader = vt_mmu_create_reader(self->fd[SLOT]);
 	ASSERT_LE(0, self->reader);
 }
 
@@ -208,7 +208,7 @@ static void good_args(const struct command *c, union args *a)
 /* Make a call; a file descriptor that it gives is closed again. */
 static int call(const struct command *c, int fd, void *args)
 {
-	int r = mt_ioctl(fd, c->cmd, args);
+	int r = vt_mmu_ioctl(fd, c->cmd, args);
 
 	if (!r && c->fd != NONE)
 		close(*(int *)((char *)args + c->fd));
@@ -337,30 +337,30 @@ TEST_F(abi, fault)
 
 TEST_F(abi, unknown)
 {
-	unsigned int nr, type, stats = mt_stats_open(self->fd[SLOT]);
+	unsigned int nr, type, stats = vt_mmu_stats_open(self->fd[SLOT]);
 	union args a;
 
 	memset(&a, 0, sizeof(a));
 	a.size = sizeof(a);
 	for (nr = VMMU_CMD_GET_STATS_FD + 1; nr < 256; nr++)
-		EXPECT_EQ(-ENOTTY, mt_ioctl(self->fd[SLOT],
-					    _IO(VMMU_IOCTL_TYPE, nr), &a));
+		EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(self->fd[SLOT],
+						_IO(VMMU_IOCTL_TYPE, nr), &a));
 	/* the same numbers of another type, direction or size */
 	for (type = 0; type < 256; type++) {
 		/* type 0 is for every file */
 		if (type && type != VMMU_IOCTL_TYPE)
-			EXPECT_EQ(-ENOTTY, mt_ioctl(self->fd[SLOT],
-						    _IO(type, 2), &a))
+			EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(self->fd[SLOT],
+							_IO(type, 2), &a))
 				TH_LOG("type %#x", type);
 	}
-	EXPECT_EQ(-ENOTTY, mt_ioctl(self->fd[SLOT],
-				    _IOWR(VMMU_IOCTL_TYPE, 0, a.info), &a));
+	EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(self->fd[SLOT],
+					_IOWR(VMMU_IOCTL_TYPE, 0, a.info), &a));
 	/* an unknown command is unknown wherever its argument is */
-	EXPECT_EQ(-ENOTTY, mt_ioctl(self->fd[SLOT],
-				    _IO(VMMU_IOCTL_TYPE, 0x40), NULL));
+	EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(self->fd[SLOT],
+					_IO(VMMU_IOCTL_TYPE, 0x40), NULL));
 	ASSERT_LE(0, (int)stats);
 	for (nr = 0; nr < NUM_COMMANDS; nr++)
-		EXPECT_EQ(-ENOTTY, mt_ioctl(stats, commands[nr].cmd, &a));
+		EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(stats, commands[nr].cmd, &a));
 	close(stats);
 }
 
@@ -373,12 +373,12 @@ TEST_F(abi, on_reader)
 		good_args(c, &a);
 		EXPECT_CALL(c->on_reader ? 0 : -ENOTTY, c, self->reader, &a);
 	}
-	EXPECT_EQ(-ENOTTY, mt_ioctl(self->reader,
-				    _IO(VMMU_IOCTL_TYPE, 0x40), &a));
+	EXPECT_EQ(-ENOTTY,
+		  vt_mmu_ioctl(self->reader, _IO(VMMU_IOCTL_TYPE, 0x40), &a));
 	/* a reader keeps what it reads from */
 	close(self->fd[SLOT]);
 	memcpy(self->mem, "reader", 7);
-	EXPECT_EQ(0, mt_read(self->reader, GPA, buffer, 7));
+	EXPECT_EQ(0, vt_mmu_read(self->reader, GPA, buffer, 7));
 	EXPECT_STREQ("reader", (char *)buffer);
 	self->fd[SLOT] = -1;
 }
@@ -430,10 +430,10 @@ static int all_answer(const int *fds, int reader, int want)
 	/* comes before anything that is wrong with the structure */
 	if (want) {
 		memset(&a, 0, sizeof(a));
-		wrong += mt_ioctl(fds[SLOT], VMMU_POPULATE, &a) != want;
-		wrong += mt_ioctl(fds[SLOT], VMMU_POPULATE, NULL) != want;
-		wrong += mt_ioctl(fds[SLOT], _IO(VMMU_IOCTL_TYPE, 0x40), &a) !=
-			 -ENOTTY;
+		wrong += vt_mmu_ioctl(fds[SLOT], VMMU_POPULATE, &a) != want;
+		wrong += vt_mmu_ioctl(fds[SLOT], VMMU_POPULATE, NULL) != want;
+		wrong += vt_mmu_ioctl(fds[SLOT], _IO(VMMU_IOCTL_TYPE, 0x40),
+				      &a) != -ENOTTY;
 	}
 	return wrong;
 }
@@ -480,7 +480,7 @@ TEST_F(abi, same_mm)
 	shared_result = -1;
 	pid = vfork();
 	if (!pid) {
-		shared_result = mt_populate_all(fds[SLOT], 0, GPA, VT_PAGE);
+		shared_result = vt_mmu_populate_all(fds[SLOT], 0, GPA, VT_PAGE);
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_status(pid));
@@ -571,8 +571,8 @@ TEST_F(abi, foreign_scm_rights)
 	pid = fork();
 	if (!pid) {
 		for (i = 0; i < STATES; i++)
-			fds[i] = mt_open();
-		fds[STATES] = mt_reader(fds[SLOT]);
+			fds[i] = vt_mmu_open();
+		fds[STATES] = vt_mmu_create_reader(fds[SLOT]);
 		if (send_fds(pair[1], fds, STATES + 1, false, NULL))
 			_exit(96);
 		(void)!read(pair[1], &byte, 1);
@@ -595,7 +595,7 @@ TEST_F(abi, info)
 {
 	struct vmmu_get_info info;
 
-	ASSERT_EQ(0, mt_info(self->fd[BARE], &info));
+	ASSERT_EQ(0, vt_mmu_info(self->fd[BARE], &info));
 	EXPECT_EQ((1U << 12 | 1U << 21),
 		  info.page_sizes & (1U << 12 | 1U << 21));
 	EXPECT_EQ(0, info.page_sizes & ~(1ULL << 12 | 1ULL << 21 | 1ULL << 30));
@@ -616,49 +616,51 @@ TEST_F(abi, options)
 	unsigned int bit;
 	int reader;
 
-	ASSERT_EQ(0, mt_info(fd, &info));
+	ASSERT_EQ(0, vt_mmu_info(fd, &info));
 	for (bit = 3; bit < 64; bit++)
-		EXPECT_EQ(-EINVAL, mt_options(fd, 1ULL << bit, 0));
-	EXPECT_EQ(-EINVAL, mt_options(fd, VMMU_OPTION_INITIALLY_SET, 0));
-	EXPECT_EQ(-EINVAL, mt_options(fd, 0, 1000));
-	EXPECT_EQ(-EINVAL, mt_options(fd, 0, 1025));
-	EXPECT_EQ(-E2BIG, mt_options(fd, 0, info.max_ring_entries * 2));
+		EXPECT_EQ(-EINVAL, vt_mmu_options(fd, 1ULL << bit, 0));
+	EXPECT_EQ(-EINVAL, vt_mmu_options(fd, VMMU_OPTION_INITIALLY_SET, 0));
+	EXPECT_EQ(-EINVAL, vt_mmu_options(fd, 0, 1000));
+	EXPECT_EQ(-EINVAL, vt_mmu_options(fd, 0, 1025));
+	EXPECT_EQ(-E2BIG, vt_mmu_options(fd, 0, info.max_ring_entries * 2));
 	/* as often as one likes, until it is used */
-	EXPECT_EQ(0, mt_options(fd, 0, info.max_ring_entries));
-	EXPECT_EQ(0, mt_options(fd, VMMU_OPTION_MANUAL_PROTECT |
-				VMMU_OPTION_INITIALLY_SET |
-				VMMU_OPTION_LAZY_SPLIT, 0));
-	EXPECT_EQ(0, mt_options(fd, VMMU_OPTION_LAZY_SPLIT, 0));
-	EXPECT_EQ(0, mt_options(fd, 0, 0));
+	EXPECT_EQ(0, vt_mmu_options(fd, 0, info.max_ring_entries));
+	EXPECT_EQ(0, vt_mmu_options(fd,
+				    VMMU_OPTION_MANUAL_PROTECT |
+					    VMMU_OPTION_INITIALLY_SET |
+					    VMMU_OPTION_LAZY_SPLIT,
+				    0));
+	EXPECT_EQ(0, vt_mmu_options(fd, VMMU_OPTION_LAZY_SPLIT, 0));
+	EXPECT_EQ(0, vt_mmu_options(fd, 0, 0));
 
-	EXPECT_EQ(-EBUSY, mt_options(self->fd[SLOT], 0, 0));
-	reader = mt_reader(fd);
+	EXPECT_EQ(-EBUSY, vt_mmu_options(self->fd[SLOT], 0, 0));
+	reader = vt_mmu_create_reader(fd);
 	ASSERT_LE(0, reader);
-	EXPECT_EQ(-EBUSY, mt_options(fd, 0, 0));
+	EXPECT_EQ(-EBUSY, vt_mmu_options(fd, 0, 0));
 	close(reader);
-	reader = mt_reader(self->fd[RINGS]);
+	reader = vt_mmu_create_reader(self->fd[RINGS]);
 	ASSERT_LE(0, reader);
-	EXPECT_EQ(-EBUSY, mt_options(self->fd[RINGS], 0, 0));
+	EXPECT_EQ(-EBUSY, vt_mmu_options(self->fd[RINGS], 0, 0));
 	close(reader);
 }
 
 TEST_F(abi, ring_mode)
 {
-	int fd = self->fd[RINGS], reader = mt_reader(fd);
+	int fd = self->fd[RINGS], reader = vt_mmu_create_reader(fd);
 	uint64_t val = 0;
 
 	ASSERT_LE(0, reader);
-	EXPECT_EQ(-ENXIO, mt_reset_rings(self->fd[SLOT], NULL));
-	ASSERT_EQ(0, mt_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, self->mem,
-			     PAGES * VT_PAGE));
-	EXPECT_EQ(-ENXIO, mt_get_dirty(fd, 0, buffer));
-	EXPECT_EQ(-ENXIO, mt_clear_dirty(fd, 0, 0, PAGES, buffer));
+	EXPECT_EQ(-ENXIO, vt_mmu_reset_rings(self->fd[SLOT], NULL));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA,
+				 self->mem, PAGES * VT_PAGE));
+	EXPECT_EQ(-ENXIO, vt_mmu_get_dirty(fd, 0, buffer));
+	EXPECT_EQ(-ENXIO, vt_mmu_clear_dirty(fd, 0, 0, PAGES, buffer));
 	/* a logged write needs a ring, and only readers have one */
-	EXPECT_EQ(-ENXIO, mt_write64(fd, GPA, 1));
-	EXPECT_EQ(0, mt_read64(fd, GPA, &val));
+	EXPECT_EQ(-ENXIO, vt_mmu_write64(fd, GPA, 1));
+	EXPECT_EQ(0, vt_mmu_read64(fd, GPA, &val));
 	EXPECT_EQ(0, val);
-	EXPECT_EQ(0, mt_write64(reader, GPA, 1));
-	EXPECT_EQ(0, mt_read64(fd, GPA, &val));
+	EXPECT_EQ(0, vt_mmu_write64(reader, GPA, 1));
+	EXPECT_EQ(0, vt_mmu_read64(fd, GPA, &val));
 	EXPECT_EQ(1, val);
 	close(reader);
 }
@@ -671,13 +673,13 @@ TEST_F(abi, access)
 	struct vmmu_access a;
 	char *hole;
 
-	EXPECT_EQ(-ENOENT, mt_read64(fd, GPA - 8, &val));
-	EXPECT_EQ(-ENOENT, mt_read64(fd, end, &val));
-	EXPECT_EQ(-ENOENT, mt_write64(fd, end, 0));
-	EXPECT_EQ(-ENOENT, mt_translate(fd, 0, end, &t));
-	EXPECT_EQ(-ENOENT, mt_translate(fd, VMMU_TRANSLATE_FAULT, end, &t));
+	EXPECT_EQ(-ENOENT, vt_mmu_read64(fd, GPA - 8, &val));
+	EXPECT_EQ(-ENOENT, vt_mmu_read64(fd, end, &val));
+	EXPECT_EQ(-ENOENT, vt_mmu_write64(fd, end, 0));
+	EXPECT_EQ(-ENOENT, vt_mmu_translate(fd, 0, end, &t));
+	EXPECT_EQ(-ENOENT, vt_mmu_translate(fd, VMMU_TRANSLATE_FAULT, end, &t));
 	/* no bytes, no error */
-	EXPECT_EQ(0, mt_read(fd, GPA, NULL, 0));
+	EXPECT_EQ(0, vt_mmu_read(fd, GPA, NULL, 0));
 	/* up to the end of the memslot, and how far that was */
 	memset(self->mem, 0x5a, PAGES * VT_PAGE);
 	a = (struct vmmu_access) {
@@ -687,32 +689,32 @@ TEST_F(abi, access)
 		.data = (uintptr_t)buffer,
 	};
 	memset(buffer, 0, sizeof(buffer));
-	EXPECT_EQ(-ENOENT, mt_ioctl(fd, VMMU_READ, &a));
+	EXPECT_EQ(-ENOENT, vt_mmu_ioctl(fd, VMMU_READ, &a));
 	EXPECT_EQ(end, a.gpa);
 	EXPECT_EQ(100, a.length);
 	EXPECT_EQ((uintptr_t)buffer + 100, a.data);
 	EXPECT_EQ(0x5a, ((uint8_t *)buffer)[99]);
 	EXPECT_EQ(0, ((uint8_t *)buffer)[100]);
 	/* across a page, at odd addresses */
-	EXPECT_EQ(0, mt_write(fd, GPA + VT_PAGE - 3, "abcdefg", 7));
+	EXPECT_EQ(0, vt_mmu_write(fd, GPA + VT_PAGE - 3, "abcdefg", 7));
 	EXPECT_EQ(0, memcmp(self->mem + VT_PAGE - 3, "abcdefg", 7));
 	EXPECT_EQ(0x5a, self->mem[VT_PAGE - 4]);
 	EXPECT_EQ(0x5a, self->mem[VT_PAGE + 4]);
-	EXPECT_EQ(0, mt_read(fd, GPA + VT_PAGE - 3, buffer, 7));
+	EXPECT_EQ(0, vt_mmu_read(fd, GPA + VT_PAGE - 3, buffer, 7));
 	EXPECT_EQ(0, memcmp(buffer, "abcdefg", 7));
 
 	/* the caller's buffer */
 	hole = mmap(NULL, 2 * VT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
 	ASSERT_NE(MAP_FAILED, hole);
-	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, hole, 8));
-	EXPECT_EQ(-EFAULT, mt_write(fd, GPA, hole, 8));
-	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, (void *)(1UL << 63), 8));
+	EXPECT_EQ(-EFAULT, vt_mmu_read(fd, GPA, hole, 8));
+	EXPECT_EQ(-EFAULT, vt_mmu_write(fd, GPA, hole, 8));
+	EXPECT_EQ(-EFAULT, vt_mmu_read(fd, GPA, (void *)(1UL << 63), 8));
 	ASSERT_EQ(0, mprotect(hole, VT_PAGE, PROT_READ));
-	EXPECT_EQ(-EFAULT, mt_read(fd, GPA, hole, 8));
-	EXPECT_EQ(0, mt_write(fd, GPA, hole, 8));
+	EXPECT_EQ(-EFAULT, vt_mmu_read(fd, GPA, hole, 8));
+	EXPECT_EQ(0, vt_mmu_write(fd, GPA, hole, 8));
 	/* wrapping around */
-	EXPECT_GT(0, mt_read(fd, -8ULL, buffer, 16));
+	EXPECT_GT(0, vt_mmu_read(fd, -8ULL, buffer, 16));
 	munmap(hole, 2 * VT_PAGE);
 }
 
@@ -721,19 +723,20 @@ TEST_F(abi, translate)
 	struct vmmu_translate t;
 	int fd = self->fd[SLOT];
 
-	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 5 * VT_PAGE + 17, &t));
+	EXPECT_EQ(0, vt_mmu_translate(fd, 0, GPA + 5 * VT_PAGE + 17, &t));
 	EXPECT_EQ((uintptr_t)self->mem + 5 * VT_PAGE + 17, t.hva);
 	EXPECT_EQ(0, t.slot);
 	EXPECT_EQ(0, t.perms);
 	EXPECT_EQ(0, t.page_shift);
 	EXPECT_EQ(0, t.state);
-	EXPECT_EQ(0, mt_translate(fd, VMMU_TRANSLATE_FAULT |
-				  VMMU_TRANSLATE_WRITE, GPA + 5 * VT_PAGE, &t));
+	EXPECT_EQ(0, vt_mmu_translate(
+			     fd, VMMU_TRANSLATE_FAULT | VMMU_TRANSLATE_WRITE,
+			     GPA + 5 * VT_PAGE, &t));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.state & VMMU_STATE_DIRECT);
 	/* that was this page alone */
-	EXPECT_EQ(0, mt_translate(fd, 0, GPA + 6 * VT_PAGE, &t));
+	EXPECT_EQ(0, vt_mmu_translate(fd, 0, GPA + 6 * VT_PAGE, &t));
 	EXPECT_EQ(0, t.perms);
 }
 
@@ -742,16 +745,18 @@ TEST_F(abi, age)
 	int fd = self->fd[SLOT];
 	uint64_t young;
 
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA, 0, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA + 1, VT_PAGE, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, GPA, VT_PAGE + 8, NULL, NULL));
-	EXPECT_EQ(-EINVAL, mt_age(fd, 0, -VT_PAGE, 2 * VT_PAGE, NULL, NULL));
+	EXPECT_EQ(-EINVAL, vt_mmu_age(fd, 0, GPA, 0, NULL, NULL));
+	EXPECT_EQ(-EINVAL, vt_mmu_age(fd, 0, GPA + 1, VT_PAGE, NULL, NULL));
+	EXPECT_EQ(-EINVAL, vt_mmu_age(fd, 0, GPA, VT_PAGE + 8, NULL, NULL));
+	EXPECT_EQ(-EINVAL,
+		  vt_mmu_age(fd, 0, -VT_PAGE, 2 * VT_PAGE, NULL, NULL));
 	/* no memslot: nothing was used */
-	EXPECT_EQ(0, mt_age(self->fd[BARE], 0, 0, 16 * VT_PAGE, buffer, &young));
+	EXPECT_EQ(0, vt_mmu_age(self->fd[BARE], 0, 0, 16 * VT_PAGE, buffer,
+				&young));
 	EXPECT_EQ(0, young);
-	EXPECT_EQ(0, mt_populate_all(fd, 0, GPA, VT_PAGE));
-	EXPECT_EQ(0, mt_read(fd, GPA, buffer, 8));
-	EXPECT_EQ(-EFAULT, mt_age(fd, 0, GPA, VT_PAGE, (void *)8, NULL));
+	EXPECT_EQ(0, vt_mmu_populate_all(fd, 0, GPA, VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_read(fd, GPA, buffer, 8));
+	EXPECT_EQ(-EFAULT, vt_mmu_age(fd, 0, GPA, VT_PAGE, (void *)8, NULL));
 }
 
 /* --------------------------------------------------------------- memslots */
@@ -764,39 +769,45 @@ TEST_F(abi, memslot_arguments)
 	char *mem = self->mem;
 
 	/* none is there: nothing to delete */
-	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 0));
-	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 32763));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, 0));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, 32763));
 	for (i = 0; i < ARRAY_SIZE(bad_slots); i++) {
-		EXPECT_EQ(-EINVAL, mt_slot(fd, bad_slots[i], 0, 0, mem, VT_PAGE));
-		EXPECT_EQ(-EINVAL, mt_slot_delete(fd, bad_slots[i]));
+		EXPECT_EQ(-EINVAL,
+			  vt_mmu_slot(fd, bad_slots[i], 0, 0, mem, VT_PAGE));
+		EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, bad_slots[i]));
 	}
 	/* alignment of each */
 	for (i = 0; i < 12; i++) {
-		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1UL << i, mem, VT_PAGE));
-		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, mem + (1UL << i),
-					   VT_PAGE));
-		EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, mem,
-					   VT_PAGE + (1UL << i)));
+		EXPECT_EQ(-EINVAL,
+			  vt_mmu_slot(fd, 0, 0, 1UL << i, mem, VT_PAGE));
+		EXPECT_EQ(-EINVAL,
+			  vt_mmu_slot(fd, 0, 0, 0, mem + (1UL << i), VT_PAGE));
+		EXPECT_EQ(-EINVAL,
+			  vt_mmu_slot(fd, 0, 0, 0, mem, VT_PAGE + (1UL << i)));
 	}
 	/* what does not fit: GPA bits, wrapping, no user address, too large */
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 1ULL << 48, mem, VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, (1ULL << 48) - VT_PAGE, mem,
-				   2 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, -VT_PAGE, mem, 2 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-VT_PAGE, VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)(1UL << 63), VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)-(2 * VT_PAGE),
-				   4 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, 0, (void *)VT_PAGE, 1ULL << 43));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, 1ULL << 48, mem, VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, (1ULL << 48) - VT_PAGE, mem,
+				       2 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, -VT_PAGE, mem, 2 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, 0, (void *)-VT_PAGE, VT_PAGE));
+	EXPECT_EQ(-EINVAL,
+		  vt_mmu_slot(fd, 0, 0, 0, (void *)(1UL << 63), VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, 0, (void *)-(2 * VT_PAGE),
+				       4 * VT_PAGE));
+	EXPECT_EQ(-EINVAL,
+		  vt_mmu_slot(fd, 0, 0, 0, (void *)VT_PAGE, 1ULL << 43));
 	/* user addresses need not be mapped, only be such */
-	EXPECT_EQ(0, mt_slot(fd, 0, 0, 0, (void *)VT_PAGE,
-			     ((1ULL << 31) - 1) * VT_PAGE));
-	EXPECT_EQ(0, mt_slot_delete(fd, 0));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 0, 0, 0, (void *)VT_PAGE,
+				 ((1ULL << 31) - 1) * VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_slot_delete(fd, 0));
 	/* the very last page, the very last slot */
-	EXPECT_EQ(0, mt_slot(fd, 32763, 0, (1ULL << 48) - VT_PAGE, mem, VT_PAGE));
-	EXPECT_EQ(0, mt_populate_all(fd, 0, (1ULL << 48) - VT_PAGE, VT_PAGE));
-	EXPECT_EQ(0, mt_slot_delete(fd, 32763));
-	EXPECT_EQ(-EINVAL, mt_slot_delete(fd, 32763));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 32763, 0, (1ULL << 48) - VT_PAGE, mem,
+				 VT_PAGE));
+	EXPECT_EQ(0,
+		  vt_mmu_populate_all(fd, 0, (1ULL << 48) - VT_PAGE, VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_slot_delete(fd, 32763));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, 32763));
 }
 
 TEST_F(abi, memslot_overlap)
@@ -805,25 +816,29 @@ TEST_F(abi, memslot_overlap)
 	int fd = self->fd[BARE];
 	char *mem = self->mem;
 
-	ASSERT_EQ(0, mt_slot(fd, 0, 0, gpa, mem, len));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, gpa, mem, len));
 	/* the same, one page at each end, inside, around */
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - len + VT_PAGE, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + len - VT_PAGE, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa + 3 * VT_PAGE, mem, VT_PAGE));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 1, 0, gpa - VT_PAGE, mem,
-				   len + 2 * VT_PAGE));
+	EXPECT_EQ(-EEXIST, vt_mmu_slot(fd, 1, 0, gpa, mem, len));
+	EXPECT_EQ(-EEXIST,
+		  vt_mmu_slot(fd, 1, 0, gpa - len + VT_PAGE, mem, len));
+	EXPECT_EQ(-EEXIST,
+		  vt_mmu_slot(fd, 1, 0, gpa + len - VT_PAGE, mem, len));
+	EXPECT_EQ(-EEXIST,
+		  vt_mmu_slot(fd, 1, 0, gpa + 3 * VT_PAGE, mem, VT_PAGE));
+	EXPECT_EQ(-EEXIST,
+		  vt_mmu_slot(fd, 1, 0, gpa - VT_PAGE, mem, len + 2 * VT_PAGE));
 	/* neighbours */
-	EXPECT_EQ(0, mt_slot(fd, 1, 0, gpa - len, mem, len));
-	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len, mem, len));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 1, 0, gpa - len, mem, len));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len, mem, len));
 	/* a move onto another; onto a part of its own old place */
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 2, 0, gpa + len - VT_PAGE, mem, len));
-	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len + VT_PAGE, mem, len));
-	EXPECT_EQ(0, mt_slot(fd, 2, 0, gpa + len, mem, len));
+	EXPECT_EQ(-EEXIST,
+		  vt_mmu_slot(fd, 2, 0, gpa + len - VT_PAGE, mem, len));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len + VT_PAGE, mem, len));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len, mem, len));
 	/* the same user memory in several is no overlap; a hole can be filled */
-	EXPECT_EQ(0, mt_slot_delete(fd, 0));
-	EXPECT_EQ(0, mt_slot(fd, 7, 0, gpa, mem, len));
-	EXPECT_EQ(-EEXIST, mt_slot(fd, 0, 0, gpa, mem, len));
+	EXPECT_EQ(0, vt_mmu_slot_delete(fd, 0));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 7, 0, gpa, mem, len));
+	EXPECT_EQ(-EEXIST, vt_mmu_slot(fd, 0, 0, gpa, mem, len));
 }
 
 TEST_F(abi, memslot_change)
@@ -833,40 +848,41 @@ TEST_F(abi, memslot_change)
 	unsigned int i;
 	uint64_t val;
 
-	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
 	/* as it is: nothing to do */
-	EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 7 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem, 9 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 0, GPA, mem + VT_PAGE, 8 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, VMMU_MEM_READONLY, GPA, mem,
-				   8 * VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, VMMU_MEM_READONLY,
-				   GPA + 8 * VT_PAGE, mem, 8 * VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, GPA, mem, 7 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, GPA, mem, 9 * VT_PAGE));
+	EXPECT_EQ(-EINVAL,
+		  vt_mmu_slot(fd, 0, 0, GPA, mem + VT_PAGE, 8 * VT_PAGE));
+	EXPECT_EQ(-EINVAL,
+		  vt_mmu_slot(fd, 0, VMMU_MEM_READONLY, GPA, mem, 8 * VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, VMMU_MEM_READONLY,
+				       GPA + 8 * VT_PAGE, mem, 8 * VT_PAGE));
 	/* it still works as it did */
 	*(uint64_t *)mem = 42;
-	EXPECT_EQ(0, mt_read64(fd, GPA, &val));
+	EXPECT_EQ(0, vt_mmu_read64(fd, GPA, &val));
 	EXPECT_EQ(42, val);
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 0, 1U << 2, GPA, NULL, 0));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 1U << 2, GPA, NULL, 0));
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(0, mt_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, mem,
-				     8 * VT_PAGE));
-		EXPECT_EQ(0, mt_get_dirty(fd, 0, buffer));
-		EXPECT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
-		EXPECT_EQ(-ENOENT, mt_get_dirty(fd, 0, buffer));
+		EXPECT_EQ(0, vt_mmu_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA,
+					 mem, 8 * VT_PAGE));
+		EXPECT_EQ(0, vt_mmu_get_dirty(fd, 0, buffer));
+		EXPECT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
+		EXPECT_EQ(-ENOENT, vt_mmu_get_dirty(fd, 0, buffer));
 	}
 	/* READONLY cannot be taken away either; the log may come and go */
-	ASSERT_EQ(0, mt_slot(fd, 1, VMMU_MEM_READONLY, 0, mem, VT_PAGE));
-	EXPECT_EQ(-EINVAL, mt_slot(fd, 1, 0, 0, mem, VT_PAGE));
-	EXPECT_EQ(-EROFS, mt_write64(fd, 0, 1));
-	EXPECT_EQ(0, mt_read64(fd, 0, &val));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 1, VMMU_MEM_READONLY, 0, mem, VT_PAGE));
+	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 1, 0, 0, mem, VT_PAGE));
+	EXPECT_EQ(-EROFS, vt_mmu_write64(fd, 0, 1));
+	EXPECT_EQ(0, vt_mmu_read64(fd, 0, &val));
 	EXPECT_EQ(42, val);
 }
 
 /* No memslots at all: every address is nowhere, and ends are no problem. */
 TEST_F(abi, memslot_none)
 {
-	int fd = self->fd[BARE], stats = mt_stats_open(fd);
+	int fd = self->fd[BARE], stats = vt_mmu_stats_open(fd);
 	uint64_t gpas[] = { 0, VT_PAGE, GPA, 1ULL << 47, (1ULL << 48) - VT_PAGE };
 	struct vmmu_translate t;
 	unsigned int i;
@@ -874,17 +890,18 @@ TEST_F(abi, memslot_none)
 
 	ASSERT_LE(0, stats);
 	for (i = 0; i < ARRAY_SIZE(gpas); i++) {
-		EXPECT_EQ(-ENOENT, mt_read64(fd, gpas[i], &val));
-		EXPECT_EQ(-ENOENT, mt_write64(fd, gpas[i], 1));
-		EXPECT_EQ(-ENOENT, mt_translate(fd, VMMU_TRANSLATE_FAULT,
-						gpas[i], &t));
-		EXPECT_EQ(-ENOENT, mt_populate_all(fd, 0, gpas[i], VT_PAGE));
+		EXPECT_EQ(-ENOENT, vt_mmu_read64(fd, gpas[i], &val));
+		EXPECT_EQ(-ENOENT, vt_mmu_write64(fd, gpas[i], 1));
+		EXPECT_EQ(-ENOENT, vt_mmu_translate(fd, VMMU_TRANSLATE_FAULT,
+						    gpas[i], &t));
+		EXPECT_EQ(-ENOENT,
+			  vt_mmu_populate_all(fd, 0, gpas[i], VT_PAGE));
 	}
-	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, 0, buffer));
-	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, 0, 0, 64, buffer));
-	EXPECT_EQ(0, mt_stat(stats, "memslots"));
-	EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
-	EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+	EXPECT_EQ(-ENOENT, vt_mmu_get_dirty(fd, 0, buffer));
+	EXPECT_EQ(-ENOENT, vt_mmu_clear_dirty(fd, 0, 0, 64, buffer));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "memslots"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_EQ(1, vt_mmu_stat(stats, "table_pages"));
 	close(stats);
 }
 

@@ -21,7 +21,7 @@ FIXTURE(age)
 FIXTURE_SETUP(age)
 {
 	memset(&self->a, 0, sizeof(self->a));
-	self->why = mt_available() ? NULL : MT_NO_DEV;
+	self->why = vt_mmu_available() ? NULL : VT_MMU_NO_DEV;
 }
 
 FIXTURE_TEARDOWN(age)
@@ -54,8 +54,8 @@ static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
 	int r;
 
 	memset(bits, 0xff, words * 8);
-	r = mt_age(a->mmu, flags, MO_GPA + first * VT_PAGE, n * VT_PAGE, bits,
-		   &count);
+	r = vt_mmu_age(a->mmu, flags, MO_GPA + first * VT_PAGE, n * VT_PAGE,
+		       bits, &count);
 	if (r) {
 		vt_msg("age: %s", strerror(-r));
 		return -1;
@@ -78,8 +78,8 @@ static int use(struct mo_area *a, size_t first, size_t step)
 	for (i = first; i < a->pages && !r; i += step) {
 		uint64_t gpa = MO_GPA + i * VT_PAGE + i % 512 * 8;
 
-		r = i / step % 2 ? mt_read64(a->mmu, gpa, &val) :
-				   mt_write64(a->mmu, gpa, i);
+		r = i / step % 2 ? vt_mmu_read64(a->mmu, gpa, &val) :
+				   vt_mmu_write64(a->mmu, gpa, i);
 	}
 	return r;
 }
@@ -93,7 +93,7 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	/* mapped is not yet used */
-	ASSERT_EQ(0, mt_populate_all(a->mmu, 0, MO_GPA, a->len));
+	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, 0, MO_GPA, a->len));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	ASSERT_EQ(0, mo_look(a, 0, &t));
 	EXPECT_NE(0, t.perms);
@@ -131,9 +131,10 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 	EXPECT_EQ((a->pages + 1) / 3 - 11, young(a, 0, 0, a->pages, bits));
 
 	/* neither buffer is needed, and one without the other is enough */
-	EXPECT_EQ(0, mt_age(a->mmu, 0, MO_GPA, a->len, NULL, &count));
+	EXPECT_EQ(0, vt_mmu_age(a->mmu, 0, MO_GPA, a->len, NULL, &count));
 	EXPECT_EQ((a->pages + 1) / 3 - 11, count);
-	EXPECT_EQ(0, mt_age(a->mmu, VMMU_AGE_CLEAR, MO_GPA, a->len, NULL, NULL));
+	EXPECT_EQ(0, vt_mmu_age(a->mmu, VMMU_AGE_CLEAR, MO_GPA, a->len, NULL,
+				NULL));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 
 	/* nothing of this was a fault */
@@ -159,19 +160,19 @@ static void huge(struct __test_metadata *_metadata, struct mo_area *a,
 	struct vmmu_translate t;
 	uint64_t val;
 
-	ASSERT_EQ(0, mt_populate_all(a->mmu, VMMU_POPULATE_WRITE, MO_GPA,
-				     a->len));
+	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, VMMU_POPULATE_WRITE, MO_GPA,
+					 a->len));
 	ASSERT_EQ(0, mo_look(a, 0, &t));
 	ASSERT_EQ(21, t.page_shift);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	/* one word, and all of it is young; of a part, that part */
-	ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + 77 * VT_PAGE, &val));
+	ASSERT_EQ(0, vt_mmu_read64(a->mmu, MO_GPA + 77 * VT_PAGE, &val));
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(100, young(a, 0, 200, 100, bits));
 	/* there is one mark for all of it */
 	EXPECT_EQ(100, young(a, VMMU_AGE_CLEAR, 200, 100, bits));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
-	ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + a->len - 8, 1));
+	ASSERT_EQ(0, vt_mmu_write64(a->mmu, MO_GPA + a->len - 8, 1));
 	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 	EXPECT_EQ(1, mo_stat(a, "pages_2m"));
 }
@@ -196,15 +197,18 @@ TEST_F_TIMEOUT(age, holes, 300)
 
 	OPEN(MO_ANON);
 	half = a->pages / 2;
-	ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
+	ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
 	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 	/* a memslot, a hole of three pages, another, nothing */
-	ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, half * VT_PAGE));
-	ASSERT_EQ(0, mt_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * VT_PAGE,
-			     a->base + half * VT_PAGE, half * VT_PAGE));
+	ASSERT_EQ(0,
+		  vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, half * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * VT_PAGE,
+				 a->base + half * VT_PAGE, half * VT_PAGE));
 	for (i = 0; i < a->pages; i++)
-		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA +
-					(i + (i < half ? 0 : 3)) * VT_PAGE, i));
+		ASSERT_EQ(0, vt_mmu_write64(a->mmu,
+					    MO_GPA + (i + (i < half ? 0 : 3)) *
+							     VT_PAGE,
+					    i));
 	EXPECT_EQ(2 * half, young(a, 0, 0, a->pages + 50, bits));
 	for (i = 0; i < a->pages + 50; i++)
 		if (vt_bitmap_test(bits, i) !=
@@ -215,13 +219,14 @@ TEST_F_TIMEOUT(age, holes, 300)
 	EXPECT_EQ(2, young(a, VMMU_AGE_CLEAR, half - 1, 5, bits));
 	EXPECT_EQ(2 * half - 2, young(a, 0, 0, a->pages + 3, bits));
 	/* far from any memslot, and much of it */
-	EXPECT_EQ(0, mt_age(a->mmu, VMMU_AGE_CLEAR, 1ULL << 46, 1ULL << 40,
-			    NULL, &count));
+	EXPECT_EQ(0, vt_mmu_age(a->mmu, VMMU_AGE_CLEAR, 1ULL << 46, 1ULL << 40,
+				NULL, &count));
 	EXPECT_EQ(0, count);
 	/* a buffer that is not there is told */
-	EXPECT_EQ(-EFAULT, mt_age(a->mmu, 0, MO_GPA, a->len, (void *)8, NULL));
+	EXPECT_EQ(-EFAULT,
+		  vt_mmu_age(a->mmu, 0, MO_GPA, a->len, (void *)8, NULL));
 	/* what a deleted memslot used is forgotten */
-	ASSERT_EQ(0, mt_slot_delete(a->mmu, 1));
+	ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 1));
 	EXPECT_EQ(half - 1, young(a, 0, 0, a->pages + 3, bits));
 }
 
@@ -258,7 +263,7 @@ TEST_F_TIMEOUT(age, live, 300)
 		ASSERT_GE(n, 0);
 		/* nobody else clears: this one has to be found */
 		i = round % a->pages;
-		ASSERT_EQ(0, mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &val));
+		ASSERT_EQ(0, vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &val));
 		ASSERT_EQ(1, young(a, 0, i, 1, bits));
 	}
 	atomic_store(&stop, true);
@@ -321,16 +326,17 @@ TEST_F_TIMEOUT(age, reclaim, 300)
 	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
 	ASSERT_EQ(0, vt_mem_alloc_huge(&mem, VT_ANON, 2 * HALF));
 	p = mem.base;
-	mmu = mt_open();
+	mmu = vt_mmu_open();
 	ASSERT_GE(mmu, 0);
-	ASSERT_EQ(0, mt_slot(mmu, 0, 0, MO_GPA, p, 2 * HALF));
-	ASSERT_EQ(0, mt_populate_all(mmu, VMMU_POPULATE_WRITE, MO_GPA, 2 * HALF));
+	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, MO_GPA, p, 2 * HALF));
+	ASSERT_EQ(0, vt_mmu_populate_all(mmu, VMMU_POPULATE_WRITE, MO_GPA,
+					 2 * HALF));
 	vt_drain_lru();
 	ASSERT_EQ(0, madvise(p, 2 * HALF, MADV_COLD));
 	vt_drain_lru();
 	for (i = 0; i < 4; i++) {
 		for (off = 0; off < HALF; off += VT_PAGE)
-			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + off, &val));
+			ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + off, &val));
 		/* it gives up early when little was to be had: that is fine */
 		vt_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
 	}

@@ -64,16 +64,16 @@ static void *work(void *arg)
 			pthread_barrier_wait(w->step);
 		switch (w->how) {
 		case READ:
-			w->error = mt_read64(w->mmu, gpa, &val);
+			w->error = vt_mmu_read64(w->mmu, gpa, &val);
 			w->wrong += val != stamp(w->first + i);
 			break;
 		case WRITE:
-			w->error = mt_write64(w->mmu, gpa + 8 * w->id,
-					      stamp(w->first + i));
+			w->error = vt_mmu_write64(w->mmu, gpa + 8 * w->id,
+						  stamp(w->first + i));
 			break;
 		case POPULATE:
-			w->error = mt_populate(w->mmu, VMMU_POPULATE_WRITE,
-					       &gpa, &len);
+			w->error = vt_mmu_populate(w->mmu, VMMU_POPULATE_WRITE,
+						   &gpa, &len);
 			break;
 		}
 	}
@@ -160,8 +160,8 @@ FIXTURE_SETUP(demand)
 	int r;
 
 	self->mmu = self->stats = -1;
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	vt_write_file("/proc/sys/kernel/numa_balancing", "0\n");
 	self->pages = npages();
 	r = variant->touched ?
@@ -173,11 +173,11 @@ FIXTURE_SETUP(demand)
 	if (variant->touched)
 		for (i = 0; i < self->pages; i++)
 			*(uint64_t *)(self->mem.base + i * VT_PAGE) = stamp(i);
-	self->mmu = mt_open();
+	self->mmu = vt_mmu_open();
 	ASSERT_GE(self->mmu, 0);
-	self->stats = mt_stats_open(self->mmu);
-	ASSERT_EQ(0, mt_slot(self->mmu, 0, 0, MO_GPA, self->mem.base,
-			     self->pages * VT_PAGE));
+	self->stats = vt_mmu_stats_open(self->mmu);
+	ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, 0, MO_GPA, self->mem.base,
+				 self->pages * VT_PAGE));
 }
 
 FIXTURE_TEARDOWN(demand)
@@ -193,9 +193,10 @@ FIXTURE_TEARDOWN(demand)
 /* Have the slot start without any entry. */
 static int start_over(int mmu, struct vt_mem *mem, size_t pages)
 {
-	int r = mt_slot_delete(mmu, 0);
+	int r = vt_mmu_slot_delete(mmu, 0);
 
-	return r ? r : mt_slot(mmu, 0, 0, MO_GPA, mem->base, pages * VT_PAGE);
+	return r ? r :
+		   vt_mmu_slot(mmu, 0, 0, MO_GPA, mem->base, pages * VT_PAGE);
 }
 
 TEST_F_TIMEOUT(demand, disjoint, 300)
@@ -204,7 +205,7 @@ TEST_F_TIMEOUT(demand, disjoint, 300)
 
 	for (n = 1; n <= MAX_THREADS; n *= 2) {
 		struct worker w[MAX_THREADS] = {};
-		uint64_t fixed = mt_stat(self->stats, "pf_fixed"), ns;
+		uint64_t fixed = vt_mmu_stat(self->stats, "pf_fixed"), ns;
 		size_t each = self->pages / n;
 
 		for (i = 0; i < n; i++)
@@ -217,25 +218,26 @@ TEST_F_TIMEOUT(demand, disjoint, 300)
 			};
 		ns = run(w, n);
 		ASSERT_GT(ns, 0);
-		EXPECT_EQ(fixed + n * each, mt_stat(self->stats, "pf_fixed"));
-		EXPECT_EQ(n * each, mt_stat(self->stats, "pages_4k"));
+		EXPECT_EQ(fixed + n * each,
+			  vt_mmu_stat(self->stats, "pf_fixed"));
+		EXPECT_EQ(n * each, vt_mmu_stat(self->stats, "pages_4k"));
 		TH_LOG("%u threads, %zu pages of %s each: %llu pages/s", n,
 		       each, vt_backing_name(variant->backing),
 		       (unsigned long long)(n * each * 1000000000ULL / ns));
 		ASSERT_EQ(0, start_over(self->mmu, &self->mem, self->pages));
-		EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+		EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	}
-	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "mmu_lock_write_fault"));
 }
 
 /* All of them on the same page at the same time, on all pages in turn. */
 static void same_pages(struct __test_metadata *_metadata, int mmu, int stats,
 		       size_t pages, enum how how)
 {
-	uint64_t fixed = mt_stat(stats, "pf_fixed");
-	uint64_t taken = mt_stat(stats, "pf_taken");
-	uint64_t others = mt_stat(stats, "pf_spurious") +
-			  mt_stat(stats, "pf_retried");
+	uint64_t fixed = vt_mmu_stat(stats, "pf_fixed");
+	uint64_t taken = vt_mmu_stat(stats, "pf_taken");
+	uint64_t others = vt_mmu_stat(stats, "pf_spurious") +
+			  vt_mmu_stat(stats, "pf_retried");
 	struct worker w[MAX_THREADS] = {};
 	pthread_barrier_t step;
 	unsigned int i;
@@ -249,15 +251,15 @@ static void same_pages(struct __test_metadata *_metadata, int mmu, int stats,
 	ASSERT_GT(run(w, MAX_THREADS), 0);
 	pthread_barrier_destroy(&step);
 	/* one of them each, never two */
-	EXPECT_EQ(fixed + pages, mt_stat(stats, "pf_fixed"));
-	EXPECT_EQ(pages, mt_stat(stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(stats, "pf_failed"));
-	EXPECT_EQ(0, mt_stat(stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(fixed + pages, vt_mmu_stat(stats, "pf_fixed"));
+	EXPECT_EQ(pages, vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "pf_failed"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "mmu_lock_write_fault"));
 	TH_LOG("%u threads on the same %zu pages: %llu faults, %llu found it done",
 	       MAX_THREADS, pages,
-	       (unsigned long long)(mt_stat(stats, "pf_taken") - taken),
-	       (unsigned long long)(mt_stat(stats, "pf_spurious") +
-				    mt_stat(stats, "pf_retried") - others));
+	       (unsigned long long)(vt_mmu_stat(stats, "pf_taken") - taken),
+	       (unsigned long long)(vt_mmu_stat(stats, "pf_spurious") +
+				    vt_mmu_stat(stats, "pf_retried") - others));
 }
 
 /* What @how wrote is there, and nothing else. */
@@ -289,14 +291,14 @@ TEST_F_TIMEOUT(demand, same_held, 300)
 	uint64_t others;
 
 	if (!vt_mmu_set_param("test_install_delay_ms", "1"))
-		SKIP(return, MT_NO_PARAM "test_install_delay_ms");
-	others = mt_stat(self->stats, "pf_spurious") +
-		 mt_stat(self->stats, "pf_retried");
+		SKIP(return, VT_MMU_NO_PARAM "test_install_delay_ms");
+	others = vt_mmu_stat(self->stats, "pf_spurious") +
+		 vt_mmu_stat(self->stats, "pf_retried");
 	same_pages(_metadata, self->mmu, self->stats, 64, variant->how);
 	vt_mmu_set_param("test_install_delay_ms", "0");
 	/* everybody was on the way to install it, one got there */
-	EXPECT_GT(mt_stat(self->stats, "pf_spurious") +
-		  mt_stat(self->stats, "pf_retried"), others + 64);
+	EXPECT_GT(vt_mmu_stat(self->stats, "pf_spurious") +
+		  vt_mmu_stat(self->stats, "pf_retried"), others + 64);
 	check_words(_metadata, self->mem.base, 64, variant->how);
 }
 
@@ -417,7 +419,7 @@ static void *read_blocked(void *arg)
 {
 	struct blocked *b = arg;
 
-	b->r = mt_read64(b->a->mmu, MO_GPA, &b->val);
+	b->r = vt_mmu_read64(b->a->mmu, MO_GPA, &b->val);
 	atomic_store(&b->done, true);
 	return NULL;
 }

@@ -107,22 +107,22 @@ static int log_attach(struct log *l)
 	unsigned int i;
 	int r;
 
-	l->fd = mt_open();
+	l->fd = vt_mmu_open();
 	if (l->fd < 0)
 		return l->fd;
-	l->stats = mt_stats_open(l->fd);
-	r = mt_options(l->fd, l->options, rings ? ENTRIES : 0);
+	l->stats = vt_mmu_stats_open(l->fd);
+	r = vt_mmu_options(l->fd, l->options, rings ? ENTRIES : 0);
 	for (i = 0; !r && i < WRITERS; i++) {
 		struct writer *w = &l->w[i];
 
 		w->log = l;
 		w->seed = 1 + i;
 		/* without rings the MMU itself and a reader, turn about */
-		w->io = rings || i % 2 ? mt_reader(l->fd) : l->fd;
+		w->io = rings || i % 2 ? vt_mmu_create_reader(l->fd) : l->fd;
 		if (w->io < 0)
 			r = w->io;
 		else if (rings)
-			w->ring = mt_ring_map(w->io, ENTRIES);
+			w->ring = vt_mmu_map_ring(w->io, ENTRIES);
 		if (rings && !w->ring)
 			r = -EFAULT;
 	}
@@ -162,7 +162,8 @@ static int log_open_secret(struct log *l, uint64_t options, bool rings,
 
 static int log_slot(struct log *l, uint32_t flags)
 {
-	return mt_slot(l->fd, SLOT, flags, GPA, l->mem.base, l->pages * VT_PAGE);
+	return vt_mmu_slot(l->fd, SLOT, flags, GPA, l->mem.base,
+			   l->pages * VT_PAGE);
 }
 
 static void log_close(struct log *l)
@@ -195,7 +196,7 @@ static int write_step(void *arg)
 	struct log *l = w->log;
 	uint64_t page = vt_random(&w->seed) % l->pages;
 	uint64_t round = l->round;
-	int r = mt_write64(w->io, page_gpa(page), round);
+	int r = vt_mmu_write64(w->io, page_gpa(page), round);
 
 	if (!r) {
 		l->written[page] = round;
@@ -290,7 +291,7 @@ static int collect_rings(struct log *l, uint64_t *bitmap)
 			return n;
 		sum += n;
 	}
-	r = mt_reset_rings(l->fd, &count);
+	r = vt_mmu_reset_rings(l->fd, &count);
 	if (!r && count != sum) {
 		vt_msg("dirty: %u entries taken, %u reset", sum, count);
 		r = -EBADMSG;
@@ -316,8 +317,8 @@ static int clear_pieces(struct log *l, const uint64_t *bitmap, bool forget)
 					vt_bitmap_set(l->kept, p);
 			}
 		} else {
-			r = mt_clear_dirty(l->fd, SLOT, from * 64, num,
-					   bitmap + from);
+			r = vt_mmu_clear_dirty(l->fd, SLOT, from * 64, num,
+					       bitmap + from);
 			if (r)
 				return r;
 		}
@@ -335,7 +336,7 @@ static int collect(struct log *l, bool forget)
 	memset(l->bitmap, 0, vt_bitmap_words(l->pages) * 8);
 	if (l->rings)
 		return collect_rings(l, l->bitmap);
-	r = mt_get_dirty(l->fd, SLOT, l->bitmap);
+	r = vt_mmu_get_dirty(l->fd, SLOT, l->bitmap);
 	if (r || !(l->options & MANUAL))
 		return r;
 	/* what was not cleared must be there still; it says nothing more */
@@ -426,8 +427,8 @@ FIXTURE_SETUP(log)
 {
 	int r;
 
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	/* not a multiple of 64: the last word is a part of one */
 	r = log_open(&self->log, variant->backing, variant->options,
 		     variant->rings, vt_by_speed(1024, 512) + 3);
@@ -491,7 +492,7 @@ static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 	EXPECT_LT(rounds * 10, l->reported);
 	TH_LOG("%lu writes, %lu pages reported, %lu ring full",
 	       (uint64_t)(l->w[0].thread.steps + l->w[1].thread.steps),
-	       l->reported, mt_stat(l->stats, "ring_full"));
+	       l->reported, vt_mmu_stat(l->stats, "ring_full"));
 }
 
 TEST_F_TIMEOUT(log, oracle, 300)
@@ -502,8 +503,8 @@ TEST_F_TIMEOUT(log, oracle, 300)
 	/* huge entries, if they can be, for the log to split */
 	ASSERT_EQ(0, log_slot(l, 0));
 	if (!l->rings)
-		ASSERT_EQ(0, mt_populate_all(l->fd, VMMU_POPULATE_WRITE, GPA,
-					     l->pages * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_populate_all(l->fd, VMMU_POPULATE_WRITE,
+						 GPA, l->pages * VT_PAGE));
 	oracle(_metadata, l, variant->storm);
 }
 
@@ -526,8 +527,8 @@ FIXTURE_SETUP(secret)
 {
 	int r;
 
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	r = log_open_secret(&self->log, variant->options, variant->rings,
 			    vt_by_speed(1024, 512) + 3);
 	if (r && self->log.mem.fd < 0)
@@ -546,8 +547,8 @@ TEST_F_TIMEOUT(secret, oracle, 300)
 
 	l->round = 1;
 	oracle(_metadata, l, false);
-	EXPECT_EQ(0, mt_stat(l->stats, "bytes_direct"));
-	EXPECT_LT(0, mt_stat(l->stats, "bytes_user"));
+	EXPECT_EQ(0, vt_mmu_stat(l->stats, "bytes_direct"));
+	EXPECT_LT(0, vt_mmu_stat(l->stats, "bytes_user"));
 }
 
 static int write_page_step(void *arg)
@@ -559,7 +560,7 @@ static int write_page_step(void *arg)
 		return 0;
 	for (i = 0; i < VT_PAGE / 8; i++)
 		page[i] = round;
-	i = mt_write(l->fd, GPA, page, sizeof(page));
+	i = vt_mmu_write(l->fd, GPA, page, sizeof(page));
 	*l->written = round;
 	return i;
 }
@@ -583,7 +584,7 @@ TEST_F_TIMEOUT(secret, not_too_early, 120)
 		l->round++;
 		do {
 			done = *l->written == l->round;
-			ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+			ASSERT_EQ(0, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 			if (vt_bitmap_test(l->bitmap, 0))
 				told = *last;
 		} while (!done && !writer.error);
@@ -613,7 +614,8 @@ static uint32_t perms(struct log *l, uint64_t page)
 {
 	struct vmmu_translate t;
 
-	return mt_translate(l->w[0].io, 0, page_gpa(page), &t) ? ~0U : t.perms;
+	return vt_mmu_translate(l->w[0].io, 0, page_gpa(page), &t) ? ~0U :
+								     t.perms;
 }
 
 /* Exactly what was written, by every way in which pages can be written. */
@@ -634,37 +636,38 @@ TEST_F_TIMEOUT(log, exact, 120)
 		  vt_bitmap_weight(l->bitmap, l->pages));
 
 	/* reading and being there is not writing, nor is what the owner does */
-	ASSERT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
-	ASSERT_EQ(0, mt_read(io, GPA, buf, sizeof(buf)));
+	ASSERT_EQ(0, vt_mmu_populate_all(io, 0, GPA, l->pages * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_read(io, GPA, buf, sizeof(buf)));
 	*host_word(l, 5) = 1;
 	memset(want, 0, sizeof(want));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
 
-	dirtied = mt_stat(l->stats, "dirty_pages");
+	dirtied = vt_mmu_stat(l->stats, "dirty_pages");
 	for (p = 0; p < ARRAY_SIZE(some); p++) {
 		EXPECT_EQ(0, perms(l, some[p]) & VMMU_PERM_WRITE);
-		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 1));
+		ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(some[p]), 1));
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, some[p]));
 		vt_bitmap_set(want, some[p]);
 	}
 	/* the last byte of one page and the first of the next but one */
-	ASSERT_EQ(0, mt_write(io, page_gpa(301) - 1, buf, VT_PAGE + 2));
+	ASSERT_EQ(0, vt_mmu_write(io, page_gpa(301) - 1, buf, VT_PAGE + 2));
 	vt_bitmap_set(want, 300);
 	vt_bitmap_set(want, 301);
 	vt_bitmap_set(want, 302);
-	ASSERT_EQ(0, mt_write64(io, page_gpa(l->pages) - 8, 1));
+	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(l->pages) - 8, 1));
 	vt_bitmap_set(want, l->pages - 1);
 	gpa = page_gpa(400);
 	len = 2 * VT_PAGE;
-	ASSERT_EQ(0, mt_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
+	ASSERT_EQ(0, vt_mmu_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
 	vt_bitmap_set(want, 400);
 	vt_bitmap_set(want, 401);
-	ASSERT_EQ(0, mt_translate(io, VMMU_TRANSLATE_FAULT |
-				  VMMU_TRANSLATE_WRITE, page_gpa(410), &t));
+	ASSERT_EQ(0, vt_mmu_translate(
+			     io, VMMU_TRANSLATE_FAULT | VMMU_TRANSLATE_WRITE,
+			     page_gpa(410), &t));
 	vt_bitmap_set(want, 410);
 	/* written twice, to be told once */
-	ASSERT_EQ(0, mt_write64(io, page_gpa(63), 2));
+	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(63), 2));
 	EXPECT_EQ(vt_bitmap_weight(want, l->pages),
 		  vt_mmu_stat_delta(l->stats, "dirty_pages", dirtied));
 	ASSERT_EQ(0, collect(l, false));
@@ -674,20 +677,20 @@ TEST_F_TIMEOUT(log, exact, 120)
 	memset(want, 0, sizeof(want));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
-	fast = mt_stat(l->stats, "pf_fast");
+	fast = vt_mmu_stat(l->stats, "pf_fast");
 	for (p = 0; p < ARRAY_SIZE(some); p++) {
 		EXPECT_EQ(VMMU_PERM_READ, perms(l, some[p]));
-		ASSERT_EQ(0, mt_write64(io, page_gpa(some[p]), 3));
+		ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(some[p]), 3));
 		EXPECT_EQ(3, *host_word(l, some[p]));
 		vt_bitmap_set(want, some[p]);
 	}
 	EXPECT_LE(ARRAY_SIZE(some),
 		  vt_mmu_stat_delta(l->stats, "pf_fast", fast));
 	/* unmapped after it was written: written all the same */
-	ASSERT_EQ(0, mt_write64(io, page_gpa(222), 4));
+	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(222), 4));
 	vt_bitmap_set(want, 222);
 	ASSERT_EQ(0, madvise((void *)host_word(l, 222), VT_PAGE, MADV_DONTNEED));
-	ASSERT_EQ(0, mt_read64(io, page_gpa(222), &word));
+	ASSERT_EQ(0, vt_mmu_read64(io, page_gpa(222), &word));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
 }
@@ -703,7 +706,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 	l->round = 1;
 	ASSERT_EQ(0, log_slot(l, 0));
 	/* a slot without a log needs no reader for its writes */
-	ASSERT_EQ(0, mt_write64(l->fd, GPA, 0));
+	ASSERT_EQ(0, vt_mmu_write64(l->fd, GPA, 0));
 	ASSERT_EQ(0, start_writers(l));
 	if (variant->storm)
 		ASSERT_EQ(0, vt_thread_start(&storm, map_over, l));
@@ -758,28 +761,28 @@ TEST_F_TIMEOUT(log, moved_and_deleted, 120)
 	memset(want, 0, sizeof(want));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
-	ASSERT_EQ(0, mt_write64(io, page_gpa(7), 7));
+	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(7), 7));
 	vt_bitmap_set(want, 7);
 	/* pages are numbered within the slot, and keep their state */
-	ASSERT_EQ(0, mt_slot(l->fd, SLOT, LOG, to, l->mem.base,
-			     l->pages * VT_PAGE));
-	EXPECT_EQ(-ENOENT, mt_write64(io, GPA, 8));
-	ASSERT_EQ(0, mt_write64(io, to + 9 * VT_PAGE, 9));
+	ASSERT_EQ(0, vt_mmu_slot(l->fd, SLOT, LOG, to, l->mem.base,
+				 l->pages * VT_PAGE));
+	EXPECT_EQ(-ENOENT, vt_mmu_write64(io, GPA, 8));
+	ASSERT_EQ(0, vt_mmu_write64(io, to + 9 * VT_PAGE, 9));
 	vt_bitmap_set(want, 9);
 	EXPECT_EQ(7, *host_word(l, 7));
 	EXPECT_EQ(9, *host_word(l, 9));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));
 
-	ASSERT_EQ(0, mt_write64(io, to, 10));
-	ASSERT_EQ(0, mt_slot_delete(l->fd, SLOT));
+	ASSERT_EQ(0, vt_mmu_write64(io, to, 10));
+	ASSERT_EQ(0, vt_mmu_slot_delete(l->fd, SLOT));
 	if (!l->rings) {
-		EXPECT_EQ(-ENOENT, mt_get_dirty(l->fd, SLOT, l->bitmap));
+		EXPECT_EQ(-ENOENT, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 	} else {
 		/* an entry for a slot that is no more does no harm */
 		ASSERT_EQ(0, collect(l, false));
 	}
-	EXPECT_EQ(1, mt_stat(l->stats, "table_pages"));
+	EXPECT_EQ(1, vt_mmu_stat(l->stats, "table_pages"));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(l->options & INITIALLY ? l->pages : 0,
@@ -795,10 +798,10 @@ TEST_F_TIMEOUT(log, readonly, 120)
 
 	ASSERT_EQ(0, log_slot(l, LOG | VMMU_MEM_READONLY));
 	ASSERT_EQ(0, collect(l, false));
-	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
-	EXPECT_EQ(0, mt_read64(io, GPA, &word));
-	EXPECT_EQ(0, mt_populate_all(io, 0, GPA, l->pages * VT_PAGE));
-	EXPECT_EQ(-EROFS, mt_write64(io, GPA, 1));
+	EXPECT_EQ(-EROFS, vt_mmu_write64(io, GPA, 1));
+	EXPECT_EQ(0, vt_mmu_read64(io, GPA, &word));
+	EXPECT_EQ(0, vt_mmu_populate_all(io, 0, GPA, l->pages * VT_PAGE));
+	EXPECT_EQ(-EROFS, vt_mmu_write64(io, GPA, 1));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, vt_bitmap_weight(l->bitmap, l->pages));
 }
@@ -817,50 +820,50 @@ TEST_F_TIMEOUT(log, errors, 120)
 
 	if (l->rings) {
 		ASSERT_EQ(0, log_slot(l, LOG));
-		EXPECT_EQ(-ENXIO, mt_get_dirty(fd, SLOT, b));
-		EXPECT_EQ(-ENXIO, mt_clear_dirty(fd, SLOT, 0, 64, b));
+		EXPECT_EQ(-ENXIO, vt_mmu_get_dirty(fd, SLOT, b));
+		EXPECT_EQ(-ENXIO, vt_mmu_clear_dirty(fd, SLOT, 0, 64, b));
 		/* whose ring would it be? */
-		EXPECT_EQ(-ENXIO, mt_write64(fd, GPA, 1));
+		EXPECT_EQ(-ENXIO, vt_mmu_write64(fd, GPA, 1));
 		EXPECT_EQ(0, *host_word(l, 0));
 		return;
 	}
-	EXPECT_EQ(-ENXIO, mt_reset_rings(fd, NULL));
-	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, SLOT, b));
-	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, SLOT, 0, 64, b));
+	EXPECT_EQ(-ENXIO, vt_mmu_reset_rings(fd, NULL));
+	EXPECT_EQ(-ENOENT, vt_mmu_get_dirty(fd, SLOT, b));
+	EXPECT_EQ(-ENOENT, vt_mmu_clear_dirty(fd, SLOT, 0, 64, b));
 	ASSERT_EQ(0, log_slot(l, 0));
-	EXPECT_EQ(-ENOENT, mt_get_dirty(fd, SLOT, b));
-	EXPECT_EQ(-ENOENT, mt_clear_dirty(fd, SLOT, 0, 64, b));
+	EXPECT_EQ(-ENOENT, vt_mmu_get_dirty(fd, SLOT, b));
+	EXPECT_EQ(-ENOENT, vt_mmu_clear_dirty(fd, SLOT, 0, 64, b));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 
 	arg.num_pages = 64;
-	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
+	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
 	arg.num_pages = 0;
 	arg.first_page = 64;
-	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
+	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(fd, VMMU_GET_DIRTY_LOG, &arg));
 
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 1, 64, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 32, 64, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, 63, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, l->pages - 1, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, l->pages + 1, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, end + 64, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, end, 4, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, end + 64, 64, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, huge, 64, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 0, huge, b));
-	EXPECT_EQ(-EINVAL, mt_clear_dirty(fd, SLOT, 64, -64ULL, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 1, 64, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 32, 64, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 0, 63, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 0, l->pages - 1, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 0, l->pages + 1, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 0, end + 64, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, end, 4, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, end + 64, 64, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, huge, 64, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 0, huge, b));
+	EXPECT_EQ(-EINVAL, vt_mmu_clear_dirty(fd, SLOT, 64, -64ULL, b));
 
 	/* the end of the slot, and bits beyond it, which are nobody's */
 	memset(b, 0xff, vt_bitmap_words(l->pages) * 8);
-	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, end, 3, b));
-	EXPECT_EQ(0, mt_clear_dirty(fd, SLOT, 0, l->pages, b));
+	EXPECT_EQ(0, vt_mmu_clear_dirty(fd, SLOT, end, 3, b));
+	EXPECT_EQ(0, vt_mmu_clear_dirty(fd, SLOT, 0, l->pages, b));
 
 	/* what could not be told is told by the next */
-	ASSERT_EQ(0, mt_write64(fd, page_gpa(1), 1));
-	ASSERT_EQ(0, mt_write64(fd, page_gpa(l->pages - 1), 1));
-	EXPECT_EQ(-EFAULT, mt_get_dirty(fd, SLOT, bad));
-	EXPECT_EQ(-EFAULT, mt_clear_dirty(fd, SLOT, 0, 64, bad));
+	ASSERT_EQ(0, vt_mmu_write64(fd, page_gpa(1), 1));
+	ASSERT_EQ(0, vt_mmu_write64(fd, page_gpa(l->pages - 1), 1));
+	EXPECT_EQ(-EFAULT, vt_mmu_get_dirty(fd, SLOT, bad));
+	EXPECT_EQ(-EFAULT, vt_mmu_clear_dirty(fd, SLOT, 0, 64, bad));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(2, vt_bitmap_weight(b, l->pages));
 	EXPECT_TRUE(vt_bitmap_test(b, 1));
@@ -869,7 +872,7 @@ TEST_F_TIMEOUT(log, errors, 120)
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, vt_bitmap_weight(b, l->pages));
 	/* nor are the writes afterwards lost */
-	ASSERT_EQ(0, mt_write64(fd, page_gpa(1), 2));
+	ASSERT_EQ(0, vt_mmu_write64(fd, page_gpa(1), 2));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(1, vt_bitmap_weight(b, l->pages));
 }
@@ -892,9 +895,9 @@ TEST_F_TIMEOUT(log, torn_bitmap, 120)
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
 	for (p = 0; p < l->pages; p += 2)
-		ASSERT_EQ(0, mt_write64(l->fd, page_gpa(p), p));
-	EXPECT_EQ(-EFAULT, mt_get_dirty(l->fd, SLOT, b));
-	EXPECT_EQ(-EFAULT, mt_clear_dirty(l->fd, SLOT, 0, l->pages, b));
+		ASSERT_EQ(0, vt_mmu_write64(l->fd, page_gpa(p), p));
+	EXPECT_EQ(-EFAULT, vt_mmu_get_dirty(l->fd, SLOT, b));
+	EXPECT_EQ(-EFAULT, vt_mmu_clear_dirty(l->fd, SLOT, 0, l->pages, b));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ((l->pages + 1) / 2, vt_bitmap_weight(l->bitmap, l->pages));
 	munmap(m, VT_PAGE);
@@ -913,30 +916,30 @@ TEST_F_TIMEOUT(log, get_is_harmless, 120)
 	memset(mask, 0, sizeof(mask));
 	ASSERT_EQ(0, log_slot(l, LOG));
 	ASSERT_EQ(0, collect(l, false));
-	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 1));
-	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(70), 1));
-	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(128), 1));
+	ASSERT_EQ(0, vt_mmu_write64(l->fd, page_gpa(65), 1));
+	ASSERT_EQ(0, vt_mmu_write64(l->fd, page_gpa(70), 1));
+	ASSERT_EQ(0, vt_mmu_write64(l->fd, page_gpa(128), 1));
 	vt_bitmap_set(want, 65);
 	vt_bitmap_set(want, 70);
 	vt_bitmap_set(want, 128);
-	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 65));
-	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	/* page 65 is there, 66 is not and is not to change by it */
 	vt_bitmap_set(mask, 1);
 	vt_bitmap_set(mask, 2);
-	ASSERT_EQ(0, mt_clear_dirty(l->fd, SLOT, 64, 64, mask));
+	ASSERT_EQ(0, vt_mmu_clear_dirty(l->fd, SLOT, 64, 64, mask));
 	vt_bitmap_clear(want, 65);
 	EXPECT_EQ(VMMU_PERM_READ, perms(l, 65));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, perms(l, 70));
-	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 	/* the same once more hits a page that was written since */
-	ASSERT_EQ(0, mt_write64(l->fd, page_gpa(65), 2));
+	ASSERT_EQ(0, vt_mmu_write64(l->fd, page_gpa(65), 2));
 	vt_bitmap_set(want, 65);
-	ASSERT_EQ(0, mt_get_dirty(l->fd, SLOT, l->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(l->fd, SLOT, l->bitmap));
 	EXPECT_EQ(0, differ(l, want));
 }
 
@@ -947,8 +950,8 @@ FIXTURE(ring)
 
 FIXTURE_SETUP(ring)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, log_open(&self->log, VT_ANON, 0, true, 2 * ENTRIES));
 	ASSERT_EQ(0, log_slot(&self->log, LOG));
 }
@@ -964,7 +967,7 @@ static int fill(struct writer *w, uint64_t page, uint64_t value)
 	int n, r;
 
 	for (n = 0; n <= ENTRIES; n++) {
-		r = mt_write64(w->io, page_gpa(page + n), value);
+		r = vt_mmu_write64(w->io, page_gpa(page + n), value);
 		if (r == -ENOSPC)
 			return n;
 		if (r)
@@ -977,7 +980,7 @@ TEST_F_TIMEOUT(ring, full, 120)
 {
 	struct log *l = &self->log;
 	struct writer *w = &l->w[0];
-	uint64_t full = mt_stat(l->stats, "ring_full"), word;
+	uint64_t full = vt_mmu_stat(l->stats, "ring_full"), word;
 	const int room = ENTRIES - RESERVED;
 	uint32_t count;
 	int i;
@@ -986,11 +989,11 @@ TEST_F_TIMEOUT(ring, full, 120)
 	EXPECT_LT(0, vt_mmu_stat_delta(l->stats, "ring_full", full));
 	/* nothing was written where it did not go on, nor can be */
 	EXPECT_EQ(0, *host_word(l, room));
-	EXPECT_EQ(-ENOSPC, mt_write64(w->io, page_gpa(room), 2));
+	EXPECT_EQ(-ENOSPC, vt_mmu_write64(w->io, page_gpa(room), 2));
 	EXPECT_EQ(0, *host_word(l, room));
 	/* reading goes on, and so does the other reader */
-	EXPECT_EQ(0, mt_read64(w->io, page_gpa(room), &word));
-	EXPECT_EQ(0, mt_write64(l->w[1].io, page_gpa(room), 3));
+	EXPECT_EQ(0, vt_mmu_read64(w->io, page_gpa(room), &word));
+	EXPECT_EQ(0, vt_mmu_write64(l->w[1].io, page_gpa(room), 3));
 	EXPECT_EQ(3, *host_word(l, room));
 
 	/* in the order in which they were written */
@@ -1002,17 +1005,17 @@ TEST_F_TIMEOUT(ring, full, 120)
 	for (; i < ENTRIES; i++)
 		ASSERT_EQ(0, w->ring[i].flags);
 	/* what was not taken is not reset, what was taken still fills it */
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(0, count);
 	ASSERT_EQ(10, harvest(l, w, l->bitmap, 10));
-	EXPECT_EQ(-ENOSPC, mt_write64(w->io, page_gpa(room + 1), 2));
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	EXPECT_EQ(-ENOSPC, vt_mmu_write64(w->io, page_gpa(room + 1), 2));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(10, count);
 	EXPECT_EQ(10, fill(w, room + 1, 4));
 	/* pages that are clean again are told again */
 	ASSERT_EQ(room, harvest(l, w, l->bitmap, ENTRIES));
 	ASSERT_EQ(1, harvest(l, &l->w[1], l->bitmap, ENTRIES));
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(room + 1, (int)count);
 	EXPECT_EQ(room, fill(w, 0, 5));
 	ASSERT_EQ(room, harvest(l, w, l->bitmap, ENTRIES));
@@ -1032,7 +1035,7 @@ TEST_F_TIMEOUT(ring, part, 120)
 
 	memset(data, 0x5a, all * VT_PAGE);
 	a.data = (uintptr_t)data;
-	EXPECT_EQ(-ENOSPC, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
+	EXPECT_EQ(-ENOSPC, vt_mmu_ioctl(l->w[0].io, VMMU_WRITE, &a));
 	EXPECT_EQ(page_gpa(room), a.gpa);
 	EXPECT_EQ((all - room) * VT_PAGE, a.length);
 	EXPECT_EQ((uintptr_t)data + room * VT_PAGE, a.data);
@@ -1040,7 +1043,7 @@ TEST_F_TIMEOUT(ring, part, 120)
 	EXPECT_EQ(0, *host_word(l, room));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(room, vt_bitmap_weight(l->bitmap, l->pages));
-	EXPECT_EQ(0, mt_ioctl(l->w[0].io, VMMU_WRITE, &a));
+	EXPECT_EQ(0, vt_mmu_ioctl(l->w[0].io, VMMU_WRITE, &a));
 	EXPECT_EQ(0, memcmp(l->mem.base, data, all * VT_PAGE));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(all - room, vt_bitmap_weight(l->bitmap, l->pages));
@@ -1066,7 +1069,7 @@ TEST_F_TIMEOUT(ring, garbage, 120)
 	const unsigned int n = ARRAY_SIZE(bad);
 
 	for (i = 0; i < n; i++)
-		ASSERT_EQ(0, mt_write64(w->io, page_gpa(i), 1));
+		ASSERT_EQ(0, vt_mmu_write64(w->io, page_gpa(i), 1));
 	for (i = 0; i < n; i++) {
 		w->ring[i].slot = bad[i].slot;
 		w->ring[i].offset = bad[i].offset;
@@ -1074,14 +1077,14 @@ TEST_F_TIMEOUT(ring, garbage, 120)
 	}
 	/* beyond what the kernel wrote: it will not come to that */
 	w->ring[n + 5].flags = VMMU_DIRTY_GFN_F_RESET;
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(n, count);
 	w->ring[n + 5].flags = 0;
 	w->next = n;
-	ASSERT_EQ(0, mt_write64(w->io, page_gpa(100), 1));
+	ASSERT_EQ(0, vt_mmu_write64(w->io, page_gpa(100), 1));
 	ASSERT_EQ(1, harvest(l, w, l->bitmap, ENTRIES));
 	EXPECT_TRUE(vt_bitmap_test(l->bitmap, 100));
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(1, count);
 }
 
@@ -1094,12 +1097,12 @@ TEST_F_TIMEOUT(ring, order, 120)
 	int i;
 
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, mt_write64(w->io, page_gpa(i), 1));
+		ASSERT_EQ(0, vt_mmu_write64(w->io, page_gpa(i), 1));
 	w->ring[1].flags = VMMU_DIRTY_GFN_F_RESET;
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(0, count);
 	w->ring[0].flags = VMMU_DIRTY_GFN_F_RESET;
-	ASSERT_EQ(0, mt_reset_rings(l->fd, &count));
+	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(2, count);
 	EXPECT_EQ(0, w->ring[0].flags);
 	EXPECT_EQ(0, w->ring[1].flags);
@@ -1116,14 +1119,14 @@ TEST_F_TIMEOUT(ring, outlived, 120)
 	struct log *l = &self->log;
 	struct writer *w = &l->w[0];
 
-	ASSERT_EQ(0, mt_write64(w->io, page_gpa(4), 1));
+	ASSERT_EQ(0, vt_mmu_write64(w->io, page_gpa(4), 1));
 	close(w->io);
 	w->io = 0;
 	EXPECT_EQ(VMMU_DIRTY_GFN_F_DIRTY, w->ring[0].flags);
 	EXPECT_EQ(4, w->ring[0].offset);
 	w->ring[0].flags = VMMU_DIRTY_GFN_F_RESET;
-	EXPECT_EQ(0, mt_reset_rings(l->fd, NULL));
-	EXPECT_EQ(0, mt_write64(l->w[1].io, page_gpa(4), 2));
+	EXPECT_EQ(0, vt_mmu_reset_rings(l->fd, NULL));
+	EXPECT_EQ(0, vt_mmu_write64(l->w[1].io, page_gpa(4), 2));
 }
 
 TEST_HARNESS_MAIN

@@ -56,15 +56,15 @@ FIXTURE(elision)
 
 FIXTURE_SETUP(elision)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, vt_mem_alloc_huge(&self->rig.in, VT_ANON,
 				       vt_scale(4096) * VT_PAGE));
 	ASSERT_EQ(0, vt_mem_alloc_huge(&self->rig.out, VT_ANON, VT_PAGE));
 	memset(self->rig.in.base, 1, self->rig.in.len);
-	self->rig.fd = mt_open();
+	self->rig.fd = vt_mmu_open();
 	ASSERT_LE(0, self->rig.fd);
-	self->rig.stats = mt_stats_open(self->rig.fd);
+	self->rig.stats = vt_mmu_stats_open(self->rig.fd);
 	ASSERT_LE(0, self->rig.stats);
 }
 
@@ -84,9 +84,9 @@ static double fault_all(int fd, const struct vt_mem *m)
 	uint64_t off;
 	int r;
 
-	r = mt_slot(fd, 0, 0, GPA, m->base, m->len);
+	r = vt_mmu_slot(fd, 0, 0, GPA, m->base, m->len);
 	for (off = 0; !r && off < m->len; off += VT_PAGE)
-		r = mt_populate_all(fd, 0, GPA + off, VT_PAGE);
+		r = vt_mmu_populate_all(fd, 0, GPA + off, VT_PAGE);
 	return r ?: m->len / VT_PAGE / (now() - start);
 }
 
@@ -102,13 +102,13 @@ static double fault_beside_storm(struct rig *rig, uint64_t *locks)
 	while (!__atomic_load_n(&storm.rounds, __ATOMIC_RELAXED))
 		sched_yield();
 
-	*locks = mt_stat(rig->stats, "mmu_lock_notifier");
+	*locks = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
 	rate = fault_all(rig->fd, &rig->in);
-	*locks = mt_stat(rig->stats, "mmu_lock_notifier") - *locks;
+	*locks = vt_mmu_stat(rig->stats, "mmu_lock_notifier") - *locks;
 
 	__atomic_store_n(&storm.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	mt_slot_delete(rig->fd, 0);
+	vt_mmu_slot_delete(rig->fd, 0);
 	return rate;
 }
 
@@ -119,18 +119,18 @@ TEST_F(elision, faults_beside_a_storm)
 
 	alone = fault_all(self->rig.fd, &self->rig.in);
 	ASSERT_LT(0, alone);
-	ASSERT_EQ(0, mt_slot_delete(self->rig.fd, 0));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->rig.fd, 0));
 
-	retried = mt_stat(self->rig.stats, "pf_retried");
+	retried = vt_mmu_stat(self->rig.stats, "pf_retried");
 	beside = fault_beside_storm(&self->rig, &locks);
 	ASSERT_LT(0, beside);
 	EXPECT_EQ(0, locks);
-	EXPECT_EQ(retried, mt_stat(self->rig.stats, "pf_retried"));
+	EXPECT_EQ(retried, vt_mmu_stat(self->rig.stats, "pf_retried"));
 	TH_LOG("faults a second: %.0f alone, %.0f beside a storm elsewhere",
 	       alone, beside);
 
 	if (!vt_mmu_set_param(KNOB, "1"))
-		SKIP(return, MT_NO_PARAM KNOB);
+		SKIP(return, VT_MMU_NO_PARAM KNOB);
 	without = fault_beside_storm(&self->rig, &locks);
 	ASSERT_LT(0, without);
 	EXPECT_LT(0, locks);

@@ -40,8 +40,8 @@ FIXTURE(exit)
 
 FIXTURE_SETUP(exit)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	slot_pages = vt_slow() ? 32 : 128;
 	shared = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -88,12 +88,12 @@ static int one_page(struct worker *w, uint64_t page)
 
 	/* asked before: what must fail now has done so since then */
 	must = writes_must_fail;
-	r = mt_write64(w->fd, gpa, page);
+	r = vt_mmu_write64(w->fd, gpa, page);
 	may |= writes_may_fail;
 	if (r)
 		w->failures++;
 	if (anything_goes) {
-		mt_read64(w->fd, gpa, &val);
+		vt_mmu_read64(w->fd, gpa, &val);
 		return 0;
 	}
 	/* it may have become possible meanwhile */
@@ -105,7 +105,7 @@ static int one_page(struct worker *w, uint64_t page)
 		snprintf(w->why, sizeof(w->why), "write: %s", strerror(-r));
 		return r;
 	}
-	r = mt_read64(w->fd, gpa, &val);
+	r = vt_mmu_read64(w->fd, gpa, &val);
 	if (!anything_goes && (r || val != page)) {
 		snprintf(w->why, sizeof(w->why), "read %lu of page %lu: %s", val,
 			 page, strerror(-r));
@@ -210,8 +210,8 @@ static int add_slots(int fd, char *mem)
 	int r = 0;
 
 	for (i = 0; i < SLOTS && !r; i++)
-		r = mt_slot(fd, i, 0, GPA + i * SLOT_LEN, mem + i * SLOT_LEN,
-			    SLOT_LEN);
+		r = vt_mmu_slot(fd, i, 0, GPA + i * SLOT_LEN,
+				mem + i * SLOT_LEN, SLOT_LEN);
 	return r;
 }
 
@@ -220,7 +220,7 @@ static int add_slots(int fd, char *mem)
 TEST_F_TIMEOUT(exit, stages, 120)
 {
 	const uint64_t all = SLOTS * slot_pages;
-	int fd = mt_open(), stats = mt_stats_open(fd);
+	int fd = vt_mmu_open(), stats = vt_mmu_stats_open(fd);
 	char *mem = map_memory();
 	uint64_t i, val, before;
 
@@ -231,12 +231,12 @@ TEST_F_TIMEOUT(exit, stages, 120)
 
 	/* write it all; all memslots anew; once more */
 	EXPECT_EQ(0, rounds_pass(all));
-	EXPECT_EQ(all, mt_stat(stats, "pages_4k"));
+	EXPECT_EQ(all, vt_mmu_stat(stats, "pages_4k"));
 	anything_goes = true;
 	for (i = 0; i < SLOTS; i++)
-		EXPECT_EQ(0, mt_slot_delete(fd, i));
-	EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
-	EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+		EXPECT_EQ(0, vt_mmu_slot_delete(fd, i));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_EQ(1, vt_mmu_stat(stats, "table_pages"));
 	EXPECT_EQ(0, rounds_pass(10));
 	ASSERT_EQ(0, add_slots(fd, mem));
 	EXPECT_EQ(0, rounds_pass(1));
@@ -263,17 +263,17 @@ TEST_F_TIMEOUT(exit, stages, 120)
 	/* every other memslot goes, then half of the memory of the rest */
 	anything_goes = true;
 	for (i = 0; i < SLOTS; i += 2)
-		EXPECT_EQ(0, mt_slot_delete(fd, i));
+		EXPECT_EQ(0, vt_mmu_slot_delete(fd, i));
 	EXPECT_EQ(0, rounds_pass(50));
 	ASSERT_EQ(0, munmap(mem + LEN / 2, LEN / 2));
 	EXPECT_EQ(0, rounds_pass(50));
 	EXPECT_EQ(0, finish());
 	for (i = 0; i < SLOTS; i++)
 		EXPECT_EQ(i % 2 == 0 ? -ENOENT : i < SLOTS / 2 ? 0 : -EFAULT,
-			  mt_read64(fd, GPA + i * SLOT_LEN, &val));
-	EXPECT_GE(all / 4, mt_stat(stats, "pages_4k"));
-	EXPECT_LT(0, mt_stat(stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(stats, "mmu_lock_write_fault"));
+			  vt_mmu_read64(fd, GPA + i * SLOT_LEN, &val));
+	EXPECT_GE(all / 4, vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_LT(0, vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "mmu_lock_write_fault"));
 	close(stats);
 	close(fd);
 }
@@ -292,12 +292,12 @@ static pid_t start_owner(void (*then)(int fd, char *mem))
 	if (pid)
 		return pid;
 	mem = map_memory();
-	fd = mt_open();
+	fd = vt_mmu_open();
 	if (!mem || fd < 0 || add_slots(fd, mem) || start(fd) || rounds_pass(20))
 		_exit(99);
 	anything_goes = true;
-	shared->reader = mt_reader(fd);
-	shared->stats = mt_stats_open(fd);
+	shared->reader = vt_mmu_create_reader(fd);
+	shared->stats = vt_mmu_stats_open(fd);
 	shared->fd = fd;
 	shared->ready = true;
 	then(fd, mem);
@@ -439,21 +439,21 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
 		ASSERT_LE(0, fd);
 		ASSERT_LE(0, reader);
 		ASSERT_LE(0, stats);
-		EXPECT_EQ(-EIO, mt_read64(fd, GPA, &val));
-		EXPECT_EQ(SLOTS, mt_stat(stats, "memslots"));
+		EXPECT_EQ(-EIO, vt_mmu_read64(fd, GPA, &val));
+		EXPECT_EQ(SLOTS, vt_mmu_stat(stats, "memslots"));
 
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(SIGKILL, vt_wait_child(pid, VT_TIMEOUT));
 		/* with the address space went all that was mapped of it */
-		EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
-		EXPECT_EQ(-EIO, mt_read64(fd, GPA, &val));
-		EXPECT_EQ(-EIO, mt_write64(reader, GPA, 1));
-		EXPECT_EQ(-EIO, mt_translate(fd, 0, GPA, &t));
-		EXPECT_EQ(-EIO, mt_populate_all(reader, 0, GPA, VT_PAGE));
-		EXPECT_EQ(-EIO, mt_slot_delete(fd, 0));
-		EXPECT_EQ(-EIO, mt_slot(fd, 20, 0, 0, &val, VT_PAGE));
-		EXPECT_EQ(-EIO, mt_reader(fd));
-		EXPECT_EQ(-EIO, mt_age(fd, 0, GPA, VT_PAGE, NULL, NULL));
+		EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
+		EXPECT_EQ(-EIO, vt_mmu_read64(fd, GPA, &val));
+		EXPECT_EQ(-EIO, vt_mmu_write64(reader, GPA, 1));
+		EXPECT_EQ(-EIO, vt_mmu_translate(fd, 0, GPA, &t));
+		EXPECT_EQ(-EIO, vt_mmu_populate_all(reader, 0, GPA, VT_PAGE));
+		EXPECT_EQ(-EIO, vt_mmu_slot_delete(fd, 0));
+		EXPECT_EQ(-EIO, vt_mmu_slot(fd, 20, 0, 0, &val, VT_PAGE));
+		EXPECT_EQ(-EIO, vt_mmu_create_reader(fd));
+		EXPECT_EQ(-EIO, vt_mmu_age(fd, 0, GPA, VT_PAGE, NULL, NULL));
 		/* the last one to go is another each time */
 		more = dup(i ? i == 1 ? reader : stats : fd);
 		close(fd);
@@ -480,10 +480,10 @@ TEST_F_TIMEOUT(exit, release_races_close, 120)
 		owner = fork();
 		if (!owner) {
 			mem = map_memory();
-			fd = mt_open();
+			fd = vt_mmu_open();
 			if (!mem || fd < 0 || add_slots(fd, mem) ||
-			    mt_populate_all(fd, VMMU_POPULATE_WRITE, GPA,
-					    i & 4 ? LEN : VT_PAGE))
+			    vt_mmu_populate_all(fd, VMMU_POPULATE_WRITE, GPA,
+						i & 4 ? LEN : VT_PAGE))
 				_exit(99);
 			shared->fd = fd;
 			shared->ready = true;
@@ -536,7 +536,8 @@ static int unload_soon(const char *name)
 /* Each kind of file keeps the module; without any it goes, and comes again. */
 TEST_F_TIMEOUT(exit, unload, 240)
 {
-	int fd = mt_open(), reader = mt_reader(fd), stats = mt_stats_open(fd);
+	int fd = vt_mmu_open(), reader = vt_mmu_create_reader(fd),
+	    stats = vt_mmu_stats_open(fd);
 	int *fds[] = { &fd, &reader, &stats };
 	char *mem = map_memory();
 	unsigned int i;
@@ -545,7 +546,7 @@ TEST_F_TIMEOUT(exit, unload, 240)
 	ASSERT_LE(0, stats);
 	ASSERT_LE(0, reader);
 	ASSERT_EQ(0, add_slots(fd, mem));
-	ASSERT_EQ(0, mt_populate_all(fd, 0, GPA, LEN));
+	ASSERT_EQ(0, vt_mmu_populate_all(fd, 0, GPA, LEN));
 	/* not in use by devices, or this cannot be tested */
 	ASSERT_EQ(0, unload_soon("vhost_mmu_net"));
 	for (i = 0; i < 3; i++) {
@@ -553,19 +554,19 @@ TEST_F_TIMEOUT(exit, unload, 240)
 		close(*fds[i]);
 	}
 	EXPECT_EQ(0, unload_soon("vhost_mmu"));
-	EXPECT_EQ(-1, access(MT_DEV, F_OK));
+	EXPECT_EQ(-1, access(VT_MMU_PATH, F_OK));
 	EXPECT_EQ(-1, access("/sys/module/vhost_mmu", F_OK));
 
 	/* straight after the end of a process that did not clean up */
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, system("modprobe vhost_mmu"));
-		ASSERT_TRUE(mt_available());
+		ASSERT_TRUE(vt_mmu_available());
 		pid = start_owner(churn_and_exit);
 		EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
 		EXPECT_EQ(0, unload_soon("vhost_mmu"));
 	}
 	ASSERT_EQ(0, system("modprobe vhost_mmu_net"));
-	EXPECT_TRUE(mt_available());
+	EXPECT_TRUE(vt_mmu_available());
 	self->refcnt = vt_read_number(REFCNT);
 }
 

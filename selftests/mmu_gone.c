@@ -156,24 +156,26 @@ static int move_and_back(struct mo_area *a, uint64_t gen)
 	if (r)
 		return r == -EINVAL ? -ENOTSUP : r;
 	for (i = 0; i < a->pages; i += 7)
-		if (mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) != -EFAULT ||
-		    mt_write64(a->mmu, MO_GPA + i * VT_PAGE, 0) != -EFAULT) {
+		if (vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) !=
+			    -EFAULT ||
+		    vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, 0) !=
+			    -EFAULT) {
 			vt_msg("mremap: page %zu is still there, with %#llx",
 			       i, (unsigned long long)word);
 			return -EBADMSG;
 		}
 	/* through a slot of its own it is seen where it is now */
-	r = mt_slot(a->mmu, 1, 0, 2 * MO_GPA, a->scratch, a->len);
+	r = vt_mmu_slot(a->mmu, 1, 0, 2 * MO_GPA, a->scratch, a->len);
 	if (!r)
-		r = mt_read(a->mmu, 2 * MO_GPA, a->buf, a->len);
+		r = vt_mmu_read(a->mmu, 2 * MO_GPA, a->buf, a->len);
 	if (!r)
 		r = mo_check_at(a, a->buf, gen, "the moved memory");
 	if (!r)
 		r = move_back(a);
-	if (!r && mt_read64(a->mmu, 2 * MO_GPA, &word) != -EFAULT)
+	if (!r && vt_mmu_read64(a->mmu, 2 * MO_GPA, &word) != -EFAULT)
 		r = -EBADMSG;
 	if (!r)
-		r = mt_slot_delete(a->mmu, 1);
+		r = vt_mmu_slot_delete(a->mmu, 1);
 	return r ? r : KEPT;
 }
 
@@ -221,14 +223,16 @@ static int protect(struct mo_area *a, uint64_t gen)
 	if (mo_check_mmu(a, gen))
 		return -EBADMSG;
 	for (i = 0; i < a->pages; i++)
-		if (mt_write64(a->mmu, MO_GPA + i * VT_PAGE, 1) != -EFAULT) {
+		if (vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, 1) !=
+		    -EFAULT) {
 			vt_msg("mprotect: page %zu can be written", i);
 			return -EBADMSG;
 		}
 	if (mprotect(a->base, a->len, PROT_NONE))
 		return -errno;
 	for (i = 0; i < a->pages; i++)
-		if (mt_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) != -EFAULT) {
+		if (vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) !=
+		    -EFAULT) {
 			vt_msg("mprotect: page %zu can be read", i);
 			return -EBADMSG;
 		}

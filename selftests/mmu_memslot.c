@@ -25,21 +25,21 @@ FIXTURE(slots)
 
 FIXTURE_SETUP(slots)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	self->mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	memset(self->mem, 0, LEN);
-	self->fd = mt_open();
+	self->fd = vt_mmu_open();
 	ASSERT_LE(0, self->fd);
-	self->stats = mt_stats_open(self->fd);
+	self->stats = vt_mmu_stats_open(self->fd);
 	ASSERT_LE(0, self->stats);
 }
 
 FIXTURE_TEARDOWN(slots)
 {
-	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "mmu_lock_write_fault"));
 	close(self->stats);
 	close(self->fd);
 }
@@ -160,15 +160,15 @@ static int steady_round(struct worker *w, uint64_t n)
 	struct vmmu_translate t;
 	int r;
 
-	r = mt_write64(w->fd, at, n);
+	r = vt_mmu_write64(w->fd, at, n);
 	if (!r)
-		r = mt_read64(w->fd, at, &val);
+		r = vt_mmu_read64(w->fd, at, &val);
 	if (!r && val != n)
 		r = -EBADMSG;
 	if (!r)
-		r = mt_populate(w->fd, n & 1, &gpa, &len);
+		r = vt_mmu_populate(w->fd, n & 1, &gpa, &len);
 	if (!r)
-		r = mt_translate(w->fd, VMMU_TRANSLATE_FAULT, at, &t);
+		r = vt_mmu_translate(w->fd, VMMU_TRANSLATE_FAULT, at, &t);
 	if (!r && !(t.perms & VMMU_PERM_READ))
 		r = -EPROTO;
 	if (r)
@@ -182,30 +182,31 @@ TEST_F_TIMEOUT(slots, modification_stress, 120)
 {
 	uint64_t from, n = 0;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	start(_metadata, self->fd, steady_round);
 	from = vt_now_ns();
 	while (go_on(from, n)) {
 		/* elsewhere in the guest, over the same memory or other */
 		char *mem = n & 1 ? self->mem : self->mem - LEN;
 
-		ASSERT_EQ(0, mt_slot(self->fd, 1, 0, ELSEWHERE, mem, LEN));
+		ASSERT_EQ(0, vt_mmu_slot(self->fd, 1, 0, ELSEWHERE, mem, LEN));
 		if (n & 2)
-			ASSERT_EQ(0, mt_slot(self->fd, 1, 0, ELSEWHERE + LEN,
-					     mem, LEN));
+			ASSERT_EQ(0, vt_mmu_slot(self->fd, 1, 0,
+						 ELSEWHERE + LEN, mem, LEN));
 		if (n & 4)
-			ASSERT_EQ(0, mt_slot(self->fd, 1,
-					     VMMU_MEM_LOG_DIRTY_PAGES,
-					     n & 2 ? ELSEWHERE + LEN : ELSEWHERE,
-					     mem, LEN));
-		ASSERT_EQ(0, mt_slot_delete(self->fd, 1));
+			ASSERT_EQ(0, vt_mmu_slot(self->fd, 1,
+						 VMMU_MEM_LOG_DIRTY_PAGES,
+						 n & 2 ? ELSEWHERE + LEN :
+							 ELSEWHERE,
+						 mem, LEN));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 1));
 		n++;
 	}
 	finish(_metadata);
 	TH_LOG("%lu changes beside %lu rounds of a thread", n,
 	       workers[0].rounds);
 	EXPECT_LE(ENOUGH, n);
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
 }
 
 /*
@@ -222,10 +223,10 @@ static int moved_round(struct worker *w, uint64_t n)
 	int r;
 
 	if (w->index == 1 && n % 4 == 3)
-		return mt_populate(w->fd, VMMU_POPULATE_WRITE, &at, &len);
+		return vt_mmu_populate(w->fd, VMMU_POPULATE_WRITE, &at, &len);
 	if (w->index == 2)
-		return mt_write64(w->fd, GPA + 8, WRITTEN);
-	r = mt_read64(w->fd, GPA, &val);
+		return vt_mmu_write64(w->fd, GPA + 8, WRITTEN);
+	r = vt_mmu_read64(w->fd, GPA, &val);
 	if (!r && val != GOOD) {
 		snprintf(w->why, sizeof(w->why), "read %lu", val);
 		r = -EBADMSG;
@@ -244,24 +245,25 @@ static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
 	uint64_t n = 0, from, pages;
 
 	word[0] = GOOD;
-	ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, LEN));
 	start(_metadata, fd, moved_round);
 	from = vt_now_ns();
 	while (go_on(from, n)) {
 		/* so that there is something to be taken away */
 		rounds_pass(2);
-		ASSERT_EQ(0, mt_slot(fd, 0, 0, ELSEWHERE, mem, move ? LEN : 0));
+		ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, ELSEWHERE, mem,
+					 move ? LEN : 0));
 		word[0] = BAD;
 		word[1] = 0;
-		pages = mt_stat(stats, "pages_4k");
+		pages = vt_mmu_stat(stats, "pages_4k");
 		EXPECT_EQ(0, pages);
 		rounds_pass(1);
 		EXPECT_EQ(0, word[1]);
-		EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
+		EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
 		if (n % 8 == 0)
-			EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+			EXPECT_EQ(1, vt_mmu_stat(stats, "table_pages"));
 		word[0] = GOOD;
-		ASSERT_EQ(0, mt_slot(fd, 0, 0, GPA, mem, LEN));
+		ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, LEN));
 		n++;
 	}
 	finish(_metadata);
@@ -270,8 +272,8 @@ static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
 	EXPECT_LE(ENOUGH, n);
 	EXPECT_LT(0, workers[0].gone);
 	EXPECT_LT(workers[0].gone, workers[0].rounds);
-	ASSERT_EQ(0, mt_slot_delete(fd, 0));
-	EXPECT_EQ(1, mt_stat(stats, "table_pages"));
+	ASSERT_EQ(0, vt_mmu_slot_delete(fd, 0));
+	EXPECT_EQ(1, vt_mmu_stat(stats, "table_pages"));
 }
 
 TEST_F_TIMEOUT(slots, move_race, 120)
@@ -292,36 +294,37 @@ TEST_F(slots, move)
 
 	for (i = 0; i < PAGES; i++)
 		*(uint64_t *)(self->mem + i * VT_PAGE) = i + 1000;
-	ASSERT_EQ(0, mt_slot(self->fd, 5, 0, gpa, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 5, 0, gpa, self->mem, LEN));
 	for (i = 0; i < 20; i++) {
 		/* by pages, so that old and new place overlap; then far away */
 		uint64_t to = i % 4 ? gpa + i * VT_PAGE : gpa + i * LEN;
 
-		ASSERT_EQ(0, mt_populate_all(self->fd, 0, gpa, LEN));
-		EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
-		ASSERT_EQ(0, mt_slot(self->fd, 5, 0, to, self->mem, LEN));
+		ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, gpa, LEN));
+		EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
+		ASSERT_EQ(0, vt_mmu_slot(self->fd, 5, 0, to, self->mem, LEN));
 		if (to != gpa) {
-			EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
-			EXPECT_EQ(-ENOENT, mt_read64(self->fd, gpa, &val));
+			EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
+			EXPECT_EQ(-ENOENT, vt_mmu_read64(self->fd, gpa, &val));
 		}
 		gpa = to;
-		EXPECT_EQ(0, mt_read64(self->fd, gpa, &val));
+		EXPECT_EQ(0, vt_mmu_read64(self->fd, gpa, &val));
 		EXPECT_EQ(1000, val);
-		EXPECT_EQ(0, mt_read64(self->fd, gpa + LEN - VT_PAGE, &val));
+		EXPECT_EQ(0,
+			  vt_mmu_read64(self->fd, gpa + LEN - VT_PAGE, &val));
 		EXPECT_EQ(1000 + PAGES - 1, val);
-		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + VT_PAGE, &t));
+		EXPECT_EQ(0, vt_mmu_translate(self->fd, 0, gpa + VT_PAGE, &t));
 		EXPECT_EQ(5, t.slot);
 		EXPECT_EQ((uintptr_t)self->mem + VT_PAGE, t.hva);
 	}
-	EXPECT_EQ(1, mt_stat(self->stats, "memslots"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "memslots"));
 	/* none of that concerns another memslot */
-	ASSERT_EQ(0, mt_slot(self->fd, 6, 0, 0, self->mem, LEN));
-	ASSERT_EQ(0, mt_populate_all(self->fd, 0, 0, LEN));
-	i = mt_stat(self->stats, "pages_zapped");
-	ASSERT_EQ(0, mt_slot(self->fd, 7, 0, LEN, self->mem, LEN));
-	ASSERT_EQ(0, mt_slot(self->fd, 7, 0, 2 * LEN, self->mem, LEN));
-	ASSERT_EQ(0, mt_slot_delete(self->fd, 7));
-	EXPECT_EQ(i, mt_stat(self->stats, "pages_zapped"));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 6, 0, 0, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, 0, LEN));
+	i = vt_mmu_stat(self->stats, "pages_zapped");
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 7, 0, LEN, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 7, 0, 2 * LEN, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 7));
+	EXPECT_EQ(i, vt_mmu_stat(self->stats, "pages_zapped"));
 }
 
 /* ------------------------------------------------- what is invalidated */
@@ -336,10 +339,10 @@ struct counts {
 static struct counts counts(int stats)
 {
 	return (struct counts) {
-		.locks = mt_stat(stats, "mmu_lock_notifier"),
-		.hits = mt_stat(stats, "invalidations"),
-		.zapped = mt_stat(stats, "pages_zapped"),
-		.starts = mt_stat(stats, "notifier_starts"),
+		.locks = vt_mmu_stat(stats, "mmu_lock_notifier"),
+		.hits = vt_mmu_stat(stats, "invalidations"),
+		.zapped = vt_mmu_stat(stats, "pages_zapped"),
+		.starts = vt_mmu_stat(stats, "notifier_starts"),
 	};
 }
 
@@ -368,8 +371,8 @@ TEST_F(slots, shared_memory)
 	unsigned int i;
 	uint64_t val;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
-	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, LEN));
 	one = discard(self->stats, self->mem + VT_PAGE, VT_PAGE);
 	EXPECT_LE(1, one.starts);
 	EXPECT_LE(1, one.locks);
@@ -378,11 +381,11 @@ TEST_F(slots, shared_memory)
 
 	for (i = 1; i < 5; i++) {
 		/* not all of them whole, not all at the same place */
-		ASSERT_EQ(0, mt_slot(self->fd, i, 0, GPA * (i + 1),
-				     self->mem + i * VT_PAGE,
-				     LEN - i * VT_PAGE));
-		ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA * (i + 1),
-					     LEN - i * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_slot(self->fd, i, 0, GPA * (i + 1),
+					 self->mem + i * VT_PAGE,
+					 LEN - i * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA * (i + 1),
+						 LEN - i * VT_PAGE));
 	}
 	all = discard(self->stats, self->mem + 8 * VT_PAGE, VT_PAGE);
 	EXPECT_EQ(one.locks, all.locks);
@@ -392,17 +395,18 @@ TEST_F(slots, shared_memory)
 		struct vmmu_translate t;
 		uint64_t gpa = GPA * (i + 1) + (8 - i) * VT_PAGE;
 
-		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa, &t));
+		EXPECT_EQ(0, vt_mmu_translate(self->fd, 0, gpa, &t));
 		EXPECT_EQ((uintptr_t)self->mem + 8 * VT_PAGE, t.hva);
 		EXPECT_EQ(0, t.perms);
-		EXPECT_EQ(0, mt_translate(self->fd, 0, gpa + VT_PAGE, &t));
+		EXPECT_EQ(0, vt_mmu_translate(self->fd, 0, gpa + VT_PAGE, &t));
 		EXPECT_NE(0, t.perms);
 	}
 	/* what one writes all others read */
-	EXPECT_EQ(0, mt_write64(self->fd, GPA + 8 * VT_PAGE, 4711));
+	EXPECT_EQ(0, vt_mmu_write64(self->fd, GPA + 8 * VT_PAGE, 4711));
 	for (i = 0; i < 5; i++) {
-		EXPECT_EQ(0, mt_read64(self->fd, GPA * (i + 1) +
-				       (8 - i) * VT_PAGE, &val));
+		EXPECT_EQ(0, vt_mmu_read64(self->fd,
+					   GPA * (i + 1) + (8 - i) * VT_PAGE,
+					   &val));
 		EXPECT_EQ(4711, val);
 	}
 	/* the first page is in one of them; the next, in two, is gone from one */
@@ -417,8 +421,8 @@ TEST_F(slots, edges)
 	/* the middle: there is memory before it and after it */
 	char *first = mem + 16 * VT_PAGE, *last = mem + 31 * VT_PAGE;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, first, 16 * VT_PAGE));
-	ASSERT_EQ(0, mt_populate_all(self->fd, 0, GPA, 16 * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, first, 16 * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, 16 * VT_PAGE));
 	/* up to its first byte, from behind its last one: not concerned */
 	c = discard(self->stats, mem, 16 * VT_PAGE);
 	EXPECT_LE(1, c.starts);
@@ -438,7 +442,7 @@ TEST_F(slots, edges)
 	EXPECT_LE(1, c.locks);
 	EXPECT_EQ(1, c.hits);
 	EXPECT_EQ(1, c.zapped);
-	EXPECT_EQ(14, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(14, vt_mmu_stat(self->stats, "pages_4k"));
 	/* all of it and more; and now that nothing is mapped, still a hit */
 	c = discard(self->stats, mem, LEN);
 	EXPECT_EQ(1, c.hits);
@@ -447,7 +451,7 @@ TEST_F(slots, edges)
 	EXPECT_EQ(1, c.hits);
 	EXPECT_EQ(0, c.zapped);
 	/* without the memslot nothing is concerned at all */
-	ASSERT_EQ(0, mt_slot_delete(self->fd, 0));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 0));
 	c = discard(self->stats, mem, LEN);
 	EXPECT_LE(1, c.starts);
 	EXPECT_EQ(0, c.locks);
@@ -484,7 +488,8 @@ typedef int (*step)(int fd, char *mem, uint64_t id);
 static int create_one(int fd, char *mem, uint64_t id)
 {
 	/* with gaps between them */
-	return mt_slot(fd, id, 0, id * 2 * VT_PAGE, mem + id * VT_PAGE, VT_PAGE);
+	return vt_mmu_slot(fd, id, 0, id * 2 * VT_PAGE, mem + id * VT_PAGE,
+			   VT_PAGE);
 }
 
 static int read_one(int fd, char *mem, uint64_t id)
@@ -492,7 +497,7 @@ static int read_one(int fd, char *mem, uint64_t id)
 	uint64_t val;
 
 	(void)mem;
-	return mt_read64(fd, id * 2 * VT_PAGE, &val);
+	return vt_mmu_read64(fd, id * 2 * VT_PAGE, &val);
 }
 
 /* Not in order: a prime that no number of memslots is a multiple of. */
@@ -531,26 +536,28 @@ static unsigned int each(struct __test_metadata *_metadata, step step, int fd,
 static unsigned int measure(struct __test_metadata *_metadata, unsigned int n,
 			    char *mem, unsigned int seconds, struct costs *c)
 {
-	int fd = mt_open(), stats = mt_stats_open(fd);
+	int fd = vt_mmu_open(), stats = vt_mmu_stats_open(fd);
 	unsigned int all = n;
 	uint64_t at, val;
 
 	ASSERT_LE(0, stats);
 	n = each(_metadata, create_one, fd, mem, n, all, seconds, &c->create);
-	EXPECT_EQ(n, mt_stat(stats, "memslots"));
+	EXPECT_EQ(n, vt_mmu_stat(stats, "memslots"));
 	each(_metadata, read_one, fd, mem, n, all, 0, &c->populate);
-	EXPECT_EQ(n, mt_stat(stats, "pages_4k"));
+	EXPECT_EQ(n, vt_mmu_stat(stats, "pages_4k"));
 	each(_metadata, read_one, fd, mem, n, all, 0, &c->again);
-	EXPECT_EQ(-ENOENT, mt_read64(fd, VT_PAGE, &val));
+	EXPECT_EQ(-ENOENT, vt_mmu_read64(fd, VT_PAGE, &val));
 	at = vt_now_ns();
 	ASSERT_EQ(0, madvise(mem, all * VT_PAGE, MADV_DONTNEED));
 	c->zap.mean = (vt_now_ns() - at) / n;
-	EXPECT_EQ(0, mt_stat(stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
 	if (n == 32764) {
 		/* this is all */
-		EXPECT_EQ(-EINVAL, mt_slot(fd, n, 0, ELSEWHERE, mem, VT_PAGE));
-		EXPECT_EQ(0, mt_slot_delete(fd, n - 1));
-		EXPECT_EQ(0, mt_slot(fd, n - 1, 0, ELSEWHERE, mem, VT_PAGE));
+		EXPECT_EQ(-EINVAL,
+			  vt_mmu_slot(fd, n, 0, ELSEWHERE, mem, VT_PAGE));
+		EXPECT_EQ(0, vt_mmu_slot_delete(fd, n - 1));
+		EXPECT_EQ(0,
+			  vt_mmu_slot(fd, n - 1, 0, ELSEWHERE, mem, VT_PAGE));
 	}
 	close(stats);
 	at = vt_now_ns();

@@ -36,13 +36,13 @@ static int rig_open(struct rig *rig)
 	    vt_mem_alloc_huge(&rig->out, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
 		return r;
-	rig->fd = mt_open();
+	rig->fd = vt_mmu_open();
 	if (rig->fd < 0)
 		return rig->fd;
-	rig->stats = mt_stats_open(rig->fd);
+	rig->stats = vt_mmu_stats_open(rig->fd);
 	if (rig->stats < 0)
 		return rig->stats;
-	return mt_slot(rig->fd, 0, 0, GPA, rig->in.base, rig->in.len);
+	return vt_mmu_slot(rig->fd, 0, 0, GPA, rig->in.base, rig->in.len);
 }
 
 static void rig_close(struct rig *rig)
@@ -64,8 +64,8 @@ FIXTURE(notify)
 
 FIXTURE_SETUP(notify)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, rig_open(&self->rig));
 }
 
@@ -148,7 +148,7 @@ static int fault_next(void *arg)
 		return 0;
 	}
 	f->next++;
-	return mt_populate(f->fd, 0, &gpa, &len);
+	return vt_mmu_populate(f->fd, 0, &gpa, &len);
 }
 
 /* A random page; what is not mapped at the moment cannot be read. */
@@ -156,7 +156,7 @@ static int fault_any(void *arg)
 {
 	struct faulter *f = arg;
 	uint64_t gpa = f->gpa + vt_random(&f->seed) % f->pages * VT_PAGE, word;
-	int r = mt_read64(f->fd, gpa, &word);
+	int r = vt_mmu_read64(f->fd, gpa, &word);
 
 	return r == -EFAULT ? 0 : r;
 }
@@ -177,8 +177,8 @@ FIXTURE_VARIANT_ADD(storm, map_again) { .kind = MAP_AGAIN };
 
 FIXTURE_SETUP(storm)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, rig_open(&self->rig));
 }
 
@@ -197,11 +197,11 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	struct vt_thread faults;
 	unsigned int i;
 
-	lock = mt_stat(rig->stats, "mmu_lock_notifier");
-	starts = mt_stat(rig->stats, "notifier_starts");
-	hits = mt_stat(rig->stats, "invalidations");
-	retried = mt_stat(rig->stats, "pf_retried");
-	zapped = mt_stat(rig->stats, "pages_zapped");
+	lock = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
+	starts = vt_mmu_stat(rig->stats, "notifier_starts");
+	hits = vt_mmu_stat(rig->stats, "invalidations");
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
+	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_next, &f));
 	for (i = 0; i < rounds; i++)
 		ASSERT_EQ(0, storm_step(&s));
@@ -213,7 +213,7 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
-	EXPECT_EQ(f.next, mt_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(f.next, vt_mmu_stat(rig->stats, "pages_4k"));
 }
 
 /* The same over a memslot moves all of it. */
@@ -232,10 +232,10 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	struct vt_thread faults;
 	unsigned int i;
 
-	lock = mt_stat(rig->stats, "mmu_lock_notifier");
-	hits = mt_stat(rig->stats, "invalidations");
-	retried = mt_stat(rig->stats, "pf_retried");
-	zapped = mt_stat(rig->stats, "pages_zapped");
+	lock = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
+	hits = vt_mmu_stat(rig->stats, "invalidations");
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
+	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
 	end = vt_now_ns() + VT_TIMEOUT * MS;
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
@@ -252,10 +252,10 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	       (uint64_t)faults.steps,
 	       vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 	/* it is over: nothing of it is left */
-	retried = mt_stat(rig->stats, "pf_retried");
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 9);
 	for (i = 0; i < rig->pages; i++) {
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(9, word);
 	}
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
@@ -275,10 +275,10 @@ TEST_F_TIMEOUT(notify, beside, 120)
 	uint64_t retried, hits, end;
 	struct vt_thread storm, faults;
 
-	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, rig->out.base,
-			     rig->out.len));
-	retried = mt_stat(rig->stats, "pf_retried");
-	hits = mt_stat(rig->stats, "invalidations");
+	ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, rig->out.base,
+				 rig->out.len));
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
+	hits = vt_mmu_stat(rig->stats, "invalidations");
 	ASSERT_EQ(0, vt_thread_start(&storm, storm_step, &s));
 	ASSERT_EQ(0, vt_thread_wait(&storm, 1));
 	while (f.next < f.pages) {
@@ -305,7 +305,7 @@ TEST_F_TIMEOUT(notify, beside, 120)
 
 /* -------------------------------------------------------- held open */
 
-#define NEEDS_HOLD	MT_NO_PARAM "test_hold_inval_ms"
+#define NEEDS_HOLD	VT_MMU_NO_PARAM "test_hold_inval_ms"
 
 /* A fault waits for the end of an invalidation, and no longer. */
 TEST_F_TIMEOUT(notify, held_open, 120)
@@ -318,23 +318,23 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		SKIP(return, NEEDS_HOLD);
 	touch(&rig->in, 1, 5);
-	ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 64 * VT_PAGE));
-	EXPECT_EQ(64, mt_stat(rig->stats, "pages_4k"));
-	retried = mt_stat(rig->stats, "pf_retried");
-	zapped = mt_stat(rig->stats, "pages_zapped");
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, 0, GPA, 64 * VT_PAGE));
+	EXPECT_EQ(64, vt_mmu_stat(rig->stats, "pages_4k"));
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
+	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
 	ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 	/* its start has taken everything back */
-	EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(64, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
-	EXPECT_EQ(0, mt_populate(rig->fd, 0, &gpa, &len));
+	EXPECT_EQ(0, vt_mmu_populate(rig->fd, 0, &gpa, &len));
 	now = vt_now_ns();
 	EXPECT_LE(hold.end_ns, now);
 	EXPECT_GT(hold.end_ns + VT_TIMEOUT * MS, now);
 	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 	ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 
-	retried = mt_stat(rig->stats, "pf_retried");
-	ASSERT_EQ(0, mt_read64(rig->fd, GPA + 70 * VT_PAGE, &word));
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA + 70 * VT_PAGE, &word));
 	EXPECT_EQ(5, word);
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
@@ -355,7 +355,7 @@ TEST_F_TIMEOUT(notify, nested, 120)
 	ASSERT_EQ(0, vt_thread_wait(&storm, 1));
 	ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 	steps = storm.steps;
-	ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA, &word));
 	EXPECT_LE(hold.end_ns, vt_now_ns());
 	/* the storm did not wait for anybody */
 	EXPECT_LT(steps + 1, storm.steps);
@@ -392,7 +392,7 @@ static int check_step(void *arg)
 {
 	struct checker *c = arg;
 	uint64_t off = vt_random(&c->seed) % c->pages * VT_PAGE, word;
-	int r = mt_read64(c->fd, c->gpa + off, &word);
+	int r = vt_mmu_read64(c->fd, c->gpa + off, &word);
 
 	if (!r && word && word != c->hva + off) {
 		vt_msg("notify: %#lx at offset %#lx", word, off);
@@ -421,7 +421,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	};
 	struct vt_thread t[3], reader;
 
-	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	lock = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, vt_thread_start(&t[i], window_step, &w[i]));
 	ASSERT_EQ(0, vt_thread_start(&reader, check_step, &c));
@@ -434,10 +434,10 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	EXPECT_LT(20, reader.steps);
 	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
 	/* all ends have been seen */
-	retried = mt_stat(rig->stats, "pf_retried");
+	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 11);
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA + i * VT_PAGE, &word));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA + i * VT_PAGE, &word));
 		ASSERT_EQ(11, word);
 	}
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
@@ -463,21 +463,21 @@ TEST_F_TIMEOUT(notify, yields, 200)
 	struct vt_thread faults;
 
 	if (!vt_mmu_has_param("test_force_yield"))
-		SKIP(return, MT_NO_PARAM "test_force_yield");
+		SKIP(return, VT_MMU_NO_PARAM "test_force_yield");
 	for (i = 0; i < slots; i++) {
-		ASSERT_EQ(0, mt_slot(rig->fd, 1 + i, 0,
-				     GPA2 + i * rig->out.len, rig->out.base,
-				     rig->out.len));
-		ASSERT_EQ(0, mt_populate_all(rig->fd, 0,
-					     GPA2 + i * rig->out.len,
-					     rig->out.len));
+		ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1 + i, 0,
+					 GPA2 + i * rig->out.len, rig->out.base,
+					 rig->out.len));
+		ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, 0,
+						 GPA2 + i * rig->out.len,
+						 rig->out.len));
 	}
-	ASSERT_EQ(leaves, mt_stat(rig->stats, "pages_4k"));
+	ASSERT_EQ(leaves, vt_mmu_stat(rig->stats, "pages_4k"));
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	ASSERT_EQ(0, vt_thread_wait(&faults, 1));
-	yields = mt_stat(rig->stats, "yields");
-	zapped = mt_stat(rig->stats, "pages_zapped");
-	lock = mt_stat(rig->stats, "mmu_lock_notifier");
+	yields = vt_mmu_stat(rig->stats, "yields");
+	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
+	lock = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
 	ASSERT_TRUE(vt_mmu_set_param("test_force_yield", "1"));
 	start = vt_now_ns();
 	ASSERT_EQ(0, madvise(rig->out.base, rig->out.len, MADV_DONTNEED));
@@ -502,7 +502,7 @@ TEST_F_TIMEOUT(notify, drain, 120)
 	struct rig *rig = &self->rig;
 	const uint64_t pages = 64;
 	struct window w = { rig->in.base, pages };
-	uint64_t hits = mt_stat(rig->stats, "invalidations");
+	uint64_t hits = vt_mmu_stat(rig->stats, "invalidations");
 	struct checker c[2];
 	struct vt_thread storm, reader[2];
 	unsigned int i;
@@ -532,8 +532,8 @@ TEST_F_TIMEOUT(notify, drain, 120)
 	TH_LOG("%lu storms, %lu reads; %lu drains, the longest %lu us",
 	       (uint64_t)storm.steps,
 	       (uint64_t)(reader[0].steps + reader[1].steps),
-	       mt_stat(rig->stats, "drains"),
-	       mt_stat(rig->stats, "drain_max_ns") / 1000);
+	       vt_mmu_stat(rig->stats, "drains"),
+	       vt_mmu_stat(rig->stats, "drain_max_ns") / 1000);
 }
 
 TEST_HARNESS_MAIN

@@ -234,9 +234,9 @@ static void written_swapped(struct __test_metadata *_metadata,
 		EXPECT_EQ(0, mo_fill_mmu(a, ++gen));
 		/* it is not always reclaim that takes the entries away */
 		if (delete_first) {
-			ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
-			ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base,
-					     a->len));
+			ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
+			ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base,
+						 a->len));
 		}
 		ASSERT_GE(mo_page_out(a), a->pages / 2);
 		EXPECT_EQ(0, mo_check(a, gen));
@@ -267,7 +267,7 @@ TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
  */
 static void clean_written(struct __test_metadata *_metadata, bool delete_first)
 {
-	const char *why = mt_available() ? vt_swap_on() : MT_NO_DEV;
+	const char *why = vt_mmu_available() ? vt_swap_on() : VT_MMU_NO_DEV;
 	struct mo_area area, *a = &area;
 	size_t i;
 
@@ -280,8 +280,9 @@ static void clean_written(struct __test_metadata *_metadata, bool delete_first)
 		*(volatile char *)(a->base + i * VT_PAGE);
 	ASSERT_EQ(0, mo_fill_mmu(a, 1));
 	if (delete_first) {
-		ASSERT_EQ(0, mt_slot_delete(a->mmu, 0));
-		ASSERT_EQ(0, mt_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len));
+		ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
+		ASSERT_EQ(0,
+			  vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len));
 	}
 	ASSERT_GE(mo_page_out(a), a->pages / 2);
 	EXPECT_EQ(0, mo_check_mmu(a, 1));
@@ -388,7 +389,7 @@ static const char *open_file(int *fd)
 TEST(file_shared)
 {
 	size_t len = FILE_PAGES * VT_PAGE, i, wrong;
-	const char *why = mt_available() ? NULL : MT_NO_DEV;
+	const char *why = vt_mmu_available() ? NULL : VT_MMU_NO_DEV;
 	uint64_t user, direct, val;
 	char *p, *q;
 	int fd, mmu, stats;
@@ -401,31 +402,32 @@ TEST(file_shared)
 	q = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_NE(MAP_FAILED, q);
-	mmu = mt_open();
+	mmu = vt_mmu_open();
 	ASSERT_GE(mmu, 0);
-	stats = mt_stats_open(mmu);
-	ASSERT_EQ(0, mt_slot(mmu, 0, 0, MO_GPA, p, len));
+	stats = vt_mmu_stats_open(mmu);
+	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, MO_GPA, p, len));
 
 	/* read through the tables, written by the user's own access */
 	for (i = 0; i < FILE_PAGES; i++)
 		*(uint64_t *)(p + i * VT_PAGE) = i;
-	direct = mt_stat(stats, "bytes_direct");
-	user = mt_stat(stats, "bytes_user");
+	direct = vt_mmu_stat(stats, "bytes_direct");
+	user = vt_mmu_stat(stats, "bytes_user");
 	for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
-		ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * VT_PAGE, &val));
+		ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + i * VT_PAGE, &val));
 		wrong += val != i;
 	}
 	EXPECT_EQ(0, wrong);
-	EXPECT_EQ(direct + FILE_PAGES * 8, mt_stat(stats, "bytes_direct"));
-	EXPECT_EQ(user, mt_stat(stats, "bytes_user"));
+	EXPECT_EQ(direct + FILE_PAGES * 8, vt_mmu_stat(stats, "bytes_direct"));
+	EXPECT_EQ(user, vt_mmu_stat(stats, "bytes_user"));
 
 	/* twice, as the page is clean again after it was written to the disk */
 	for (val = 1; val <= 2; val++) {
-		user = mt_stat(stats, "bytes_user");
+		user = vt_mmu_stat(stats, "bytes_user");
 		for (i = 0; i < FILE_PAGES; i++)
-			ASSERT_EQ(0, mt_write64(mmu, MO_GPA + i * VT_PAGE,
-						mo_word(val, i, 0)));
-		EXPECT_EQ(user + FILE_PAGES * 8, mt_stat(stats, "bytes_user"));
+			ASSERT_EQ(0, vt_mmu_write64(mmu, MO_GPA + i * VT_PAGE,
+						    mo_word(val, i, 0)));
+		EXPECT_EQ(user + FILE_PAGES * 8,
+			  vt_mmu_stat(stats, "bytes_user"));
 		for (i = 0, wrong = 0; i < FILE_PAGES; i++)
 			wrong += *(uint64_t *)(q + i * VT_PAGE) !=
 				 mo_word(val, i, 0);
@@ -440,12 +442,13 @@ TEST(file_shared)
 
 			ASSERT_EQ(8, pread(fd, &got, 8, i * VT_PAGE));
 			wrong += got != mo_word(val, i, 0);
-			ASSERT_EQ(0, mt_read64(mmu, MO_GPA + i * VT_PAGE, &got));
+			ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + i * VT_PAGE,
+						   &got));
 			wrong += got != mo_word(val, i, 0);
 		}
 		EXPECT_EQ(0, wrong);
 	}
-	EXPECT_EQ(0, mt_stat(stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_mmu_stat(stats, "mmu_lock_write_fault"));
 	close(stats);
 	close(mmu);
 	munmap(p, len);

@@ -30,14 +30,14 @@ FIXTURE(prefault)
 
 FIXTURE_SETUP(prefault)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	self->mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
-	self->fd = mt_open();
+	self->fd = vt_mmu_open();
 	ASSERT_LE(0, self->fd);
-	self->stats = mt_stats_open(self->fd);
+	self->stats = vt_mmu_stats_open(self->fd);
 	ASSERT_LE(0, self->stats);
 }
 
@@ -46,15 +46,15 @@ FIXTURE_TEARDOWN(prefault)
 {
 	unsigned int slot;
 
-	for (slot = 0; mt_stat(self->stats, "memslots"); slot++) {
+	for (slot = 0; vt_mmu_stat(self->stats, "memslots"); slot++) {
 		ASSERT_GT(64, slot);
-		mt_slot_delete(self->fd, slot);
+		vt_mmu_slot_delete(self->fd, slot);
 	}
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_2m"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_1g"));
-	EXPECT_EQ(1, mt_stat(self->stats, "table_pages"));
-	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_2m"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_1g"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "table_pages"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "mmu_lock_write_fault"));
 	close(self->stats);
 	close(self->fd);
 }
@@ -67,7 +67,7 @@ static int populate(struct __test_metadata *_metadata, int fd, uint32_t flags,
 		    uint64_t gpa, uint64_t len, uint64_t *left)
 {
 	uint64_t at = gpa, rest = len;
-	int r = mt_populate(fd, flags, &at, &rest);
+	int r = vt_mmu_populate(fd, flags, &at, &rest);
 
 	EXPECT_EQ(gpa + len, at + rest);
 	EXPECT_LE(rest, len);
@@ -86,11 +86,11 @@ TEST_F(prefault, progress)
 {
 	uint64_t left;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	/* the whole, and again when it is there */
 	EXPECT_EQ(0, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(0, left);
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(0, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(0, left);
 	/* past the end: first what is there, then why no more */
@@ -102,10 +102,10 @@ TEST_F(prefault, progress)
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA - VT_PAGE, LEN, &left));
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA + LEN, VT_PAGE, &left));
 	EXPECT_EQ(-ENOENT, POPULATE(0, 0, TIB, &left));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
 	/* the memslot goes, and with it what was mapped */
-	ASSERT_EQ(0, mt_slot_delete(self->fd, 0));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 0));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA, LEN, &left));
 }
 
@@ -114,27 +114,27 @@ TEST_F(prefault, arguments)
 	uint64_t at, len;
 	unsigned int i;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	for (i = 0; i < 12; i++) {
 		at = GPA + (1UL << i);
 		len = VT_PAGE;
-		EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
+		EXPECT_EQ(-EINVAL, vt_mmu_populate(self->fd, 0, &at, &len));
 		EXPECT_EQ(VT_PAGE, len);
 		at = GPA;
 		len = VT_PAGE + (1UL << i);
-		EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
+		EXPECT_EQ(-EINVAL, vt_mmu_populate(self->fd, 0, &at, &len));
 		EXPECT_EQ(GPA, at);
 	}
 	at = GPA;
 	len = 0;
-	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
+	EXPECT_EQ(-EINVAL, vt_mmu_populate(self->fd, 0, &at, &len));
 	at = -2 * VT_PAGE;
 	len = 4 * VT_PAGE;
-	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
+	EXPECT_EQ(-EINVAL, vt_mmu_populate(self->fd, 0, &at, &len));
 	at = GPA;
 	len = -VT_PAGE;
-	EXPECT_EQ(-EINVAL, mt_populate(self->fd, 0, &at, &len));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(-EINVAL, vt_mmu_populate(self->fd, 0, &at, &len));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 }
 
 /* Over memslots that touch, to a gap between them, to a gap in the memory. */
@@ -143,13 +143,13 @@ TEST_F(prefault, holes)
 	const uint64_t half = LEN / 2;
 	uint64_t left;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, half));
-	ASSERT_EQ(0, mt_slot(self->fd, 1, 0, GPA + half, self->mem, half));
-	ASSERT_EQ(0, mt_slot(self->fd, 2, 0, GPA + LEN + VT_PAGE,
-			     self->mem + half, half));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEN));
-	EXPECT_EQ(-ENOENT, mt_populate_all(self->fd, 0, GPA, 2 * LEN));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, half));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 1, 0, GPA + half, self->mem, half));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 2, 0, GPA + LEN + VT_PAGE,
+				 self->mem + half, half));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, LEN));
+	EXPECT_EQ(-ENOENT, vt_mmu_populate_all(self->fd, 0, GPA, 2 * LEN));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(0, POPULATE(0, GPA + LEN + VT_PAGE, half, &left));
 	EXPECT_EQ(0, left);
 
@@ -158,7 +158,7 @@ TEST_F(prefault, holes)
 	EXPECT_EQ(half - 2 * VT_PAGE, left);
 	EXPECT_EQ(-EFAULT, POPULATE(0, GPA + LEN + 3 * VT_PAGE, left, &left));
 	EXPECT_EQ(0, POPULATE(0, GPA + LEN + 4 * VT_PAGE, VT_PAGE, &left));
-	EXPECT_EQ(PAGES + PAGES / 2 - 1, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES + PAGES / 2 - 1, vt_mmu_stat(self->stats, "pages_4k"));
 }
 
 static void on_alarm(int sig)
@@ -177,12 +177,13 @@ TEST_F(prefault, signal)
 	struct vt_mem m;
 
 	ASSERT_EQ(0, vt_mem_alloc_untouched(&m, VT_ANON, len));
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, m.base, len));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, m.base, len));
 	ASSERT_EQ(0, sigaction(SIGALRM, &sa, NULL));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &every, NULL));
 	while (left) {
 		uint64_t before = left;
-		int r = mt_populate(self->fd, VMMU_POPULATE_WRITE, &at, &left);
+		int r = vt_mmu_populate(self->fd, VMMU_POPULATE_WRITE, &at,
+					&left);
 
 		ASSERT_EQ(GPA + len, at + left);
 		/* with progress it is a success */
@@ -194,10 +195,10 @@ TEST_F(prefault, signal)
 	setitimer(ITIMER_REAL, &every, NULL);
 	EXPECT_LT(0, early + eintr);
 	TH_LOG("%u calls cut short, %u without progress", early, eintr);
-	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pf_fixed"));
+	EXPECT_EQ(len / VT_PAGE, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(len / VT_PAGE, vt_mmu_stat(self->stats, "pf_fixed"));
 	vt_mem_free(&m);
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 }
 
 /* ---------------------------------------------------------- permissions */
@@ -206,7 +207,7 @@ static uint32_t perms(int fd, uint64_t gpa)
 {
 	struct vmmu_translate t;
 
-	return mt_translate(fd, 0, gpa, &t) ? ~0U : t.perms;
+	return vt_mmu_translate(fd, 0, gpa, &t) ? ~0U : t.perms;
 }
 
 #define RW	(VMMU_PERM_READ | VMMU_PERM_WRITE)
@@ -215,7 +216,7 @@ TEST_F(prefault, permissions)
 {
 	uint64_t left, val = 7;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
 	/* the zero page: for reading only, and a write gets a page of its own */
 	EXPECT_EQ(0, POPULATE(0, GPA, VT_PAGE, &left));
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
@@ -231,23 +232,23 @@ TEST_F(prefault, permissions)
 	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ));
 	EXPECT_EQ(0, perms(self->fd, GPA) & VMMU_PERM_WRITE);
 	EXPECT_EQ(-EFAULT, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
-	EXPECT_EQ(-EFAULT, mt_write64(self->fd, GPA, 1));
+	EXPECT_EQ(-EFAULT, vt_mmu_write64(self->fd, GPA, 1));
 	EXPECT_EQ(0, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(0, left);
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA + LEN - VT_PAGE));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
+	EXPECT_EQ(0, vt_mmu_read64(self->fd, GPA, &val));
 	EXPECT_EQ(0, val);
 
 	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_NONE));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(-EFAULT, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(-EFAULT, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
-	EXPECT_EQ(-EFAULT, mt_read64(self->fd, GPA, &val));
-	EXPECT_EQ(-EFAULT, mt_write64(self->fd, GPA, 1));
+	EXPECT_EQ(-EFAULT, vt_mmu_read64(self->fd, GPA, &val));
+	EXPECT_EQ(-EFAULT, vt_mmu_write64(self->fd, GPA, 1));
 
 	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(0, mt_write64(self->fd, GPA, 5));
+	EXPECT_EQ(0, vt_mmu_write64(self->fd, GPA, 5));
 	EXPECT_EQ(RW, perms(self->fd, GPA));
 	EXPECT_EQ(5, *(uint64_t *)self->mem);
 }
@@ -258,19 +259,20 @@ TEST_F(prefault, readonly_slot)
 	uint64_t left, val = 0;
 
 	memset(self->mem, 3, LEN);
-	ASSERT_EQ(0, mt_slot(self->fd, 0, VMMU_MEM_READONLY, GPA, self->mem, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, VMMU_MEM_READONLY, GPA, self->mem,
+				 LEN));
 	EXPECT_EQ(-EROFS, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
 	EXPECT_EQ(0, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(0, left);
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
-	EXPECT_EQ(-EROFS, mt_write64(self->fd, GPA, 1));
+	EXPECT_EQ(-EROFS, vt_mmu_write64(self->fd, GPA, 1));
 	EXPECT_EQ(-EROFS, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
+	EXPECT_EQ(0, vt_mmu_read64(self->fd, GPA, &val));
 	EXPECT_EQ(0x0303030303030303UL, val);
 	/* the same memory at another place may be written, and is seen here */
-	ASSERT_EQ(0, mt_slot(self->fd, 1, 0, 2 * GPA, self->mem, LEN));
-	EXPECT_EQ(0, mt_write64(self->fd, 2 * GPA, 99));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 1, 0, 2 * GPA, self->mem, LEN));
+	EXPECT_EQ(0, vt_mmu_write64(self->fd, 2 * GPA, 99));
+	EXPECT_EQ(0, vt_mmu_read64(self->fd, GPA, &val));
 	EXPECT_EQ(99, val);
 }
 
@@ -288,16 +290,16 @@ TEST_F(prefault, secretmem)
 	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	strcpy(p, "secret");
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, p, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, p, LEN));
 	EXPECT_EQ(-EFAULT, POPULATE(0, GPA, LEN, &left));
 	EXPECT_EQ(-EFAULT, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA, &val));
+	EXPECT_EQ(0, vt_mmu_read64(self->fd, GPA, &val));
 	EXPECT_STREQ("secret", (char *)&val);
-	EXPECT_EQ(0, mt_write64(self->fd, GPA + VT_PAGE, 77));
+	EXPECT_EQ(0, vt_mmu_write64(self->fd, GPA + VT_PAGE, 77));
 	EXPECT_EQ(77, *(uint64_t *)(p + VT_PAGE));
-	EXPECT_EQ(16, mt_stat(self->stats, "bytes_user"));
-	EXPECT_EQ(0, mt_stat(self->stats, "bytes_direct"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(16, vt_mmu_stat(self->stats, "bytes_user"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "bytes_direct"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	munmap(p, LEN);
 	close(fd);
 }
@@ -348,12 +350,12 @@ static void expect_map(struct __test_metadata *_metadata, int stats,
 
 	for (i = 0; i < n; i++)
 		pages[map[i].shift] += map[i].num;
-	EXPECT_EQ(pages[12], mt_stat(stats, "pages_4k"));
-	EXPECT_EQ(pages[21], mt_stat(stats, "pages_2m"));
-	EXPECT_EQ(pages[30], mt_stat(stats, "pages_1g"));
+	EXPECT_EQ(pages[12], vt_mmu_stat(stats, "pages_4k"));
+	EXPECT_EQ(pages[21], vt_mmu_stat(stats, "pages_2m"));
+	EXPECT_EQ(pages[30], vt_mmu_stat(stats, "pages_1g"));
 	j = tables_for(map, n);
-	EXPECT_EQ(j, mt_stat(stats, "table_pages"));
-	EXPECT_LE(j, mt_stat(stats, "table_pages_peak"));
+	EXPECT_EQ(j, vt_mmu_stat(stats, "table_pages"));
+	EXPECT_LE(j, vt_mmu_stat(stats, "table_pages_peak"));
 }
 
 #define EXPECT_MAP(map, n)	expect_map(_metadata, self->stats, map, n)
@@ -375,23 +377,25 @@ TEST_F(prefault, tables)
 		map[i].gpa = borders[i] ? borders[i] - LEN / 2 : 0;
 		map[i].shift = 12;
 		map[i].num = PAGES;
-		ASSERT_EQ(0, mt_slot(self->fd, i, 0, map[i].gpa, self->mem, LEN));
+		ASSERT_EQ(0, vt_mmu_slot(self->fd, i, 0, map[i].gpa, self->mem,
+					 LEN));
 		EXPECT_MAP(map, i);
-		EXPECT_EQ(0, mt_populate_all(self->fd, 0, map[i].gpa, LEN));
+		EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, map[i].gpa, LEN));
 		EXPECT_MAP(map, i + 1);
 	}
 	map[n] = (struct map) { (1ULL << 48) - LEN, 12, PAGES };
-	ASSERT_EQ(0, mt_slot(self->fd, n, 0, map[n].gpa, self->mem, LEN));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, map[n].gpa, LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, n, 0, map[n].gpa, self->mem, LEN));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, map[n].gpa, LEN));
 	EXPECT_MAP(map, n + 1);
 	EXPECT_LT(20, tables_for(map, n + 1));
 	/* and back, not in the order of creation */
 	for (i = 0; i <= n; i++) {
 		unsigned int slot = (i * 5 + 2) % (n + 1);
 
-		ASSERT_EQ(0, mt_slot_delete(self->fd, slot));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, slot));
 		map[slot].num = 0;
-		EXPECT_EQ((n - i) * PAGES, mt_stat(self->stats, "pages_4k"));
+		EXPECT_EQ((n - i) * PAGES,
+			  vt_mmu_stat(self->stats, "pages_4k"));
 	}
 	EXPECT_MAP(map, n + 1);
 }
@@ -439,25 +443,25 @@ FIXTURE_SETUP(level)
 {
 	int r;
 
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	r = vt_mem_alloc_huge(&self->m, variant->backing, LEVEL_LEN);
 	if (r)
 		SKIP(return, "no %s memory: %s",
 		     vt_backing_name(variant->backing), strerror(-r));
-	self->fd = mt_open();
+	self->fd = vt_mmu_open();
 	ASSERT_LE(0, self->fd);
-	self->stats = mt_stats_open(self->fd);
+	self->stats = vt_mmu_stats_open(self->fd);
 	ASSERT_LE(0, self->stats);
 }
 
 FIXTURE_TEARDOWN(level)
 {
-	mt_slot_delete(self->fd, 0);
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_2m"));
-	EXPECT_EQ(1, mt_stat(self->stats, "table_pages"));
-	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	vt_mmu_slot_delete(self->fd, 0);
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_2m"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "table_pages"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "mmu_lock_write_fault"));
 	close(self->stats);
 	close(self->fd);
 	vt_mem_free(&self->m);
@@ -467,7 +471,7 @@ static unsigned int page_shift(int fd, uint64_t gpa)
 {
 	struct vmmu_translate t;
 
-	return mt_translate(fd, 0, gpa, &t) ? ~0U : t.page_shift;
+	return vt_mmu_translate(fd, 0, gpa, &t) ? ~0U : t.page_shift;
 }
 
 TEST_F(level, congruent)
@@ -477,19 +481,19 @@ TEST_F(level, congruent)
 	};
 	uint64_t faults, left, i;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->m.base, LEVEL_LEN));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->m.base, LEVEL_LEN));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, LEVEL_LEN));
 	EXPECT_MAP(&map, 1);
-	EXPECT_EQ(map.num, mt_stat(self->stats, "pf_fixed"));
+	EXPECT_EQ(map.num, vt_mmu_stat(self->stats, "pf_fixed"));
 	for (i = 0; i < LEVEL_LEN; i += VT_HUGE_SIZE - VT_PAGE)
 		EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + i));
 	/* one page, and the whole entry is there: progress stays the page's */
-	mt_slot_delete(self->fd, 0);
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->m.base, LEVEL_LEN));
-	faults = mt_stat(self->stats, "pf_fixed");
+	vt_mmu_slot_delete(self->fd, 0);
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->m.base, LEVEL_LEN));
+	faults = vt_mmu_stat(self->stats, "pf_fixed");
 	EXPECT_EQ(0, POPULATE(0, GPA + VT_PAGE * 5, VT_PAGE, &left));
 	EXPECT_EQ(0, left);
-	EXPECT_EQ(1, mt_stat(self->stats, "pf_fixed") - faults);
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "pf_fixed") - faults);
 	map = (struct map) { GPA + VT_PAGE * 5, variant->shift, 1 };
 	map.gpa &= -1UL << variant->shift;
 	EXPECT_MAP(&map, 1);
@@ -506,8 +510,9 @@ TEST_F(level, not_congruent)
 	};
 	const uint64_t len = LEVEL_LEN - VT_HUGE_SIZE;
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA + VT_PAGE, self->m.base, len));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA + VT_PAGE, len));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA + VT_PAGE, self->m.base,
+				 len));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA + VT_PAGE, len));
 	EXPECT_MAP(&map, 1);
 	EXPECT_EQ(12, page_shift(self->fd, GPA + VT_HUGE_SIZE));
 }
@@ -524,9 +529,9 @@ TEST_F(level, slot_edges)
 		{ GPA + LEVEL_LEN - VT_HUGE_SIZE, 12, edge },
 	};
 
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA + skip,
-			     (char *)self->m.base + skip, len));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA + skip, len));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA + skip,
+				 (char *)self->m.base + skip, len));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA + skip, len));
 	EXPECT_MAP(map, 3);
 	EXPECT_EQ(12, page_shift(self->fd, GPA + skip));
 	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + VT_HUGE_SIZE));
@@ -541,17 +546,17 @@ TEST_F(level, content)
 
 	for (i = 0; i < LEVEL_LEN; i += VT_PAGE)
 		*(uint64_t *)(mem + i + i / VT_PAGE % 500 * 8) = i + 1;
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, LEVEL_LEN));
 	for (i = 0; i < LEVEL_LEN; i += VT_PAGE) {
 		uint64_t at = i + i / VT_PAGE % 500 * 8;
 
-		ASSERT_EQ(0, mt_read64(self->fd, GPA + at, &val));
+		ASSERT_EQ(0, vt_mmu_read64(self->fd, GPA + at, &val));
 		ASSERT_EQ(i + 1, val);
-		ASSERT_EQ(0, mt_write64(self->fd, GPA + at, ~i));
+		ASSERT_EQ(0, vt_mmu_write64(self->fd, GPA + at, ~i));
 		ASSERT_EQ(~i, *(uint64_t *)(mem + at));
 	}
-	EXPECT_EQ(0, mt_stat(self->stats, "bytes_user"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "bytes_user"));
 }
 
 static int throw_away(const struct vt_mem *m, size_t at, size_t len)
@@ -569,15 +574,16 @@ TEST_F(level, discard)
 	uint64_t left, val;
 
 	memset(mem, 1, LEVEL_LEN);
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, LEVEL_LEN));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, mem, LEVEL_LEN));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, LEVEL_LEN));
 	ASSERT_EQ(0, throw_away(&self->m, VT_HUGE_SIZE, VT_HUGE_SIZE));
 	EXPECT_EQ(0, page_shift(self->fd, GPA + VT_HUGE_SIZE));
 	EXPECT_EQ(0, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE - VT_PAGE));
 	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + VT_HUGE_SIZE - VT_PAGE));
 	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE));
-	EXPECT_EQ(VT_HUGE_SIZE / VT_PAGE, mt_stat(self->stats, "pages_zapped"));
-	EXPECT_EQ(0, mt_read64(self->fd, GPA + VT_HUGE_SIZE + 8, &val));
+	EXPECT_EQ(VT_HUGE_SIZE / VT_PAGE,
+		  vt_mmu_stat(self->stats, "pages_zapped"));
+	EXPECT_EQ(0, vt_mmu_read64(self->fd, GPA + VT_HUGE_SIZE + 8, &val));
 	EXPECT_EQ(0, val);
 	EXPECT_EQ(0, POPULATE(0, GPA, LEVEL_LEN, &left));
 	EXPECT_EQ(0, left);
@@ -638,23 +644,23 @@ TEST_F(prefault, device_memory)
 
 	if (!p)
 		SKIP(return, "no device has memory that can be mapped");
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, p, len));
+	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, p, len));
 	EXPECT_EQ(0, POPULATE(0, GPA, len, &left));
 	EXPECT_EQ(0, left);
-	EXPECT_EQ(len / VT_PAGE, mt_stat(self->stats, "pages_4k"));
-	ASSERT_EQ(0, mt_translate(self->fd, 0, GPA, &t));
+	EXPECT_EQ(len / VT_PAGE, vt_mmu_stat(self->stats, "pages_4k"));
+	ASSERT_EQ(0, vt_mmu_translate(self->fd, 0, GPA, &t));
 	EXPECT_EQ((uintptr_t)p, t.hva);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.perms & VMMU_PERM_READ);
 	/* no kernel address leads there */
 	EXPECT_FALSE(t.state & VMMU_STATE_DIRECT);
-	EXPECT_EQ(0, mt_read(self->fd, GPA, &word, sizeof(word)));
+	EXPECT_EQ(0, vt_mmu_read(self->fd, GPA, &word, sizeof(word)));
 	EXPECT_EQ(*(volatile uint32_t *)p, word);
-	EXPECT_EQ(sizeof(word), mt_stat(self->stats, "bytes_user"));
-	EXPECT_EQ(0, mt_stat(self->stats, "bytes_direct"));
+	EXPECT_EQ(sizeof(word), vt_mmu_stat(self->stats, "bytes_user"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "bytes_direct"));
 	/* it goes with its mapping */
 	munmap(p, len);
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(-EFAULT, POPULATE(0, GPA, len, &left));
 }
 

@@ -39,13 +39,13 @@ static int rig_open(struct rig *rig)
 	r = vt_mem_alloc_huge(&rig->mem, VT_ANON, rig->pages * VT_PAGE);
 	if (r)
 		return r;
-	rig->fd = mt_open();
+	rig->fd = vt_mmu_open();
 	if (rig->fd < 0)
 		return rig->fd;
-	rig->stats = mt_stats_open(rig->fd);
+	rig->stats = vt_mmu_stats_open(rig->fd);
 	if (rig->stats < 0)
 		return rig->stats;
-	return mt_slot(rig->fd, 0, 0, GPA, rig->mem.base, rig->mem.len);
+	return vt_mmu_slot(rig->fd, 0, 0, GPA, rig->mem.base, rig->mem.len);
 }
 
 static void rig_close(struct __test_metadata *_metadata, struct rig *rig)
@@ -55,13 +55,13 @@ static void rig_close(struct __test_metadata *_metadata, struct rig *rig)
 	vt_mmu_set_param(DELAY, "0");
 	if (rig->fd > 0) {
 		for (i = 0; i < 4; i++)
-			mt_slot_delete(rig->fd, i);
+			vt_mmu_slot_delete(rig->fd, i);
 		/* nothing but the root is left of it all */
-		EXPECT_EQ(0, mt_stat(rig->stats, "memslots"));
-		EXPECT_EQ(1, mt_stat(rig->stats, "table_pages"));
-		EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
-		EXPECT_EQ(0, mt_stat(rig->stats, "pages_2m"));
-		EXPECT_EQ(0, mt_stat(rig->stats, "mmu_lock_write_fault"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "memslots"));
+		EXPECT_EQ(1, vt_mmu_stat(rig->stats, "table_pages"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_4k"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_2m"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "mmu_lock_write_fault"));
 		close(rig->fd);
 		close(rig->stats);
 	}
@@ -76,8 +76,8 @@ FIXTURE(race)
 
 FIXTURE_SETUP(race)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, rig_open(&self->rig));
 }
 
@@ -156,8 +156,8 @@ FIXTURE_VARIANT_ADD(paused, translate_mremap)
 
 FIXTURE_SETUP(paused)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, rig_open(&self->rig));
 }
 
@@ -183,16 +183,16 @@ static void *access_once(void *arg)
 
 	switch (a->access) {
 	case READ:
-		a->ret = mt_read64(a->fd, gpa, &a->word);
+		a->ret = vt_mmu_read64(a->fd, gpa, &a->word);
 		break;
 	case WRITE:
-		a->ret = mt_write64(a->fd, gpa, MINE);
+		a->ret = vt_mmu_write64(a->fd, gpa, MINE);
 		break;
 	case POPULATE:
-		a->ret = mt_populate(a->fd, 0, &gpa, &len);
+		a->ret = vt_mmu_populate(a->fd, 0, &gpa, &len);
 		break;
 	case TRANSLATE:
-		a->ret = mt_translate(a->fd, VMMU_TRANSLATE_FAULT, gpa, &t);
+		a->ret = vt_mmu_translate(a->fd, VMMU_TRANSLATE_FAULT, gpa, &t);
 		break;
 	}
 	a->done = true;
@@ -236,21 +236,21 @@ static int access_paused(struct rig *rig, struct accessor *a,
 	int r;
 
 	for (ms = vt_by_speed(250, 500); ms < 10000; ms *= 3) {
-		uint64_t taken = mt_stat(rig->stats, "pf_taken");
+		uint64_t taken = vt_mmu_stat(rig->stats, "pf_taken");
 		char value[16];
 		bool late;
 
 		/* from the start: nothing is mapped */
 		madvise(word_at(&rig->mem, PAGE), VT_PAGE, MADV_DONTNEED);
 		*word_at(&rig->mem, PAGE) = OLD;
-		*retried = mt_stat(rig->stats, "pf_retried");
+		*retried = vt_mmu_stat(rig->stats, "pf_retried");
 		a->done = false;
 		snprintf(value, sizeof(value), "%u", ms);
 		vt_mmu_set_param(DELAY, value);
 		r = -pthread_create(&id, NULL, access_once, a);
 		if (r)
 			return r;
-		while (mt_stat(rig->stats, "pf_taken") == taken && !a->done)
+		while (vt_mmu_stat(rig->stats, "pf_taken") == taken && !a->done)
 			usleep(500);
 		/* now it looks the page up, if it has not done so yet */
 		vt_sleep_ms(ms / 3);
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(paused, refused, 120)
 	uint64_t retried, word;
 
 	if (!vt_mmu_has_param(DELAY))
-		SKIP(return, MT_NO_PARAM DELAY);
+		SKIP(return, VT_MMU_NO_PARAM DELAY);
 	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
 	EXPECT_LT(0, retried);
 	if (variant->change == PROTECT) {
@@ -302,7 +302,7 @@ TEST_F_TIMEOUT(paused, refused, 120)
 		return;
 	}
 	/* and what it has left in the tables is right, too */
-	ASSERT_EQ(0, mt_read64(rig->fd, gpa, &word));
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, gpa, &word));
 	EXPECT_EQ(NEW, word);
 }
 
@@ -319,8 +319,8 @@ TEST_F_TIMEOUT(paused, unrelated, 120)
 	uint64_t retried, hits;
 
 	if (!vt_mmu_has_param(DELAY))
-		SKIP(return, MT_NO_PARAM DELAY);
-	hits = mt_stat(rig->stats, "invalidations");
+		SKIP(return, VT_MMU_NO_PARAM DELAY);
+	hits = vt_mmu_stat(rig->stats, "invalidations");
 	ASSERT_EQ(0, access_paused(rig, &a, variant->change, pages, &retried));
 	EXPECT_EQ(0, a.ret);
 	EXPECT_LE(2, vt_mmu_stat_delta(rig->stats, "invalidations", hits));
@@ -329,7 +329,7 @@ TEST_F_TIMEOUT(paused, unrelated, 120)
 
 /* ------------------------------------------ an invalidation is held open */
 
-#define NEEDS_HOLD	MT_NO_PARAM "test_hold_inval_ms"
+#define NEEDS_HOLD	VT_MMU_NO_PARAM "test_hold_inval_ms"
 
 /* Start and end see the same memslots: no change of them comes in between. */
 TEST_F_TIMEOUT(race, swap_waits, 120)
@@ -347,15 +347,16 @@ TEST_F_TIMEOUT(race, swap_waits, 120)
 	for (i = 0; i < 4; i++) {
 		uint64_t gpa = i ? GPA2 + VT_HUGE_SIZE : GPA2;
 
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA, &word));
 		ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
-		ASSERT_EQ(0, mt_slot(rig->fd, 1, i == 2 ?
-				     VMMU_MEM_LOG_DIRTY_PAGES : 0, gpa,
-				     rig->mem.base,
-				     i == 3 ? 0 : rig->mem.len));
+		ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1,
+					 i == 2 ? VMMU_MEM_LOG_DIRTY_PAGES : 0,
+					 gpa, rig->mem.base,
+					 i == 3 ? 0 : rig->mem.len));
 		EXPECT_LE(hold.end_ns, vt_now_ns());
 		ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
-		EXPECT_EQ(i == 3 ? -ENOENT : 0, mt_read64(rig->fd, gpa, &word));
+		EXPECT_EQ(i == 3 ? -ENOENT : 0,
+			  vt_mmu_read64(rig->fd, gpa, &word));
 		EXPECT_EQ(42, word);
 	}
 }
@@ -372,25 +373,26 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		SKIP(return, NEEDS_HOLD);
 	for (i = 0; i < 3; i++) {
 		*word_at(&rig->mem, 0) = i;
-		ASSERT_EQ(0, mt_populate_all(rig->fd, 0, GPA, 16 * VT_PAGE));
+		ASSERT_EQ(0,
+			  vt_mmu_populate_all(rig->fd, 0, GPA, 16 * VT_PAGE));
 		ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
 		close(rig->stats);
 		close(rig->fd);
 		/* once within and once after it */
 		if (i == 1)
 			ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
-		rig->fd = mt_open();
+		rig->fd = vt_mmu_open();
 		ASSERT_LE(0, rig->fd);
-		rig->stats = mt_stats_open(rig->fd);
-		ASSERT_EQ(0, mt_slot(rig->fd, 0, 0, GPA, rig->mem.base,
-				     rig->mem.len));
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		rig->stats = vt_mmu_stats_open(rig->fd);
+		ASSERT_EQ(0, vt_mmu_slot(rig->fd, 0, 0, GPA, rig->mem.base,
+					 rig->mem.len));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA, &word));
 		EXPECT_EQ(i, word);
 		if (i != 1)
 			ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
 		/* and it follows what comes now */
 		ASSERT_EQ(0, madvise(rig->mem.base, VT_PAGE, MADV_DONTNEED));
-		ASSERT_EQ(0, mt_read64(rig->fd, GPA, &word));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA, &word));
 		EXPECT_EQ(0, word);
 	}
 }
@@ -410,11 +412,11 @@ TEST_F_TIMEOUT(race, exit_between, 120)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		fd = mt_open();
-		stats = mt_stats_open(fd);
+		fd = vt_mmu_open();
+		stats = vt_mmu_stats_open(fd);
 		if (fd < 0 || stats < 0 ||
-		    mt_slot(fd, 0, 0, GPA, rig->mem.base, rig->mem.len) ||
-		    mt_read64(fd, GPA, &word) ||
+		    vt_mmu_slot(fd, 0, 0, GPA, rig->mem.base, rig->mem.len) ||
+		    vt_mmu_read64(fd, GPA, &word) ||
 		    vt_mmu_hold_start(&hold, stats, ms))
 			_exit(1);
 		_exit(0);
@@ -444,9 +446,9 @@ static int read_step(void *arg)
 	int r;
 
 	if (rd->write && page % 2) {
-		r = mt_write64(rd->fd, gpa, rd->value + page);
+		r = vt_mmu_write64(rd->fd, gpa, rd->value + page);
 	} else {
-		r = mt_read64(rd->fd, gpa, &word);
+		r = vt_mmu_read64(rd->fd, gpa, &word);
 		if (!r && word && word != rd->value + page) {
 			vt_msg("race: page %lu holds %#lx", page, word);
 			return -EBADMSG;
@@ -473,11 +475,12 @@ static int slot_step(void *arg)
 
 	if (slot == 2)
 		gpa += len * 4;
-	return mt_slot(s->fd, slot, 0, gpa, s->mem->base, len) ?:
-	       mt_slot(s->fd, slot, 0, gpa + len, s->mem->base, len) ?:
-	       mt_slot(s->fd, slot, VMMU_MEM_LOG_DIRTY_PAGES, gpa + len,
-		       s->mem->base, len) ?:
-	       mt_slot_delete(s->fd, slot);
+	return vt_mmu_slot(s->fd, slot, 0, gpa, s->mem->base, len) ?:
+		       vt_mmu_slot(s->fd, slot, 0, gpa + len, s->mem->base,
+				   len) ?:
+		       vt_mmu_slot(s->fd, slot, VMMU_MEM_LOG_DIRTY_PAGES,
+				   gpa + len, s->mem->base, len) ?:
+		       vt_mmu_slot_delete(s->fd, slot);
 }
 
 /* Discard all of the memory, in pieces or at once, and write it anew. */
@@ -550,7 +553,7 @@ static int epoch_step(struct epochs *e, uint64_t *seed)
 	int r;
 
 	before = e->epoch;
-	r = mt_read64(e->fd, GPA2 + page * VT_PAGE, &word);
+	r = vt_mmu_read64(e->fd, GPA2 + page * VT_PAGE, &word);
 	if (before % 2 || e->epoch != before)
 		return r == -ENOENT || r == -EAGAIN ? 0 : r;
 	want = before / 2 % 2 * 0x10000 + page;
@@ -595,7 +598,7 @@ TEST_F_TIMEOUT(race, recreated, 120)
 		for (p = 0; p < rig->pages; p++)
 			*word_at(&mem[i], p) = i * 0x10000 + p;
 	}
-	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem[0].base, mem[0].len));
+	ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, mem[0].base, mem[0].len));
 	ASSERT_EQ(0, vt_thread_start(&t[0], epoch_step0, &e));
 	ASSERT_EQ(0, vt_thread_start(&t[1], epoch_step1, &e));
 	end = vt_now_ns() + vt_by_speed(2000, 6000) * MS;
@@ -603,8 +606,8 @@ TEST_F_TIMEOUT(race, recreated, 120)
 		struct vt_mem *m = &mem[++n % 2];
 
 		e.epoch++;
-		ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
-		ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, m->base, m->len));
+		ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
+		ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, m->base, m->len));
 		e.epoch++;
 		/* let some pages be mapped */
 		vt_sleep_ms(n % 5);
@@ -636,10 +639,10 @@ TEST_F_TIMEOUT(race, torture, 120)
 					       huge * VT_HUGE_SIZE));
 	for (p = 0; p < pages; p++)
 		*word_at(&mem, p) = 0x7000 + p;
-	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
+	ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
 	for (i = 0; i < 3; i++) {
 		rd[i] = (struct reader) {
-			.fd = i == 2 ? mt_reader(rig->fd) : rig->fd,
+			.fd = i == 2 ? vt_mmu_create_reader(rig->fd) : rig->fd,
 			.gpa = GPA2,
 			.pages = pages,
 			.value = 0x7000,
@@ -659,17 +662,17 @@ TEST_F_TIMEOUT(race, torture, 120)
 			break;
 		case 1:
 			/* off and on: split and collapse, or tables for none */
-			ASSERT_EQ(0, mt_slot(rig->fd, 1,
-					     VMMU_MEM_LOG_DIRTY_PAGES, GPA2,
-					     mem.base, mem.len));
+			ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1,
+						 VMMU_MEM_LOG_DIRTY_PAGES, GPA2,
+						 mem.base, mem.len));
 			vt_sleep_ms(2);
-			ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base,
-					     mem.len));
+			ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, mem.base,
+						 mem.len));
 			break;
 		case 2:
-			ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
-			ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base,
-					     mem.len));
+			ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
+			ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, mem.base,
+						 mem.len));
 			break;
 		case 3:
 			ASSERT_EQ(mem.base, mmap(mem.base, mem.len, PROT_READ |
@@ -696,19 +699,19 @@ TEST_F_TIMEOUT(race, torture, 120)
 	}
 	close(rd[2].fd);
 	/* the closed formula holds, whatever has gone before */
-	ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
-	ASSERT_EQ(0, mt_slot_delete(rig->fd, 0));
-	EXPECT_EQ(1, mt_stat(rig->stats, "table_pages"));
-	ASSERT_EQ(0, mt_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
-	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA2,
-				     mem.len));
+	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
+	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 0));
+	EXPECT_EQ(1, vt_mmu_stat(rig->stats, "table_pages"));
+	ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1, 0, GPA2, mem.base, mem.len));
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA2,
+					 mem.len));
 	tables = vt_mmu_count_tables(GPA2, pages, true) +
-		 mt_stat(rig->stats, "pages_4k") / VT_HUGE_PAGES;
-	EXPECT_EQ(tables, mt_stat(rig->stats, "table_pages"));
+		 vt_mmu_stat(rig->stats, "pages_4k") / VT_HUGE_PAGES;
+	EXPECT_EQ(tables, vt_mmu_stat(rig->stats, "table_pages"));
 	TH_LOG("%lu rounds, %lu accesses, %lu tried again", n,
 	       (uint64_t)(rd[0].hits + rd[1].hits + rd[2].hits),
-	       mt_stat(rig->stats, "pf_retried"));
-	ASSERT_EQ(0, mt_slot_delete(rig->fd, 1));
+	       vt_mmu_stat(rig->stats, "pf_retried"));
+	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
 	vt_mem_free(&mem);
 }
 
@@ -721,10 +724,10 @@ static void live_until_killed(int ready)
 	struct vt_thread t[3];
 	struct reader rd;
 	struct vt_mem mem;
-	int fd = mt_open();
+	int fd = vt_mmu_open();
 
 	if (fd < 0 || vt_mem_alloc_huge(&mem, VT_ANON, 64 * VT_PAGE) ||
-	    mt_slot(fd, 0, 0, GPA, mem.base, mem.len))
+	    vt_mmu_slot(fd, 0, 0, GPA, mem.base, mem.len))
 		_exit(1);
 	a = b = (struct slots) { fd, &mem, 0 };
 	rd = (struct reader) {
@@ -798,7 +801,7 @@ TEST_F_TIMEOUT(race, owner_dies, 200)
 		fd = syscall(SYS_pidfd_getfd, pidfd, theirs, 0);
 		ASSERT_LE(0, fd);
 		close(pidfd);
-		EXPECT_EQ(-EIO, mt_read64(fd, GPA, &word));
+		EXPECT_EQ(-EIO, vt_mmu_read64(fd, GPA, &word));
 		c = (struct closer) { fd, i % 10 * 300 };
 		ASSERT_EQ(0, pthread_create(&id, NULL, close_later, &c));
 		usleep(1000);

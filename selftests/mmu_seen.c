@@ -62,7 +62,7 @@ TEST_F_TIMEOUT(seen, soft_dirty, 300)
 	EXPECT_EQ(0, mo_check_mmu(a, 1));
 	EXPECT_EQ(0, soft_dirty(a));
 	for (i = 0, n = 0; i < a->pages; i += 16, n++)
-		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
+		ASSERT_EQ(0, vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
 	/* a huge page that was not split is dirty as a whole */
 	EXPECT_GE(soft_dirty(a), n);
 	for (i = 0; i < a->pages; i += 16)
@@ -143,7 +143,7 @@ TEST_F_TIMEOUT(uffd, write_protect, 300)
 	EXPECT_EQ(0, mo_check_mmu(a, 1));
 	EXPECT_EQ(before, u->faults);
 	for (i = 0; i < a->pages; i += 3) {
-		ASSERT_EQ(0, mt_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
+		ASSERT_EQ(0, vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, i));
 		EXPECT_EQ(++before, u->faults);
 	}
 	ASSERT_EQ(0, mo_uffd_protect(u));
@@ -221,10 +221,10 @@ TEST_F_TIMEOUT(poison, one_page, 300)
 	ASSERT_EQ(0, mo_look(a, bad, &t));
 	EXPECT_EQ(0, t.perms);
 	if (variant->backing == MO_ANON) {
-		EXPECT_EQ(-EHWPOISON, mt_read64(a->mmu, MO_GPA + bad * VT_PAGE,
-						&word));
-		EXPECT_EQ(-EHWPOISON, mt_write64(a->mmu, MO_GPA + bad * VT_PAGE,
-						 1));
+		EXPECT_EQ(-EHWPOISON,
+			  vt_mmu_read64(a->mmu, MO_GPA + bad * VT_PAGE, &word));
+		EXPECT_EQ(-EHWPOISON,
+			  vt_mmu_write64(a->mmu, MO_GPA + bad * VT_PAGE, 1));
 		/* what is before it was copied, and is told */
 		acc = (struct vmmu_access){
 			.size = sizeof(acc),
@@ -232,18 +232,19 @@ TEST_F_TIMEOUT(poison, one_page, 300)
 			.length = a->len,
 			.data = (uintptr_t)a->buf,
 		};
-		EXPECT_EQ(-EHWPOISON, mt_ioctl(a->mmu, VMMU_READ, &acc));
+		EXPECT_EQ(-EHWPOISON, vt_mmu_ioctl(a->mmu, VMMU_READ, &acc));
 		EXPECT_EQ(MO_GPA + bad * VT_PAGE, acc.gpa);
 		EXPECT_EQ(a->len - bad * VT_PAGE, acc.length);
 	} else {
 		/* the file has lost the page: an error, or another page */
-		int r = mt_read64(a->mmu, MO_GPA + bad * VT_PAGE, &word);
+		int r = vt_mmu_read64(a->mmu, MO_GPA + bad * VT_PAGE, &word);
 
 		EXPECT_TRUE(r == -EHWPOISON || r == -EFAULT || !r);
 		if (!r)
 			EXPECT_NE(mo_word(2, bad, 0), word);
 	}
-	EXPECT_EQ(0, mt_read64(a->mmu, MO_GPA + (bad + 1) * VT_PAGE, &word));
+	EXPECT_EQ(0,
+		  vt_mmu_read64(a->mmu, MO_GPA + (bad + 1) * VT_PAGE, &word));
 	EXPECT_EQ(mo_word(2, bad + 1, 0), word);
 
 	/* a new page heals it */

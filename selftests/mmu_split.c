@@ -69,8 +69,8 @@ FIXTURE_SETUP(split)
 	struct rig *rig = &self->rig;
 	int r;
 
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	vt_numa_balancing_off();
 	rig->huge = vt_by_speed(6, 2);
 	rig->pages = rig->huge * VT_HUGE_PAGES;
@@ -80,11 +80,11 @@ FIXTURE_SETUP(split)
 		SKIP(return, "no huge pages to be had");
 	ASSERT_EQ(0, r);
 	rig->bitmap = calloc(rig->pages / 64, 8);
-	rig->fd = mt_open();
+	rig->fd = vt_mmu_open();
 	ASSERT_LE(0, rig->fd);
-	rig->stats = mt_stats_open(rig->fd);
+	rig->stats = vt_mmu_stats_open(rig->fd);
 	ASSERT_LE(0, rig->stats);
-	ASSERT_EQ(0, mt_options(rig->fd, variant->options, 0));
+	ASSERT_EQ(0, vt_mmu_options(rig->fd, variant->options, 0));
 }
 
 FIXTURE_TEARDOWN(split)
@@ -92,11 +92,11 @@ FIXTURE_TEARDOWN(split)
 	struct rig *rig = &self->rig;
 
 	if (rig->fd > 0) {
-		mt_slot_delete(rig->fd, SLOT);
+		vt_mmu_slot_delete(rig->fd, SLOT);
 		/* the root is left */
-		EXPECT_EQ(1, mt_stat(rig->stats, "table_pages"));
-		EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
-		EXPECT_EQ(0, mt_stat(rig->stats, "pages_2m"));
+		EXPECT_EQ(1, vt_mmu_stat(rig->stats, "table_pages"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_4k"));
+		EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_2m"));
 		close(rig->stats);
 		close(rig->fd);
 	}
@@ -107,19 +107,19 @@ FIXTURE_TEARDOWN(split)
 
 static int set_log(struct rig *rig, bool on)
 {
-	return mt_slot(rig->fd, SLOT, on ? LOG : 0, GPA, rig->mem.base,
-		       rig->pages * VT_PAGE);
+	return vt_mmu_slot(rig->fd, SLOT, on ? LOG : 0, GPA, rig->mem.base,
+			   rig->pages * VT_PAGE);
 }
 
 /* Is all of the slot mapped, by huge entries or by small ones? */
 static void expect_mapped(struct __test_metadata *_metadata,
 			  struct rig *rig, bool huge)
 {
-	EXPECT_EQ(huge ? rig->huge : 0, mt_stat(rig->stats, "pages_2m"));
-	EXPECT_EQ(huge ? 0 : rig->pages, mt_stat(rig->stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(rig->stats, "pages_1g"));
+	EXPECT_EQ(huge ? rig->huge : 0, vt_mmu_stat(rig->stats, "pages_2m"));
+	EXPECT_EQ(huge ? 0 : rig->pages, vt_mmu_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_1g"));
 	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, huge),
-		  mt_stat(rig->stats, "table_pages"));
+		  vt_mmu_stat(rig->stats, "table_pages"));
 }
 
 static int write_all(struct rig *rig, uint64_t value)
@@ -128,7 +128,7 @@ static int write_all(struct rig *rig, uint64_t value)
 	int r;
 
 	for (p = 0; p < rig->pages; p++) {
-		r = mt_write64(rig->fd, GPA + p * VT_PAGE, value + p);
+		r = vt_mmu_write64(rig->fd, GPA + p * VT_PAGE, value + p);
 		if (r)
 			return r;
 	}
@@ -152,11 +152,11 @@ TEST_F_TIMEOUT(split, formulas, 300)
 	uint64_t splits, collapses, round, options = variant->options;
 
 	ASSERT_EQ(0, set_log(rig, false));
-	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
+					 rig->pages * VT_PAGE));
 	expect_mapped(_metadata, rig, true);
-	splits = mt_stat(rig->stats, "splits");
-	collapses = mt_stat(rig->stats, "collapses");
+	splits = vt_mmu_stat(rig->stats, "splits");
+	collapses = vt_mmu_stat(rig->stats, "collapses");
 
 	ASSERT_EQ(0, set_log(rig, true));
 	expect_mapped(_metadata, rig, options & (INITIALLY | LAZY));
@@ -166,12 +166,13 @@ TEST_F_TIMEOUT(split, formulas, 300)
 		ASSERT_EQ(0, write_all(rig, round));
 		if (round > 1 || options & LAZY || !(options & INITIALLY))
 			expect_mapped(_metadata, rig, false);
-		ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
+		ASSERT_EQ(0, vt_mmu_get_dirty(rig->fd, SLOT, rig->bitmap));
 		reported = vt_bitmap_weight(rig->bitmap, rig->pages);
 		EXPECT_EQ(rig->pages, reported);
 		if (options & MANUAL) {
-			ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0,
-						    rig->pages, rig->bitmap));
+			ASSERT_EQ(0,
+				  vt_mmu_clear_dirty(rig->fd, SLOT, 0,
+						     rig->pages, rig->bitmap));
 		}
 		expect_mapped(_metadata, rig, false);
 		EXPECT_EQ(0, wrong_words(rig, round));
@@ -198,24 +199,26 @@ TEST_F_TIMEOUT(split, one_by_one, 120)
 	if (variant->options != LAZY)
 		SKIP(return, "all are split at once in this mode");
 	ASSERT_EQ(0, set_log(rig, false));
-	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
+					 rig->pages * VT_PAGE));
 	ASSERT_EQ(0, set_log(rig, true));
 	for (i = 0; i < rig->huge; i++) {
 		uint64_t gpa = GPA + i * VT_HUGE_SIZE, word;
 
-		ASSERT_EQ(0, mt_read64(rig->fd, gpa + 8 * VT_PAGE, &word));
-		ASSERT_EQ(0, mt_translate(rig->fd, 0, gpa, &t));
+		ASSERT_EQ(0, vt_mmu_read64(rig->fd, gpa + 8 * VT_PAGE, &word));
+		ASSERT_EQ(0, vt_mmu_translate(rig->fd, 0, gpa, &t));
 		EXPECT_EQ(21, t.page_shift);
 		EXPECT_EQ(VMMU_PERM_READ, t.perms);
-		EXPECT_EQ(rig->huge - i, mt_stat(rig->stats, "pages_2m"));
-		ASSERT_EQ(0, mt_write64(rig->fd, gpa + 9 * VT_PAGE, i));
-		EXPECT_EQ(rig->huge - i - 1, mt_stat(rig->stats, "pages_2m"));
-		ASSERT_EQ(0, mt_translate(rig->fd, 0, gpa + 9 * VT_PAGE, &t));
+		EXPECT_EQ(rig->huge - i, vt_mmu_stat(rig->stats, "pages_2m"));
+		ASSERT_EQ(0, vt_mmu_write64(rig->fd, gpa + 9 * VT_PAGE, i));
+		EXPECT_EQ(rig->huge - i - 1,
+			  vt_mmu_stat(rig->stats, "pages_2m"));
+		ASSERT_EQ(0,
+			  vt_mmu_translate(rig->fd, 0, gpa + 9 * VT_PAGE, &t));
 		EXPECT_EQ(12, t.page_shift);
 		EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	}
-	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(rig->fd, SLOT, rig->bitmap));
 	EXPECT_EQ(rig->huge, vt_bitmap_weight(rig->bitmap, rig->pages));
 	for (i = 0; i < rig->huge; i++)
 		EXPECT_TRUE(vt_bitmap_test(rig->bitmap, i * VT_HUGE_PAGES + 9));
@@ -230,19 +233,23 @@ TEST_F_TIMEOUT(split, by_clear, 120)
 	if (!(variant->options & INITIALLY))
 		SKIP(return, "nothing is left to be split by a clear");
 	ASSERT_EQ(0, set_log(rig, false));
-	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
-				     rig->pages * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, VMMU_POPULATE_WRITE, GPA,
+					 rig->pages * VT_PAGE));
 	ASSERT_EQ(0, set_log(rig, true));
 	for (i = 0; i < rig->huge; i++) {
 		/* those not cleared are dirty already: they stay as they are */
-		ASSERT_EQ(0, mt_write64(rig->fd, GPA + (i + 1) * VT_HUGE_SIZE - 8, i));
-		EXPECT_EQ(rig->huge - i, mt_stat(rig->stats, "pages_2m"));
+		ASSERT_EQ(0,
+			  vt_mmu_write64(rig->fd,
+					 GPA + (i + 1) * VT_HUGE_SIZE - 8, i));
+		EXPECT_EQ(rig->huge - i, vt_mmu_stat(rig->stats, "pages_2m"));
 		memset(rig->bitmap, 0xff, 8);
-		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, i * VT_HUGE_PAGES + 64,
-					    64, rig->bitmap));
-		EXPECT_EQ(rig->huge - i - 1, mt_stat(rig->stats, "pages_2m"));
+		ASSERT_EQ(0, vt_mmu_clear_dirty(rig->fd, SLOT,
+						i * VT_HUGE_PAGES + 64, 64,
+						rig->bitmap));
+		EXPECT_EQ(rig->huge - i - 1,
+			  vt_mmu_stat(rig->stats, "pages_2m"));
 	}
-	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(rig->fd, SLOT, rig->bitmap));
 	EXPECT_EQ(rig->pages - rig->huge * 64,
 		  vt_bitmap_weight(rig->bitmap, rig->pages));
 }
@@ -261,8 +268,8 @@ static int touch_step(void *arg)
 	uint64_t gpa = GPA + page * VT_PAGE;
 
 	if (t->write)
-		return mt_write64(t->rig->fd, gpa, t->value + page);
-	return mt_read64(t->rig->fd, gpa, &word);
+		return vt_mmu_write64(t->rig->fd, gpa, t->value + page);
+	return vt_mmu_read64(t->rig->fd, gpa, &word);
 }
 
 /* Half of the threads read all pages, half write all pages; how long in ms. */
@@ -312,11 +319,11 @@ TEST_F_TIMEOUT(split, stages, 300)
 	ASSERT_EQ(0, touch_all(rig, 2, &update));
 	expect_mapped(_metadata, rig, late);
 	EXPECT_EQ(0, wrong_words(rig, 2));
-	ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
+	ASSERT_EQ(0, vt_mmu_get_dirty(rig->fd, SLOT, rig->bitmap));
 	EXPECT_EQ(rig->pages, vt_bitmap_weight(rig->bitmap, rig->pages));
 	if (late) {
-		ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0, rig->pages,
-					    rig->bitmap));
+		ASSERT_EQ(0, vt_mmu_clear_dirty(rig->fd, SLOT, 0, rig->pages,
+						rig->bitmap));
 		expect_mapped(_metadata, rig, false);
 	}
 
@@ -324,7 +331,7 @@ TEST_F_TIMEOUT(split, stages, 300)
 	ASSERT_EQ(0, touch_all(rig, 3, &adjust));
 	expect_mapped(_metadata, rig, true);
 	EXPECT_EQ(0, wrong_words(rig, 3));
-	EXPECT_EQ(0, mt_stat(rig->stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_mmu_stat(rig->stats, "mmu_lock_write_fault"));
 	TH_LOG("%lu pages, %d threads: create %u ms, update %u ms, adjust %u ms",
 	       rig->pages, THREADS, create, update, adjust);
 }
@@ -346,10 +353,11 @@ TEST_F_TIMEOUT(split, toggled, 120)
 	for (i = 0; i < rounds; i++) {
 		ASSERT_EQ(0, set_log(rig, true));
 		vt_sleep_ms(3);
-		ASSERT_EQ(0, mt_get_dirty(rig->fd, SLOT, rig->bitmap));
+		ASSERT_EQ(0, vt_mmu_get_dirty(rig->fd, SLOT, rig->bitmap));
 		if (variant->options & MANUAL)
-			ASSERT_EQ(0, mt_clear_dirty(rig->fd, SLOT, 0, rig->pages,
-						    rig->bitmap));
+			ASSERT_EQ(0,
+				  vt_mmu_clear_dirty(rig->fd, SLOT, 0,
+						     rig->pages, rig->bitmap));
 		vt_sleep_ms(3);
 		ASSERT_EQ(0, set_log(rig, false));
 		vt_sleep_ms(3);
@@ -358,9 +366,9 @@ TEST_F_TIMEOUT(split, toggled, 120)
 		EXPECT_EQ(0, vt_thread_stop(&threads[i]));
 	/* whatever it came to, it is consistent */
 	ASSERT_EQ(0, write_all(rig, 7));
-	huge = mt_stat(rig->stats, "pages_2m");
-	small = mt_stat(rig->stats, "pages_4k");
-	tables = mt_stat(rig->stats, "table_pages");
+	huge = vt_mmu_stat(rig->stats, "pages_2m");
+	small = vt_mmu_stat(rig->stats, "pages_4k");
+	tables = vt_mmu_stat(rig->stats, "table_pages");
 	EXPECT_EQ(rig->pages, huge * VT_HUGE_PAGES + small);
 	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) +
 			  small / VT_HUGE_PAGES,
@@ -383,23 +391,23 @@ TEST_F_TIMEOUT(split, punched, 120)
 	expect_mapped(_metadata, rig, true);
 	ASSERT_EQ(0, madvise(base + VT_HUGE_SIZE + 5 * VT_PAGE, VT_PAGE,
 			     MADV_DONTNEED));
-	EXPECT_EQ(rig->huge - 1, mt_stat(rig->stats, "pages_2m"));
-	EXPECT_EQ(0, mt_stat(rig->stats, "pages_4k"));
-	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + VT_HUGE_SIZE, &t));
+	EXPECT_EQ(rig->huge - 1, vt_mmu_stat(rig->stats, "pages_2m"));
+	EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_4k"));
+	ASSERT_EQ(0, vt_mmu_translate(rig->fd, 0, GPA + VT_HUGE_SIZE, &t));
 	EXPECT_EQ(0, t.perms);
-	ASSERT_EQ(0,
-		  mt_read64(rig->fd, GPA + VT_HUGE_SIZE + 5 * VT_PAGE, &word));
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA + VT_HUGE_SIZE + 5 * VT_PAGE,
+				   &word));
 	EXPECT_EQ(0, word);
-	ASSERT_EQ(0,
-		  mt_read64(rig->fd, GPA + VT_HUGE_SIZE + 6 * VT_PAGE, &word));
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA + VT_HUGE_SIZE + 6 * VT_PAGE,
+				   &word));
 	EXPECT_EQ(1 + VT_HUGE_PAGES + 6, word);
 	/* the host's is in pieces, so are ours */
-	ASSERT_EQ(0, mt_translate(rig->fd, 0, GPA + VT_HUGE_SIZE + 6 * VT_PAGE,
-				  &t));
+	ASSERT_EQ(0, vt_mmu_translate(rig->fd, 0,
+				      GPA + VT_HUGE_SIZE + 6 * VT_PAGE, &t));
 	EXPECT_EQ(12, t.page_shift);
-	EXPECT_EQ(2, mt_stat(rig->stats, "pages_4k"));
+	EXPECT_EQ(2, vt_mmu_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) + 1,
-		  mt_stat(rig->stats, "table_pages"));
+		  vt_mmu_stat(rig->stats, "table_pages"));
 }
 
 /* A slot that is not made of whole huge pages: 2M*512 + 4K == pages. */
@@ -410,15 +418,15 @@ TEST_F_TIMEOUT(split, ragged, 120)
 
 	if (variant->options)
 		SKIP(return, "once for each backing");
-	ASSERT_EQ(0, mt_slot(rig->fd, SLOT, 0, GPA + 3 * VT_PAGE,
-			     (char *)rig->mem.base + 3 * VT_PAGE,
-			     pages * VT_PAGE));
-	ASSERT_EQ(0, mt_populate_all(rig->fd, VMMU_POPULATE_WRITE,
-				     GPA + 3 * VT_PAGE, pages * VT_PAGE));
-	EXPECT_EQ(rig->huge - 2, mt_stat(rig->stats, "pages_2m"));
-	EXPECT_EQ(2 * VT_HUGE_PAGES - 8, mt_stat(rig->stats, "pages_4k"));
+	ASSERT_EQ(0, vt_mmu_slot(rig->fd, SLOT, 0, GPA + 3 * VT_PAGE,
+				 (char *)rig->mem.base + 3 * VT_PAGE,
+				 pages * VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, VMMU_POPULATE_WRITE,
+					 GPA + 3 * VT_PAGE, pages * VT_PAGE));
+	EXPECT_EQ(rig->huge - 2, vt_mmu_stat(rig->stats, "pages_2m"));
+	EXPECT_EQ(2 * VT_HUGE_PAGES - 8, vt_mmu_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(vt_mmu_count_tables(GPA, rig->pages, true) + 2,
-		  mt_stat(rig->stats, "table_pages"));
+		  vt_mmu_stat(rig->stats, "table_pages"));
 }
 
 TEST_HARNESS_MAIN

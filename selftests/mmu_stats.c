@@ -64,15 +64,15 @@ FIXTURE(stats)
 
 FIXTURE_SETUP(stats)
 {
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	self->mem = mmap(NULL, PAGES * VT_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	memset(self->mem, 1, PAGES * VT_PAGE);
-	self->fd = mt_open();
+	self->fd = vt_mmu_open();
 	ASSERT_LE(0, self->fd);
-	self->stats = mt_stats_open(self->fd);
+	self->stats = vt_mmu_stats_open(self->fd);
 	ASSERT_LE(0, self->stats);
 }
 
@@ -95,7 +95,7 @@ TEST_F(stats, layout)
 	EXPECT_EQ(0, h.flags);
 	EXPECT_EQ(NUM_NAMES, h.num_desc);
 	ASSERT_LT(0, h.name_size);
-	ASSERT_GE(MT_STAT_NAME, h.name_size);
+	ASSERT_GE(VT_MMU_STAT_NAME, h.name_size);
 	desc_len = sizeof(*d) + h.name_size;
 	/* header, id, descriptors, data: each aligned, none in another */
 	EXPECT_LE(sizeof(h), h.id_offset);
@@ -151,10 +151,10 @@ TEST_F(stats, layout)
 
 TEST_F(stats, names)
 {
-	struct mt_stats s;
+	struct vt_mmu_stats s;
 	unsigned int i, j;
 
-	ASSERT_EQ(0, mt_stats_parse(self->stats, &s));
+	ASSERT_EQ(0, vt_mmu_stats_parse(self->stats, &s));
 	for (i = 0; i < NUM_NAMES; i++) {
 		for (j = 0; j < s.num; j++)
 			if (!strcmp(names[i].name, s.desc[j].name))
@@ -168,7 +168,7 @@ TEST_F(stats, names)
 	EXPECT_EQ(NUM_NAMES, s.num);
 	/* nothing has happened yet */
 	for (j = 0; j < s.num; j++) {
-		uint64_t val = mt_stat(self->stats, s.desc[j].name);
+		uint64_t val = vt_mmu_stat(self->stats, s.desc[j].name);
 		bool one = !strncmp(s.desc[j].name, "table_pages", 11);
 
 		/* of other memory of this process */
@@ -222,77 +222,80 @@ TEST_F(stats, values)
 {
 	char buf[100];
 
-	EXPECT_EQ(0, mt_stat(self->stats, "memslots"));
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
-	EXPECT_EQ(1, mt_stat(self->stats, "memslots"));
-	EXPECT_LE(1, mt_stat(self->stats, "slot_swaps"));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_fixed"));
-	EXPECT_LE(PAGES, mt_stat(self->stats, "pf_taken"));
-	EXPECT_EQ(4, mt_stat(self->stats, "table_pages"));
-	EXPECT_EQ(4, mt_stat(self->stats, "table_pages_peak"));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_fixed"));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_spurious"));
-	EXPECT_EQ(0, mt_read(self->fd, GPA + 3, buf, sizeof(buf)));
-	EXPECT_EQ(0, mt_write(self->fd, GPA + 7, buf, 11));
-	EXPECT_EQ(sizeof(buf) + 11, mt_stat(self->stats, "bytes_direct"));
-	EXPECT_EQ(0, mt_stat(self->stats, "bytes_user"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pf_failed"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "memslots"));
+	ASSERT_EQ(0,
+		  vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "memslots"));
+	EXPECT_LE(1, vt_mmu_stat(self->stats, "slot_swaps"));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pf_fixed"));
+	EXPECT_LE(PAGES, vt_mmu_stat(self->stats, "pf_taken"));
+	EXPECT_EQ(4, vt_mmu_stat(self->stats, "table_pages"));
+	EXPECT_EQ(4, vt_mmu_stat(self->stats, "table_pages_peak"));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pf_fixed"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pf_spurious"));
+	EXPECT_EQ(0, vt_mmu_read(self->fd, GPA + 3, buf, sizeof(buf)));
+	EXPECT_EQ(0, vt_mmu_write(self->fd, GPA + 7, buf, 11));
+	EXPECT_EQ(sizeof(buf) + 11, vt_mmu_stat(self->stats, "bytes_direct"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "bytes_user"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pf_failed"));
 	ASSERT_EQ(0, munmap(self->mem, VT_PAGE));
-	EXPECT_EQ(PAGES - 1, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(1, mt_stat(self->stats, "pages_zapped"));
-	EXPECT_EQ(1, mt_stat(self->stats, "invalidations"));
-	EXPECT_GT(0, mt_populate_all(self->fd, 0, GPA, VT_PAGE));
-	EXPECT_LE(1, mt_stat(self->stats, "pf_failed"));
-	ASSERT_EQ(0, mt_slot_delete(self->fd, 0));
-	EXPECT_EQ(0, mt_stat(self->stats, "memslots"));
-	EXPECT_EQ(0, mt_stat(self->stats, "pages_4k"));
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pages_zapped"));
-	EXPECT_EQ(1, mt_stat(self->stats, "table_pages"));
-	EXPECT_EQ(4, mt_stat(self->stats, "table_pages_peak"));
-	EXPECT_EQ(0, mt_stat(self->stats, "mmu_lock_write_fault"));
+	EXPECT_EQ(PAGES - 1, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "pages_zapped"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "invalidations"));
+	EXPECT_GT(0, vt_mmu_populate_all(self->fd, 0, GPA, VT_PAGE));
+	EXPECT_LE(1, vt_mmu_stat(self->stats, "pf_failed"));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 0));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "memslots"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_zapped"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "table_pages"));
+	EXPECT_EQ(4, vt_mmu_stat(self->stats, "table_pages_peak"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "mmu_lock_write_fault"));
 }
 
 TEST_F(stats, readers)
 {
-	int a = mt_reader(self->fd), b = mt_reader(self->fd);
+	int a = vt_mmu_create_reader(self->fd),
+	    b = vt_mmu_create_reader(self->fd);
 
 	ASSERT_LE(0, a);
 	ASSERT_LE(0, b);
-	EXPECT_EQ(2, mt_stat(self->stats, "readers"));
+	EXPECT_EQ(2, vt_mmu_stat(self->stats, "readers"));
 	close(a);
-	EXPECT_EQ(1, mt_stat(self->stats, "readers"));
+	EXPECT_EQ(1, vt_mmu_stat(self->stats, "readers"));
 	close(b);
-	EXPECT_EQ(0, mt_stat(self->stats, "readers"));
+	EXPECT_EQ(0, vt_mmu_stat(self->stats, "readers"));
 }
 
 /* Each MMU counts for itself; the file outlives its MMU and its process. */
 TEST_F(stats, whose)
 {
-	int other = mt_open(), other_stats = mt_stats_open(other);
+	int other = vt_mmu_open(), other_stats = vt_mmu_stats_open(other);
 	pid_t pid;
 	int status;
 
 	ASSERT_LE(0, other_stats);
-	ASSERT_EQ(0, mt_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
-	EXPECT_EQ(0, mt_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
-	EXPECT_EQ(0, mt_stat(other_stats, "memslots"));
-	EXPECT_EQ(0, mt_stat(other_stats, "pages_4k"));
-	EXPECT_EQ(0, mt_stat(other_stats, "pf_fixed"));
+	ASSERT_EQ(0,
+		  vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, PAGES * VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_populate_all(self->fd, 0, GPA, PAGES * VT_PAGE));
+	EXPECT_EQ(0, vt_mmu_stat(other_stats, "memslots"));
+	EXPECT_EQ(0, vt_mmu_stat(other_stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(other_stats, "pf_fixed"));
 	close(other);
-	EXPECT_EQ(0, mt_stat(other_stats, "pages_4k"));
+	EXPECT_EQ(0, vt_mmu_stat(other_stats, "pages_4k"));
 	close(other_stats);
 	/* anybody who has it may read it */
 	pid = fork();
 	if (!pid)
-		_exit(mt_stat(self->stats, "pf_fixed") != PAGES);
+		_exit(vt_mmu_stat(self->stats, "pf_fixed") != PAGES);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(PAGES, mt_stat(self->stats, "pf_fixed"));
+	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pf_fixed"));
 }
 
 TEST_HARNESS_MAIN

@@ -506,8 +506,8 @@ FIXTURE_VARIANT(off)
 	const char *param;
 };
 
-FIXTURE_VARIANT_ADD(off, payload) { .param = MT_PARAMS "payload_access" };
-FIXTURE_VARIANT_ADD(off, metadata) { .param = MT_PARAMS "metadata_access" };
+FIXTURE_VARIANT_ADD(off, payload) { .param = VT_MMU_PARAMS "payload_access" };
+FIXTURE_VARIANT_ADD(off, metadata) { .param = VT_MMU_PARAMS "metadata_access" };
 
 FIXTURE_SETUP(off)
 {

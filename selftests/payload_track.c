@@ -411,11 +411,11 @@ static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
 
 	for (i = 0; i < 2 && !r; i++)
 		r = vt_vq_stop(&rig->vq[i]);
-	*mmu = mt_open();
+	*mmu = vt_mmu_open();
 	if (r || *mmu < 0)
 		return r ? r : *mmu;
-	r = mt_slot(*mmu, 0, flags, rig->dev.regions[0].guest_phys_addr,
-		    rig->mem.base, rig->mem.len);
+	r = vt_mmu_slot(*mmu, 0, flags, rig->dev.regions[0].guest_phys_addr,
+			rig->mem.base, rig->mem.len);
 	if (!r)
 		r = md_attach(rig->dev.fd, *mmu);
 	for (i = 0; i < 2 && !r; i++)
@@ -432,7 +432,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 	static const struct virtio_net_hdr none;
 	unsigned int i, hdr = rig->dev.hdr_len;
 
-	if (!md_available() || !mt_available())
+	if (!md_available() || !vt_mmu_available())
 		SKIP(return, MD_NO_DEV);
 	ASSERT_EQ(0, attach(rig, &self->mmu, 0));
 	for (i = 0; i < 6; i++) {
@@ -444,9 +444,9 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		ASSERT_EQ(0, rx_pages(rig, some_pages(i)));
 		ASSERT_TRUE(counted_direct(VT_VQ_RX));
 		memset(at, 0x33, VT_PAGE);
-		ASSERT_EQ(0, mt_slot_delete(self->mmu, 0));
-		ASSERT_EQ(0, mt_slot(self->mmu, 0, VMMU_MEM_READONLY, gpa,
-				     rig->mem.base, rig->mem.len));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, 0));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, VMMU_MEM_READONLY, gpa,
+					 rig->mem.base, rig->mem.len));
 		/* read, which puts it into the tables and the soft TLB */
 		count_from(rig, VT_VQ_TX);
 		ASSERT_EQ(0, tx_page(rig, at, true));
@@ -462,9 +462,9 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		EXPECT_FALSE(vt_vq_more_used(vq));
 		EXPECT_EQ(0x33, at[0]);
 		EXPECT_EQ(0x33, at[500]);
-		ASSERT_EQ(0, mt_slot_delete(self->mmu, 0));
-		ASSERT_EQ(0, mt_slot(self->mmu, 0, 0, gpa, rig->mem.base,
-				     rig->mem.len));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, 0));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, 0, gpa, rig->mem.base,
+					 rig->mem.len));
 		/* the same buffer, and the packet that waited */
 		vt_vq_notify(vq);
 		while (!vt_vq_get(vq, NULL))
@@ -485,14 +485,14 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 	unsigned int n = vt_scale(32), round, checked = 0;
 	uint64_t *log;
 
-	if (!md_available() || !mt_available())
+	if (!md_available() || !vt_mmu_available())
 		SKIP(return, MD_NO_DEV);
 	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
 	log = calloc(pages / 64 + 1, sizeof(*log));
 	first = (rx_page(rig, 0) - (char *)rig->mem.base) / VT_PAGE;
 	/* the first packet goes through the socket */
 	ASSERT_EQ(0, rx_pages(rig, 1));
-	ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+	ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
 	for (round = 0; round < n; round++) {
 		uint64_t mask = some_pages(round / 2), logged = 0;
 
@@ -502,7 +502,7 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 		/* what is only read is not in it */
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
 		memset(log, 0, pages / 8);
-		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
 		if (!counted_direct(VT_VQ_RX))
 			continue;
 		for (i = 0; i < pages; i++) {
@@ -519,7 +519,7 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 		checked++;
 		/* nothing was written since */
 		memset(log, 0, pages / 8);
-		ASSERT_EQ(0, mt_get_dirty(self->mmu, 0, log));
+		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
 		for (i = 0; i < pages / 64; i++)
 			ASSERT_EQ(0, log[i]);
 	}

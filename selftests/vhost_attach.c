@@ -32,10 +32,10 @@ FIXTURE_SETUP(attach)
 	self->mmu = -1;
 	if (!md_available())
 		SKIP(return, MD_NO_DEV);
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
-	self->mmu = mt_open();
+	self->mmu = vt_mmu_open();
 	ASSERT_GE(self->mmu, 0);
 }
 
@@ -48,9 +48,9 @@ FIXTURE_TEARDOWN(attach)
 
 static int set_mem(int mmu, uint32_t flags, const struct vt_rig *rig)
 {
-	return mt_slot(mmu, SLOT_MEM, flags,
-		       rig->dev.regions[0].guest_phys_addr, rig->mem.base,
-		       rig->mem.len);
+	return vt_mmu_slot(mmu, SLOT_MEM, flags,
+			   rig->dev.regions[0].guest_phys_addr, rig->mem.base,
+			   rig->mem.len);
 }
 
 /* ----------------------------------------------------------------- errors */
@@ -64,14 +64,14 @@ TEST_F(attach, arguments)
 	} a = { .args = { .fd = self->mmu } };
 
 	a.args.size = sizeof(a.args) - 1;
-	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	a.args.size = 0;
-	EXPECT_EQ(-EINVAL, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	a.args.size = sizeof(a);
-	EXPECT_EQ(0, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	EXPECT_EQ(0, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	a.more = 1ULL << 63;
-	EXPECT_EQ(-E2BIG, mt_ioctl(fd, VHOST_MMU_ATTACH, &a));
-	EXPECT_EQ(-EFAULT, mt_ioctl(fd, VHOST_MMU_ATTACH, NULL));
+	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	EXPECT_EQ(-EFAULT, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, NULL));
 
 	EXPECT_EQ(-EBADF, md_attach(fd, 9999));
 	EXPECT_EQ(-EBADF, md_attach(fd, -2));
@@ -80,7 +80,7 @@ TEST_F(attach, arguments)
 	close(null);
 
 	/* a reader of it is no MMU either */
-	null = mt_reader(self->mmu);
+	null = vt_mmu_create_reader(self->mmu);
 	ASSERT_GE(null, 0);
 	EXPECT_EQ(-EINVAL, md_attach(fd, null));
 	close(null);
@@ -105,7 +105,7 @@ TEST_F(attach, owners)
 		bad |= !!ioctl(other, VHOST_SET_OWNER, NULL);
 		bad |= md_attach(other, self->mmu) != -EIO;
 		close(self->mmu);
-		self->mmu = mt_open();
+		self->mmu = vt_mmu_open();
 		bad |= md_attach(other, self->mmu) != 0;
 		_exit(bad);
 	}
@@ -117,7 +117,7 @@ TEST_F(attach, busy)
 {
 	struct vt_rig *rig = &self->rig;
 	struct vt_dev *dev = &rig->dev;
-	int other = mt_open();
+	int other = vt_mmu_open();
 	unsigned int i;
 
 	/* one running queue is enough */
@@ -244,7 +244,7 @@ TEST_F_TIMEOUT(attach, memslot_moves, 300)
 		EXPECT_EQ(0, transmit_fails(rig));
 		swap_gpa(reg, &old);
 	}
-	ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_MEM));
+	ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_MEM));
 	EXPECT_EQ(0, transmit_fails(rig));
 	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
@@ -259,8 +259,8 @@ TEST_F_TIMEOUT(attach, packets_across_memslots, 300)
 	uint32_t n = 0;
 
 	for (pos = 0; pos < rig->mem.len; pos += 4 * VT_PAGE)
-		ASSERT_EQ(0, mt_slot(self->mmu, n++, 0, gpa + pos, base + pos,
-				     4 * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, n++, 0, gpa + pos,
+					 base + pos, 4 * VT_PAGE));
 	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
 }
@@ -314,17 +314,17 @@ FIXTURE_SETUP(traffic)
 	self->mmu = -1;
 	if (!md_available())
 		SKIP(return, MD_NO_DEV);
-	if (!mt_available())
-		SKIP(return, MT_NO_DEV);
+	if (!vt_mmu_available())
+		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, iv_open(iv, &cfg));
 	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[0]));
 	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[1]));
 
-	self->mmu = mt_open();
+	self->mmu = vt_mmu_open();
 	ASSERT_GE(self->mmu, 0);
 	ASSERT_EQ(0, set_mem(self->mmu, 0, &iv->rig));
-	ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA, iv->dev,
-			     iv->len));
+	ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA, iv->dev,
+				 iv->len));
 	ASSERT_EQ(0, md_attach(iv->rig.dev.fd, self->mmu));
 	ASSERT_EQ(0, iv_restart(iv));
 	ASSERT_EQ(0, iv_start(iv));
@@ -348,14 +348,14 @@ TEST_F_TIMEOUT(traffic, other_memslots, 300)
 	unsigned int i, n = vt_scale(200);
 
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0, OTHER_GPA,
-				     self->other, 64 * VT_PAGE));
-		ASSERT_EQ(0, mt_populate_all(self->mmu, 0, OTHER_GPA,
-					     64 * VT_PAGE));
-		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_OTHER, 0,
-				     OTHER_GPA + VT_HUGE_SIZE, self->other,
-				     64 * VT_PAGE));
-		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_OTHER));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_OTHER, 0, OTHER_GPA,
+					 self->other, 64 * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_populate_all(self->mmu, 0, OTHER_GPA,
+						 64 * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_OTHER, 0,
+					 OTHER_GPA + VT_HUGE_SIZE, self->other,
+					 64 * VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_OTHER));
 	}
 	EXPECT_EQ(0, iv_flow(iv, 100));
 	EXPECT_EQ(0, iv_hot(iv));
@@ -376,20 +376,20 @@ TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 
 	EXPECT_GT(from_table, 0);
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_RINGS));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_RINGS));
 		from_table = iv_sum(iv, "maps_from_mmu");
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
 		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 
 		/* its log is not for the device */
-		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS,
-				     VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
-				     iv->dev, iv->len));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS,
+					 VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
+					 iv->dev, iv->len));
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
 		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
 
-		ASSERT_EQ(0, mt_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
-				     iv->dev, iv->len));
+		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
+					 iv->dev, iv->len));
 		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
 		EXPECT_GT(iv_sum(iv, "maps_from_mmu"), from_table);
 	}
@@ -410,7 +410,7 @@ TEST_F_TIMEOUT(traffic, deleted_means_untouched, 300)
 
 	ASSERT_NE(NULL, then);
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, mt_slot_delete(self->mmu, SLOT_MEM));
+		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_MEM));
 		memcpy(then, rig->buf[0], rig->buf_len);
 		vt_sleep_ms(2);
 		ASSERT_EQ(-1, vt_differ(then, rig->buf[0], rig->buf_len));

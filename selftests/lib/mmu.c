@@ -11,37 +11,37 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int mt_open(void)
+int vt_mmu_open(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int fd;
 
 	pthread_once(&once, vt_numa_balancing_off);
-	fd = open(MT_DEV, O_RDWR | O_CLOEXEC);
+	fd = open(VT_MMU_PATH, O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-bool mt_available(void)
+bool vt_mmu_available(void)
 {
-	return !access(MT_DEV, R_OK | W_OK);
+	return !access(VT_MMU_PATH, R_OK | W_OK);
 }
 
-int mt_ioctl(int fd, unsigned long cmd, void *arg)
+int vt_mmu_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	int r = ioctl(fd, cmd, arg);
 
 	return r < 0 ? -errno : r;
 }
 
-int mt_info(int fd, struct vmmu_get_info *info)
+int vt_mmu_info(int fd, struct vmmu_get_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
-	return mt_ioctl(fd, VMMU_GET_INFO, info);
+	return vt_mmu_ioctl(fd, VMMU_GET_INFO, info);
 }
 
-int mt_options(int fd, uint64_t options, uint32_t ring_entries)
+int vt_mmu_options(int fd, uint64_t options, uint32_t ring_entries)
 {
 	struct vmmu_set_options o = {
 		.size = sizeof(o),
@@ -49,11 +49,11 @@ int mt_options(int fd, uint64_t options, uint32_t ring_entries)
 		.ring_entries = ring_entries,
 	};
 
-	return mt_ioctl(fd, VMMU_SET_OPTIONS, &o);
+	return vt_mmu_ioctl(fd, VMMU_SET_OPTIONS, &o);
 }
 
-int mt_slot(int fd, uint32_t slot, uint32_t flags, uint64_t gpa,
-	    const void *hva, uint64_t size)
+int vt_mmu_slot(int fd, uint32_t slot, uint32_t flags, uint64_t gpa,
+		const void *hva, uint64_t size)
 {
 	struct vmmu_set_memslot s = {
 		.size = sizeof(s),
@@ -64,15 +64,15 @@ int mt_slot(int fd, uint32_t slot, uint32_t flags, uint64_t gpa,
 		.userspace_addr = (uintptr_t)hva,
 	};
 
-	return mt_ioctl(fd, VMMU_SET_MEMSLOT, &s);
+	return vt_mmu_ioctl(fd, VMMU_SET_MEMSLOT, &s);
 }
 
-int mt_slot_delete(int fd, uint32_t slot)
+int vt_mmu_slot_delete(int fd, uint32_t slot)
 {
-	return mt_slot(fd, slot, 0, 0, NULL, 0);
+	return vt_mmu_slot(fd, slot, 0, 0, NULL, 0);
 }
 
-int mt_populate(int fd, uint32_t flags, uint64_t *gpa, uint64_t *len)
+int vt_mmu_populate(int fd, uint32_t flags, uint64_t *gpa, uint64_t *len)
 {
 	struct vmmu_populate p = {
 		.size = sizeof(p),
@@ -80,30 +80,30 @@ int mt_populate(int fd, uint32_t flags, uint64_t *gpa, uint64_t *len)
 		.gpa = *gpa,
 		.length = *len,
 	};
-	int r = mt_ioctl(fd, VMMU_POPULATE, &p);
+	int r = vt_mmu_ioctl(fd, VMMU_POPULATE, &p);
 
 	*gpa = p.gpa;
 	*len = p.length;
 	return r;
 }
 
-int mt_populate_all(int fd, uint32_t flags, uint64_t gpa, uint64_t len)
+int vt_mmu_populate_all(int fd, uint32_t flags, uint64_t gpa, uint64_t len)
 {
 	int r = 0;
 
 	while (len && (!r || r == -EAGAIN))
-		r = mt_populate(fd, flags, &gpa, &len);
+		r = vt_mmu_populate(fd, flags, &gpa, &len);
 	return r;
 }
 
-int mt_translate(int fd, uint32_t flags, uint64_t gpa,
-		 struct vmmu_translate *out)
+int vt_mmu_translate(int fd, uint32_t flags, uint64_t gpa,
+		     struct vmmu_translate *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
 	out->flags = flags;
 	out->gpa = gpa;
-	return mt_ioctl(fd, VMMU_TRANSLATE, out);
+	return vt_mmu_ioctl(fd, VMMU_TRANSLATE, out);
 }
 
 static int copy(int fd, unsigned long cmd, uint64_t gpa, const void *buf,
@@ -116,30 +116,30 @@ static int copy(int fd, unsigned long cmd, uint64_t gpa, const void *buf,
 		.data = (uintptr_t)buf,
 	};
 
-	return mt_ioctl(fd, cmd, &a);
+	return vt_mmu_ioctl(fd, cmd, &a);
 }
 
-int mt_read(int fd, uint64_t gpa, void *buf, size_t len)
+int vt_mmu_read(int fd, uint64_t gpa, void *buf, size_t len)
 {
 	return copy(fd, VMMU_READ, gpa, buf, len);
 }
 
-int mt_write(int fd, uint64_t gpa, const void *buf, size_t len)
+int vt_mmu_write(int fd, uint64_t gpa, const void *buf, size_t len)
 {
 	return copy(fd, VMMU_WRITE, gpa, buf, len);
 }
 
-int mt_read64(int fd, uint64_t gpa, uint64_t *val)
+int vt_mmu_read64(int fd, uint64_t gpa, uint64_t *val)
 {
-	return mt_read(fd, gpa, val, sizeof(*val));
+	return vt_mmu_read(fd, gpa, val, sizeof(*val));
 }
 
-int mt_write64(int fd, uint64_t gpa, uint64_t val)
+int vt_mmu_write64(int fd, uint64_t gpa, uint64_t val)
 {
-	return mt_write(fd, gpa, &val, sizeof(val));
+	return vt_mmu_write(fd, gpa, &val, sizeof(val));
 }
 
-int mt_get_dirty(int fd, uint32_t slot, void *bitmap)
+int vt_mmu_get_dirty(int fd, uint32_t slot, void *bitmap)
 {
 	struct vmmu_dirty_log d = {
 		.size = sizeof(d),
@@ -147,11 +147,11 @@ int mt_get_dirty(int fd, uint32_t slot, void *bitmap)
 		.bitmap = (uintptr_t)bitmap,
 	};
 
-	return mt_ioctl(fd, VMMU_GET_DIRTY_LOG, &d);
+	return vt_mmu_ioctl(fd, VMMU_GET_DIRTY_LOG, &d);
 }
 
-int mt_clear_dirty(int fd, uint32_t slot, uint64_t first, uint64_t num,
-		   const void *bitmap)
+int vt_mmu_clear_dirty(int fd, uint32_t slot, uint64_t first, uint64_t num,
+		       const void *bitmap)
 {
 	struct vmmu_dirty_log d = {
 		.size = sizeof(d),
@@ -161,18 +161,18 @@ int mt_clear_dirty(int fd, uint32_t slot, uint64_t first, uint64_t num,
 		.bitmap = (uintptr_t)bitmap,
 	};
 
-	return mt_ioctl(fd, VMMU_CLEAR_DIRTY_LOG, &d);
+	return vt_mmu_ioctl(fd, VMMU_CLEAR_DIRTY_LOG, &d);
 }
 
-int mt_reader(int fd)
+int vt_mmu_create_reader(int fd)
 {
 	struct vmmu_create_reader c = { .size = sizeof(c), .out_fd = -1 };
-	int r = mt_ioctl(fd, VMMU_CREATE_READER, &c);
+	int r = vt_mmu_ioctl(fd, VMMU_CREATE_READER, &c);
 
 	return r ? r : c.out_fd;
 }
 
-struct vmmu_dirty_gfn *mt_ring_map(int reader, uint32_t entries)
+struct vmmu_dirty_gfn *vt_mmu_map_ring(int reader, uint32_t entries)
 {
 	void *p = mmap(NULL, entries * sizeof(struct vmmu_dirty_gfn),
 		       PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0);
@@ -180,18 +180,18 @@ struct vmmu_dirty_gfn *mt_ring_map(int reader, uint32_t entries)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int mt_reset_rings(int fd, uint32_t *count)
+int vt_mmu_reset_rings(int fd, uint32_t *count)
 {
 	struct vmmu_reset_dirty_rings d = { .size = sizeof(d) };
-	int r = mt_ioctl(fd, VMMU_RESET_DIRTY_RINGS, &d);
+	int r = vt_mmu_ioctl(fd, VMMU_RESET_DIRTY_RINGS, &d);
 
 	if (count)
 		*count = d.count;
 	return r;
 }
 
-int mt_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
-	   uint64_t *young)
+int vt_mmu_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
+	       uint64_t *young)
 {
 	struct vmmu_age a = {
 		.size = sizeof(a),
@@ -200,25 +200,25 @@ int mt_age(int fd, uint32_t flags, uint64_t gpa, uint64_t len, void *bitmap,
 		.length = len,
 		.bitmap = (uintptr_t)bitmap,
 	};
-	int r = mt_ioctl(fd, VMMU_AGE, &a);
+	int r = vt_mmu_ioctl(fd, VMMU_AGE, &a);
 
 	if (young)
 		*young = a.young;
 	return r;
 }
 
-int mt_stats_open(int fd)
+int vt_mmu_stats_open(int fd)
 {
 	struct vmmu_get_stats_fd s = { .size = sizeof(s), .out_fd = -1 };
-	int r = mt_ioctl(fd, VMMU_GET_STATS_FD, &s);
+	int r = vt_mmu_ioctl(fd, VMMU_GET_STATS_FD, &s);
 
 	return r ? r : s.out_fd;
 }
 
-int mt_stats_parse(int stats_fd, struct mt_stats *stats)
+int vt_mmu_stats_parse(int stats_fd, struct vt_mmu_stats *stats)
 {
 	struct kvm_stats_header *h = &stats->header;
-	char raw[sizeof(struct kvm_stats_desc) + MT_STAT_NAME];
+	char raw[sizeof(struct kvm_stats_desc) + VT_MMU_STAT_NAME];
 	struct kvm_stats_desc *d = (void *)raw;
 	size_t len;
 	unsigned int i;
@@ -226,11 +226,11 @@ int mt_stats_parse(int stats_fd, struct mt_stats *stats)
 	memset(stats, 0, sizeof(*stats));
 	if (pread(stats_fd, h, sizeof(*h), 0) != sizeof(*h))
 		return -EIO;
-	if (h->name_size > MT_STAT_NAME || h->num_desc > MT_STATS_MAX)
+	if (h->name_size > VT_MMU_STAT_NAME || h->num_desc > VT_MMU_STATS_MAX)
 		return -E2BIG;
 	len = sizeof(*d) + h->name_size;
 	for (i = 0; i < h->num_desc; i++) {
-		struct mt_stat_desc *out = &stats->desc[i];
+		struct vt_mmu_stat_desc *out = &stats->desc[i];
 
 		if (pread(stats_fd, raw, len, h->desc_offset + i * len) !=
 		    (ssize_t)len)
@@ -244,16 +244,16 @@ int mt_stats_parse(int stats_fd, struct mt_stats *stats)
 	return 0;
 }
 
-uint64_t mt_stat(int stats_fd, const char *name)
+uint64_t vt_mmu_stat(int stats_fd, const char *name)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static struct mt_stats stats;
+	static struct vt_mmu_stats stats;
 	uint64_t val = -1ULL;
 	unsigned int i;
 
 	pthread_mutex_lock(&lock);
 	if (!stats.num)
-		mt_stats_parse(stats_fd, &stats);
+		vt_mmu_stats_parse(stats_fd, &stats);
 	pthread_mutex_unlock(&lock);
 	for (i = 0; i < stats.num; i++) {
 		if (strcmp(name, stats.desc[i].name))
@@ -267,14 +267,14 @@ uint64_t mt_stat(int stats_fd, const char *name)
 	return -1ULL;
 }
 
-uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
-		      int timeout_ms)
+uint64_t vt_mmu_stat_wait(int stats_fd, const char *name, uint64_t min,
+			  int timeout_ms)
 {
 	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
 	uint64_t val;
 
 	for (;;) {
-		val = mt_stat(stats_fd, name);
+		val = vt_mmu_stat(stats_fd, name);
 		if (val >= min || vt_now_ns() > end)
 			return val;
 		usleep(1000);
@@ -283,14 +283,14 @@ uint64_t mt_stat_wait(int stats_fd, const char *name, uint64_t min,
 
 uint64_t vt_mmu_stat_delta(int stats, const char *name, uint64_t since)
 {
-	return mt_stat(stats, name) - since;
+	return vt_mmu_stat(stats, name) - since;
 }
 
 bool vt_mmu_has_param(const char *name)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), MT_PARAMS "%s", name);
+	snprintf(path, sizeof(path), VT_MMU_PARAMS "%s", name);
 	return !access(path, W_OK);
 }
 
@@ -300,7 +300,7 @@ bool vt_mmu_set_param(const char *name, const char *value)
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), MT_PARAMS "%s", name);
+	snprintf(path, sizeof(path), VT_MMU_PARAMS "%s", name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

@@ -17,7 +17,7 @@ static void *hold(void *arg)
 	while (!h->go)
 		usleep(100);
 	n = snprintf(value, sizeof(value), "%u\n", h->ms);
-	fd = open(MT_PARAMS "test_hold_inval_ms", O_WRONLY);
+	fd = open(VT_MMU_PARAMS "test_hold_inval_ms", O_WRONLY);
 	if (fd < 0 || write(fd, value, n) != n)
 		h->error = -errno;
 	if (fd >= 0)
@@ -39,11 +39,11 @@ static int hold_once(struct vt_mmu_hold *h, int stats, unsigned int ms)
 	if (r)
 		return -r;
 	/* the new thread's stack may have been an invalidation: count from here */
-	starts = mt_stat(stats, "notifier_starts");
+	starts = vt_mmu_stat(stats, "notifier_starts");
 	now = vt_now_ns();
 	h->end_ns = now + ms * 1000000ULL;
 	h->go = true;
-	while (!h->done && mt_stat(stats, "notifier_starts") == starts &&
+	while (!h->done && vt_mmu_stat(stats, "notifier_starts") == starts &&
 	       vt_now_ns() < now + ms * 250000ULL)
 		usleep(500);
 	return h->error;

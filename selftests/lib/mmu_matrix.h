@@ -148,7 +148,7 @@ TEST_F_TIMEOUT(content, live, 300)
 	if (!c->hint)
 		EXPECT_GE(mo_stat(a, "invalidations"), hits + rounds);
 	/* at rest again both ways show the same, all of it */
-	ASSERT_EQ(0, mt_read(a->mmu, MO_GPA, a->buf, a->len));
+	ASSERT_EQ(0, vt_mmu_read(a->mmu, MO_GPA, a->buf, a->len));
 	EXPECT_EQ(0, memcmp(a->buf, a->base, a->len));
 	EXPECT_EQ(0, mo_stat(a, "mmu_lock_write_fault"));
 }

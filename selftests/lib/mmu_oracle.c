@@ -147,15 +147,15 @@ const char *mo_open(struct mo_area *a, enum mo_backing backing)
 	int r;
 
 	memset(a, 0, sizeof(*a));
-	if (!mt_available())
-		return MT_NO_DEV;
+	if (!vt_mmu_available())
+		return VT_MMU_NO_DEV;
 	why = mo_alloc(a, backing, mo_len(backing));
 	if (why)
 		return why;
-	a->mmu = mt_open();
-	a->stats = a->mmu < 0 ? -1 : mt_stats_open(a->mmu);
+	a->mmu = vt_mmu_open();
+	a->stats = a->mmu < 0 ? -1 : vt_mmu_stats_open(a->mmu);
 	r = a->mmu < 0 ? a->mmu :
-	    mt_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len);
+	    vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len);
 	if (r || a->stats < 0) {
 		vt_msg("mmu: cannot set up an MMU: %s", strerror(-r));
 		abort();
@@ -180,7 +180,7 @@ void mo_close(struct mo_area *a)
 
 uint64_t mo_stat(const struct mo_area *a, const char *name)
 {
-	uint64_t n = mt_stat(a->stats, name);
+	uint64_t n = vt_mmu_stat(a->stats, name);
 
 	if (n == ~0ULL)
 		vt_msg("mmu: no statistic is called %s", name);
@@ -190,7 +190,7 @@ uint64_t mo_stat(const struct mo_area *a, const char *name)
 int mo_look(const struct mo_area *a, size_t page, struct vmmu_translate *t)
 {
 	memset(t, 0, sizeof(*t));
-	return mt_translate(a->mmu, 0, MO_GPA + page * VT_PAGE, t);
+	return vt_mmu_translate(a->mmu, 0, MO_GPA + page * VT_PAGE, t);
 }
 
 size_t mo_mapped(const struct mo_area *a)
@@ -239,7 +239,7 @@ int mo_fill_mmu(struct mo_area *a, uint64_t gen)
 
 	for (i = 0; i < a->pages; i++)
 		make_page(a, gen, i, (uint64_t *)(a->buf + i * VT_PAGE));
-	r = mt_write(a->mmu, MO_GPA, a->buf, a->len);
+	r = vt_mmu_write(a->mmu, MO_GPA, a->buf, a->len);
 	if (r)
 		vt_msg("%s: a write through the MMU: %s", mo_name(a->backing),
 		       strerror(-r));
@@ -278,7 +278,7 @@ int mo_check_mmu(struct mo_area *a, uint64_t gen)
 	int r;
 
 	memset(a->buf, 0xee, a->len);
-	r = mt_read(a->mmu, MO_GPA, a->buf, a->len);
+	r = vt_mmu_read(a->mmu, MO_GPA, a->buf, a->len);
 	if (r) {
 		vt_msg("%s: a read through the MMU: %s", mo_name(a->backing),
 		       strerror(-r));
@@ -349,11 +349,11 @@ static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
 
 	atomic_store(&l->begun[n][lane], v);
 	if (mmu) {
-		w = mt_write64(fd, gpa, v);
+		w = vt_mmu_write64(fd, gpa, v);
 		r = w ? w : own_access(l, pipe, hva, &got, false);
 	} else {
 		w = own_access(l, pipe, hva, &v, true);
-		r = w ? w : mt_read64(fd, gpa, &got);
+		r = w ? w : vt_mmu_read64(fd, gpa, &got);
 	}
 	stable = !(epoch & 1) && atomic_load(&l->epoch) == epoch;
 	if (r && (stable || !l->breaks || r != -EFAULT))
@@ -375,7 +375,7 @@ static void check_other(struct mo_live *l, int fd, size_t n, unsigned int lane)
 	size_t off = n * l->stride * VT_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t lo = atomic_load(&l->done[n][lane]), hi, got = 0;
-	int r = mt_read64(fd, MO_GPA + off, &got);
+	int r = vt_mmu_read64(fd, MO_GPA + off, &got);
 
 	hi = atomic_load(&l->begun[n][lane]);
 	if (r) {
@@ -412,7 +412,7 @@ static void *live_thread(void *data)
 		bad(l, "no pipe: %m");
 	/* some go by a reader, as vCPUs would */
 	if (arg.lane) {
-		fd = mt_reader(l->a->mmu);
+		fd = vt_mmu_create_reader(l->a->mmu);
 		if (fd < 0)
 			bad(l, "no reader: %s", strerror(-fd));
 	}
