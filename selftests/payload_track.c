@@ -417,7 +417,7 @@ static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
 	r = vt_mmu_slot(*mmu, 0, flags, rig->dev.regions[0].guest_phys_addr,
 			rig->mem.base, rig->mem.len);
 	if (!r)
-		r = md_attach(rig->dev.fd, *mmu);
+		r = vt_mmu_dev_attach(rig->dev.fd, *mmu);
 	for (i = 0; i < 2 && !r; i++)
 		r = vt_rig_restart(rig, i, 0);
 	return r;
@@ -432,8 +432,8 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 	static const struct virtio_net_hdr none;
 	unsigned int i, hdr = rig->dev.hdr_len;
 
-	if (!md_available() || !vt_mmu_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available() || !vt_mmu_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, attach(rig, &self->mmu, 0));
 	for (i = 0; i < 6; i++) {
 		struct vt_sg sg = pay_sg(rig, rx_page(rig, i), RX_LEN);
@@ -485,8 +485,8 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 	unsigned int n = vt_scale(32), round, checked = 0;
 	uint64_t *log;
 
-	if (!md_available() || !vt_mmu_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available() || !vt_mmu_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
 	log = calloc(pages / 64 + 1, sizeof(*log));
 	first = (rx_page(rig, 0) - (char *)rig->mem.base) / VT_PAGE;

@@ -30,8 +30,8 @@ FIXTURE_SETUP(attach)
 
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
 	self->mmu = -1;
-	if (!md_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	if (!vt_mmu_available())
 		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
@@ -73,19 +73,19 @@ TEST_F(attach, arguments)
 	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	EXPECT_EQ(-EFAULT, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, NULL));
 
-	EXPECT_EQ(-EBADF, md_attach(fd, 9999));
-	EXPECT_EQ(-EBADF, md_attach(fd, -2));
-	EXPECT_EQ(-EINVAL, md_attach(fd, null));
-	EXPECT_EQ(-EINVAL, md_attach(fd, fd));
+	EXPECT_EQ(-EBADF, vt_mmu_dev_attach(fd, 9999));
+	EXPECT_EQ(-EBADF, vt_mmu_dev_attach(fd, -2));
+	EXPECT_EQ(-EINVAL, vt_mmu_dev_attach(fd, null));
+	EXPECT_EQ(-EINVAL, vt_mmu_dev_attach(fd, fd));
 	close(null);
 
 	/* a reader of it is no MMU either */
 	null = vt_mmu_create_reader(self->mmu);
 	ASSERT_GE(null, 0);
-	EXPECT_EQ(-EINVAL, md_attach(fd, null));
+	EXPECT_EQ(-EINVAL, vt_mmu_dev_attach(fd, null));
 	close(null);
 	/* what failed changed nothing */
-	EXPECT_EQ(1, md_count(&self->rig.dev, "attached"));
+	EXPECT_EQ(1, vt_mmu_dev_count(&self->rig.dev, "attached"));
 }
 
 TEST_F(attach, owners)
@@ -94,19 +94,20 @@ TEST_F(attach, owners)
 	pid_t pid;
 
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(-EPERM, md_attach(other, self->mmu));
-	EXPECT_EQ(-EPERM, md_attach(other, -1));
+	EXPECT_EQ(-EPERM, vt_mmu_dev_attach(other, self->mmu));
+	EXPECT_EQ(-EPERM, vt_mmu_dev_attach(other, -1));
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		/* the parent's device; then one of its own, the parent's MMU */
-		int bad = md_attach(self->rig.dev.fd, self->mmu) != -EPERM;
+		int bad = vt_mmu_dev_attach(self->rig.dev.fd, self->mmu) !=
+			  -EPERM;
 
 		bad |= !!ioctl(other, VHOST_SET_OWNER, NULL);
-		bad |= md_attach(other, self->mmu) != -EIO;
+		bad |= vt_mmu_dev_attach(other, self->mmu) != -EIO;
 		close(self->mmu);
 		self->mmu = vt_mmu_open();
-		bad |= md_attach(other, self->mmu) != 0;
+		bad |= vt_mmu_dev_attach(other, self->mmu) != 0;
 		_exit(bad);
 	}
 	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
@@ -123,27 +124,27 @@ TEST_F(attach, busy)
 	/* one running queue is enough */
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, vt_vq_start(&rig->vq[i], rig->tap.fd));
-		EXPECT_EQ(-EBUSY, md_attach(dev->fd, self->mmu));
-		EXPECT_EQ(-EBUSY, md_attach(dev->fd, -1));
-		EXPECT_EQ(0, md_count(dev, "attached"));
+		EXPECT_EQ(-EBUSY, vt_mmu_dev_attach(dev->fd, self->mmu));
+		EXPECT_EQ(-EBUSY, vt_mmu_dev_attach(dev->fd, -1));
+		EXPECT_EQ(0, vt_mmu_dev_count(dev, "attached"));
 		ASSERT_EQ(0, vt_vq_stop(&rig->vq[i]));
 	}
 	/* the file comes before that */
 	ASSERT_EQ(0, vt_vq_start(&rig->vq[0], rig->tap.fd));
-	EXPECT_EQ(-EBADF, md_attach(dev->fd, 9999));
+	EXPECT_EQ(-EBADF, vt_mmu_dev_attach(dev->fd, 9999));
 	ASSERT_EQ(0, vt_vq_stop(&rig->vq[0]));
 
-	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
 	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
 	/* one for another, and the same again */
-	ASSERT_EQ(0, md_attach(dev->fd, other));
-	ASSERT_EQ(0, md_attach(dev->fd, other));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, other));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, other));
 	close(other);
-	EXPECT_EQ(1, md_count(dev, "refs"));
+	EXPECT_EQ(1, vt_mmu_dev_count(dev, "refs"));
 	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
 	/* nothing to give up is no error */
-	ASSERT_EQ(0, md_attach(dev->fd, -1));
-	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
 	EXPECT_EQ(0, vt_dev_set_mem_table(dev));
 }
 
@@ -151,14 +152,14 @@ TEST_F(attach, busy)
 TEST_F_TIMEOUT(attach, detach, 300)
 {
 	struct vt_dev *dev = &self->rig.dev;
-	uint64_t table = md_table(dev);
+	uint64_t table = vt_mmu_dev_id(dev);
 	int backend = self->rig.tap.fd;
 
 	/* no memslot yet: nothing is guest memory */
-	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
-	EXPECT_NE(table, md_table(dev));
-	ASSERT_EQ(0, md_attach(dev->fd, -1));
-	EXPECT_EQ(table, md_table(dev));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
+	EXPECT_NE(table, vt_mmu_dev_id(dev));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
+	EXPECT_EQ(table, vt_mmu_dev_id(dev));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 100, NULL));
 	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[0]));
 	ASSERT_EQ(0, vt_vq_stop(&self->rig.vq[1]));
@@ -167,16 +168,16 @@ TEST_F_TIMEOUT(attach, detach, 300)
 	vt_dev_close(dev);
 	ASSERT_EQ(0, vt_dev_open(dev, self->rig.cfg.features));
 	EXPECT_EQ(-EFAULT, vt_vq_start(&self->rig.vq[1], backend));
-	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
 	EXPECT_EQ(0, vt_vq_start(&self->rig.vq[1], backend));
 	EXPECT_EQ(0, vt_vq_stop(&self->rig.vq[1]));
-	ASSERT_EQ(0, md_attach(dev->fd, -1));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
 	EXPECT_EQ(-EFAULT, vt_vq_start(&self->rig.vq[1], backend));
 	/* and one that is given up is not attached any more */
-	ASSERT_EQ(0, md_attach(dev->fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
 	ASSERT_EQ(0, ioctl(dev->fd, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_OWNER, NULL));
-	EXPECT_EQ(0, md_count(dev, "attached"));
+	EXPECT_EQ(0, vt_mmu_dev_count(dev, "attached"));
 }
 
 /* ---------------------------------------------------------------- packets */
@@ -186,8 +187,8 @@ TEST_F_TIMEOUT(attach, packets, 300)
 	struct vt_rig *rig = &self->rig;
 
 	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
-	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
-	EXPECT_EQ(1, md_count(&rig->dev, "attached"));
+	ASSERT_EQ(0, vt_mmu_dev_attach(rig->dev.fd, self->mmu));
+	EXPECT_EQ(1, vt_mmu_dev_count(&rig->dev, "attached"));
 	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
 	/* the device keeps its MMU when the file is closed */
 	close(self->mmu);
@@ -229,7 +230,7 @@ TEST_F_TIMEOUT(attach, memslot_moves, 300)
 	uint64_t first = reg->guest_phys_addr;
 	unsigned int i, n = vt_scale(4);
 
-	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, transmit_fails(rig));
 	ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
@@ -261,7 +262,7 @@ TEST_F_TIMEOUT(attach, packets_across_memslots, 300)
 	for (pos = 0; pos < rig->mem.len; pos += 4 * VT_PAGE)
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, n++, 0, gpa + pos,
 					 base + pos, 4 * VT_PAGE));
-	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
 }
 
@@ -274,7 +275,7 @@ TEST_F_TIMEOUT(attach, readonly, 300)
 	struct vt_sg sg;
 
 	ASSERT_EQ(0, set_mem(self->mmu, VMMU_MEM_READONLY, rig));
-	ASSERT_EQ(0, md_attach(rig->dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(rig->dev.fd, self->mmu));
 	ASSERT_EQ(0, vt_rig_restart(rig, VT_VQ_RX, 0));
 	sg.addr = vt_dev_gpa(&rig->dev, rig->buf[0]);
 	sg.len = 2048;
@@ -312,8 +313,8 @@ FIXTURE_SETUP(traffic)
 	memset(iv, 0, sizeof(*iv));
 	iv->rig.dev.fd = iv->rig.tap.fd = iv->rig.tap.sock = iv->fd = -1;
 	self->mmu = -1;
-	if (!md_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	if (!vt_mmu_available())
 		SKIP(return, VT_MMU_NO_DEV);
 	ASSERT_EQ(0, iv_open(iv, &cfg));
@@ -325,7 +326,7 @@ FIXTURE_SETUP(traffic)
 	ASSERT_EQ(0, set_mem(self->mmu, 0, &iv->rig));
 	ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA, iv->dev,
 				 iv->len));
-	ASSERT_EQ(0, md_attach(iv->rig.dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_mmu_dev_attach(iv->rig.dev.fd, self->mmu));
 	ASSERT_EQ(0, iv_restart(iv));
 	ASSERT_EQ(0, iv_start(iv));
 	ASSERT_EQ(0, iv_hot(iv));

@@ -30,8 +30,8 @@ FIXTURE_SETUP(share)
 
 	self->dev[0].fd = -1;
 	self->dev[1].fd = -1;
-	if (!md_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, vt_mem_alloc(&self->mem, VT_ANON, 64 * VT_PAGE, 0, 0));
 	self->at = self->mem.base;
 	for (i = 0; i < 2; i++)
@@ -67,33 +67,33 @@ TEST_F(share, equal_tables)
 	struct vt_dev *a = &self->dev[0], *b = &self->dev[1];
 	uint64_t table;
 
-	EXPECT_EQ(0, md_table(a));
+	EXPECT_EQ(0, vt_mmu_dev_id(a));
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = md_table(a);
+	table = vt_mmu_dev_id(a);
 	EXPECT_NE(0, table);
-	EXPECT_EQ(1, md_count(a, "refs"));
-	EXPECT_EQ(0, md_count(a, "attached"));
+	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
+	EXPECT_EQ(0, vt_mmu_dev_count(a, "attached"));
 
 	/* the order is no difference, anything else is */
 	ASSERT_EQ(0, set_two(b, self->at, true));
-	EXPECT_EQ(table, md_table(b));
-	EXPECT_EQ(2, md_count(a, "refs"));
+	EXPECT_EQ(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(2, vt_mmu_dev_count(a, "refs"));
 	ASSERT_EQ(0, set_two(b, self->at + VT_PAGE, true));
-	EXPECT_NE(table, md_table(b));
-	EXPECT_EQ(1, md_count(a, "refs"));
+	EXPECT_NE(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
 	b->nregions = 1;
 	ASSERT_EQ(0, vt_dev_set_mem_table(b));
-	EXPECT_NE(table, md_table(b));
+	EXPECT_NE(table, vt_mmu_dev_id(b));
 
 	/* it stays for the other when one goes */
 	ASSERT_EQ(0, set_two(b, self->at, false));
-	EXPECT_EQ(table, md_table(b));
+	EXPECT_EQ(table, vt_mmu_dev_id(b));
 	vt_dev_close(a);
-	EXPECT_EQ(table, md_table(b));
-	EXPECT_EQ(1, md_count(b, "refs"));
+	EXPECT_EQ(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(1, vt_mmu_dev_count(b, "refs"));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_SET_OWNER, NULL));
-	EXPECT_EQ(0, md_table(b));
+	EXPECT_EQ(0, vt_mmu_dev_id(b));
 }
 
 /* The same table again, and the owner is the only one that counts. */
@@ -103,11 +103,11 @@ TEST_F(share, set_again)
 	uint64_t table;
 
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = md_table(a);
+	table = vt_mmu_dev_id(a);
 	ASSERT_EQ(0, set_two(a, self->at, true));
-	EXPECT_EQ(table, md_table(a));
-	EXPECT_EQ(1, md_count(a, "refs"));
-	EXPECT_EQ(0, md_count(a, "failures"));
+	EXPECT_EQ(table, vt_mmu_dev_id(a));
+	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
+	EXPECT_EQ(0, vt_mmu_dev_count(a, "failures"));
 }
 
 TEST_F(share, processes_do_not)
@@ -116,7 +116,7 @@ TEST_F(share, processes_do_not)
 	pid_t pid;
 
 	ASSERT_EQ(0, set_two(&self->dev[0], self->at, false));
-	table = md_table(&self->dev[0]);
+	table = vt_mmu_dev_id(&self->dev[0]);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -124,12 +124,12 @@ TEST_F(share, processes_do_not)
 		int bad = vt_dev_open(&own, 0) || set_two(&own, self->at, false);
 
 		/* equal numbers, but of another address space */
-		bad |= md_table(&own) == table ||
-		       md_count(&own, "refs") != 1;
+		bad |= vt_mmu_dev_id(&own) == table ||
+		       vt_mmu_dev_count(&own, "refs") != 1;
 		_exit(bad);
 	}
 	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
-	EXPECT_EQ(1, md_count(&self->dev[0], "refs"));
+	EXPECT_EQ(1, vt_mmu_dev_count(&self->dev[0], "refs"));
 }
 
 /* What memslots cannot say is no error: the device works without an MMU. */
@@ -140,15 +140,15 @@ TEST_F(share, no_mmu)
 	vt_dev_add_region(a, 0, self->at, 4 * VT_PAGE);
 	vt_dev_add_region(a, VT_PAGE, self->at + 8 * VT_PAGE, 4 * VT_PAGE);
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
-	EXPECT_EQ(0, md_table(a));
-	EXPECT_EQ(1, md_count(a, "failures"));
+	EXPECT_EQ(0, vt_mmu_dev_id(a));
+	EXPECT_EQ(1, vt_mmu_dev_count(a, "failures"));
 	/* nothing to say is no failure */
 	a->nregions = 0;
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
-	EXPECT_EQ(0, md_table(a));
-	EXPECT_EQ(1, md_count(a, "failures"));
+	EXPECT_EQ(0, vt_mmu_dev_id(a));
+	EXPECT_EQ(1, vt_mmu_dev_count(a, "failures"));
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	EXPECT_NE(0, md_table(a));
+	EXPECT_NE(0, vt_mmu_dev_id(a));
 }
 
 /* As many as there may be, of odd sizes at odd places. */
@@ -161,10 +161,10 @@ TEST_F(share, many_odd_regions)
 			vt_dev_add_region(&self->dev[d], i * 12345ULL,
 					  self->at + i * 7, 12344 - i % 5);
 		ASSERT_EQ(0, vt_dev_set_mem_table(&self->dev[d]));
-		EXPECT_EQ(0, md_count(&self->dev[d], "failures"));
+		EXPECT_EQ(0, vt_mmu_dev_count(&self->dev[d], "failures"));
 	}
-	EXPECT_NE(0, md_table(&self->dev[0]));
-	EXPECT_EQ(2, md_count(&self->dev[0], "refs"));
+	EXPECT_NE(0, vt_mmu_dev_id(&self->dev[0]));
+	EXPECT_EQ(2, vt_mmu_dev_count(&self->dev[0], "refs"));
 }
 
 /* -------------------------------------------------- rings in guest memory */
@@ -206,8 +206,8 @@ FIXTURE_SETUP(ring)
 	memset(&self->iv, 0, sizeof(self->iv));
 	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
 	self->iv.fd = -1;
-	if (!md_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
 	ASSERT_EQ(0, iv_start(&self->iv));
 	ASSERT_EQ(0, iv_hot(&self->iv));
@@ -304,7 +304,7 @@ TEST_F_TIMEOUT(ring, taken_back, 300)
 	uint64_t installed, from_table;
 
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
-	ASSERT_NE(0, md_table(&iv->rig.dev));
+	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	installed = iv_sum(iv, "maps_installed");
 	from_table = iv_sum(iv, "maps_from_mmu");
@@ -364,7 +364,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + from, from,
 			       iv->len - from - 100));
 	ASSERT_EQ(0, iv_hot(iv));
-	ASSERT_NE(0, md_table(&iv->rig.dev));
+	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
 	installed = iv_sum(iv, "maps_installed") - installed;
 	from_table = iv_sum(iv, "maps_from_mmu");
 	EXPECT_GT(from_table, 0);
@@ -372,7 +372,7 @@ TEST_F_TIMEOUT(ring, odd_region, 300)
 
 	iv->rig.dev.nregions--;
 	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + 8, 0, iv->len));
-	ASSERT_NE(0, md_table(&iv->rig.dev));
+	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
 	ASSERT_EQ(0, iv_hot(iv));
 	from_table = iv_sum(iv, "maps_from_mmu");
 	EXPECT_EQ(0, iv_invalidate(iv, protect, vt_scale(4), IV_QUIESCE));
@@ -392,8 +392,8 @@ FIXTURE_SETUP(packets)
 	struct vt_rig_cfg cfg = { .rings_in_mem = true };
 
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
-	if (!md_available())
-		SKIP(return, MD_NO_DEV);
+	if (!vt_mmu_dev_available())
+		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
 }
 
@@ -410,7 +410,7 @@ TEST_F_TIMEOUT(packets, odd_pieces, 300)
 	uint64_t pos, len, n = 0;
 
 	ASSERT_EQ(0, vt_rig_flow(&self->rig, 200, NULL));
-	EXPECT_GT(md_table(dev), 0);
+	EXPECT_GT(vt_mmu_dev_id(dev), 0);
 	dev->nregions = 0;
 	for (pos = 0; pos < whole.memory_size; pos += len) {
 		len = 70001 + 1234 * (n++ % 7);
@@ -421,7 +421,7 @@ TEST_F_TIMEOUT(packets, odd_pieces, 300)
 					       len));
 	}
 	ASSERT_EQ(0, vt_dev_set_mem_table(dev));
-	EXPECT_EQ(0, md_count(dev, "failures"));
+	EXPECT_EQ(0, vt_mmu_dev_count(dev, "failures"));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 500, NULL));
 }
 
@@ -435,7 +435,7 @@ TEST_F_TIMEOUT(packets, without_mmu, 300)
 	vt_dev_add_region(dev, r->guest_phys_addr, self->rig.mem.base,
 			  r->memory_size);
 	ASSERT_EQ(0, vt_dev_set_mem_table(dev));
-	EXPECT_EQ(0, md_table(dev));
+	EXPECT_EQ(0, vt_mmu_dev_id(dev));
 	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_mmu", &from_table));
 	EXPECT_EQ(0, vt_rig_flow(&self->rig, 200, NULL));
 	ASSERT_EQ(0, vt_stats_read(dev, 1, "maps_from_mmu", &val));

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-uint64_t md_count(const struct vt_dev *dev, const char *name)
+uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name)
 {
 	unsigned long long val, found = ~0ULL;
 	char path[160], key[64];
@@ -27,19 +27,21 @@ uint64_t md_count(const struct vt_dev *dev, const char *name)
 	return found;
 }
 
-uint64_t md_table(const struct vt_dev *dev)
+uint64_t vt_mmu_dev_id(const struct vt_dev *dev)
 {
-	return md_count(dev, "refs") ? md_count(dev, "mmu") + 1 : 0;
+	return vt_mmu_dev_count(dev, "refs") ?
+		       vt_mmu_dev_count(dev, "mmu") + 1 :
+		       0;
 }
 
-int md_attach(int vhost, int mmu)
+int vt_mmu_dev_attach(int vhost, int mmu)
 {
 	struct vhost_mmu_attach args = { .size = sizeof(args), .fd = mmu };
 
 	return ioctl(vhost, VHOST_MMU_ATTACH, &args) ? -errno : 0;
 }
 
-bool md_available(void)
+bool vt_mmu_dev_available(void)
 {
 	return vt_dev_is_ours();
 }

@@ -9,13 +9,13 @@
  * A number from the file "mmu" of a device in debugfs: "refs" (0: there is no
  * MMU), "mmu" (its number then), "attached", "failures". ~0 if it is not there.
  */
-uint64_t md_count(const struct vt_dev *dev, const char *name);
+uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name);
 /* Tells MMUs apart; 0 for none. */
-uint64_t md_table(const struct vt_dev *dev);
+uint64_t vt_mmu_dev_id(const struct vt_dev *dev);
 /* VHOST_MMU_ATTACH; @mmu -1 to detach. 0 or -errno. */
-int md_attach(int vhost, int mmu);
+int vt_mmu_dev_attach(int vhost, int mmu);
 /* The device under test has MMUs: it is not stock vhost. */
-bool md_available(void);
-#define MD_NO_DEV		"stock vhost has no MMU"
+bool vt_mmu_dev_available(void);
+#define VT_MMU_DEV_NONE		"stock vhost has no MMU"
 
 #endif
