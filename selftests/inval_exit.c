@@ -49,12 +49,12 @@ static void __attribute__((noreturn)) fail(const char *what)
 }
 
 /* A process with a device under traffic; @then runs once it flows. */
-static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
+static pid_t start_owner(void (*then)(struct vt_inval *inval), bool storm)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
-	static struct iv iv;
+	static struct vt_inval inval;
 	pid_t pid;
 
 	shared = mmap(NULL, VT_PAGE, PROT_READ | PROT_WRITE,
@@ -62,13 +62,14 @@ static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
 	pid = fork();
 	if (pid)
 		return pid;
-	if (iv_open(&iv, &cfg) || iv_start(&iv) || iv_hot(&iv))
+	if (vt_inval_open(&inval, &cfg) || vt_inval_start(&inval) ||
+	    vt_inval_hot(&inval))
 		fail("no traffic");
-	shared->dev_fd = iv.rig.dev.fd;
-	shared->kick_fd = iv.rig.vq[VT_VQ_TX].kick;
+	shared->dev_fd = inval.rig.dev.fd;
+	shared->kick_fd = inval.rig.vq[VT_VQ_TX].kick;
 	shared->ready = true;
 	if (then)
-		then(&iv);
+		then(&inval);
 	for (;;) {
 		/* mappings come and go when the end comes */
 		void *p = mmap(NULL, 16 * VT_PAGE, PROT_READ | PROT_WRITE,
@@ -76,8 +77,8 @@ static pid_t start_owner(void (*then)(struct iv *iv), bool storm)
 
 		munmap(p, 16 * VT_PAGE);
 		if (storm) {
-			mprotect(iv.dev, VT_PAGE, PROT_READ);
-			mprotect(iv.dev, VT_PAGE, PROT_READ | PROT_WRITE);
+			mprotect(inval.dev, VT_PAGE, PROT_READ);
+			mprotect(inval.dev, VT_PAGE, PROT_READ | PROT_WRITE);
 		} else {
 			vt_sleep_ms(1);
 		}
@@ -99,17 +100,17 @@ static int wait_ready(pid_t pid)
 /* Does nothing of the dead owner remain, and is a new one as good as new? */
 static void check_after(struct __test_metadata *_metadata, pid_t pid)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
-	static struct iv iv;
+	static struct vt_inval inval;
 
 	EXPECT_EQ(0, vt_dev_count(pid));
-	ASSERT_EQ(0, iv_open(&iv, &cfg));
-	ASSERT_EQ(0, iv_start(&iv));
-	EXPECT_EQ(0, iv_hot(&iv));
-	EXPECT_EQ(0, iv_stop(&iv));
-	iv_close(&iv);
+	ASSERT_EQ(0, vt_inval_open(&inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(&inval));
+	EXPECT_EQ(0, vt_inval_hot(&inval));
+	EXPECT_EQ(0, vt_inval_stop(&inval));
+	vt_inval_close(&inval);
 }
 
 static void kill_owner(struct __test_metadata *_metadata, pid_t *owner,
@@ -146,9 +147,9 @@ TEST_F_TIMEOUT(owner, kill_in_storm, 300)
 }
 
 /* An orderly exit, the device never closed. */
-static void exit_at_once(struct iv *iv)
+static void exit_at_once(struct vt_inval *inval)
 {
-	(void)iv;
+	(void)inval;
 	_exit(0);
 }
 
@@ -165,9 +166,9 @@ TEST_F_TIMEOUT(owner, exit, 300)
 	check_after(_metadata, pid);
 }
 
-static void exit_when_told(struct iv *iv)
+static void exit_when_told(struct vt_inval *inval)
 {
-	(void)iv;
+	(void)inval;
 	while (!shared->go)
 		vt_sleep_ms(1);
 	_exit(0);
@@ -222,11 +223,11 @@ TEST_F_TIMEOUT(owner, exit_fd_elsewhere, 300)
 }
 
 /* Eat what the group has, in a way that only the OOM killer can end. */
-static void eat(struct iv *iv)
+static void eat(struct vt_inval *inval)
 {
 	size_t chunk = 1 << 20;
 
-	(void)iv;
+	(void)inval;
 	while (!shared->go)
 		vt_sleep_ms(1);
 	for (;;) {

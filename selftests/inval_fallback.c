@@ -43,7 +43,7 @@ static const char *map_thp(size_t len, char **p)
 
 FIXTURE(memory)
 {
-	struct iv iv;
+	struct vt_inval inval;
 	char *map;
 };
 
@@ -101,95 +101,99 @@ FIXTURE_VARIANT_ADD(memory, thp)
 
 FIXTURE_SETUP(memory)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 		.num = 512,
 		.slow = variant->reason,
 	};
 	const char *why;
 
-	memset(&self->iv, 0, sizeof(self->iv));
-	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
-	self->iv.fd = -1;
-	cfg.map_len = iv_area_len(&cfg);
+	memset(&self->inval, 0, sizeof(self->inval));
+	self->inval.rig.dev.fd = self->inval.rig.tap.fd =
+		self->inval.rig.tap.sock = -1;
+	self->inval.fd = -1;
+	cfg.map_len = vt_inval_area_len(&cfg);
 	why = variant->map(cfg.map_len, &self->map);
 	if (why)
 		SKIP(return, "%s", why);
 	cfg.map = self->map;
-	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
-	ASSERT_EQ(0, iv_start(&self->iv));
+	ASSERT_EQ(0, vt_inval_open(&self->inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(&self->inval));
 }
 
 FIXTURE_TEARDOWN(memory)
 {
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 /*
  * Written back all the time: dirty pages must never surprise the file system,
  * and what the device wrote is in the file in the end.
  */
-static int sync_file(struct iv *iv)
+static int sync_file(struct vt_inval *inval)
 {
 	uint64_t end = vt_now_ns() + 1000000000ULL;
-	char *now = malloc(iv->len);
+	char *now = malloc(inval->len);
 	int r = 0;
 
 	while (!r && vt_now_ns() < end)
-		if (msync(iv->dev, iv->len, MS_SYNC) || fsync(om_file_fd()))
+		if (msync(inval->dev, inval->len, MS_SYNC) ||
+		    fsync(om_file_fd()))
 			r = -errno;
 	if (!r)
-		r = iv_quiesce(iv);
-	if (!r && pread(om_file_fd(), now, iv->len, 0) != (ssize_t)iv->len)
+		r = vt_inval_quiesce(inval);
+	if (!r &&
+	    pread(om_file_fd(), now, inval->len, 0) != (ssize_t)inval->len)
 		r = -EIO;
-	if (!r && iv->cfg.slow && vt_differ(now, iv->dev, iv->len) >= 0)
+	if (!r && inval->cfg.slow &&
+	    vt_differ(now, inval->dev, inval->len) >= 0)
 		r = -EBADMSG;
 	free(now);
-	iv_resume(iv);
+	vt_inval_resume(inval);
 	return r;
 }
 
 /* Is it used as the variant says? Then the same after it was put elsewhere. */
 TEST_F_TIMEOUT(memory, path, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t reason = 0, user, kernel;
 	char *anon;
 
-	ASSERT_EQ(NULL, map_anon(iv->len, &anon));
+	ASSERT_EQ(NULL, map_anon(inval->len, &anon));
 	if (variant->reason)
-		reason = iv_sum(iv, variant->reason);
-	EXPECT_EQ(0, iv_flow(iv, 500));
-	user = iv_sum(iv, "user_ops");
-	kernel = iv_sum(iv, "sections");
+		reason = vt_inval_sum(inval, variant->reason);
+	EXPECT_EQ(0, vt_inval_flow(inval, 500));
+	user = vt_inval_sum(inval, "user_ops");
+	kernel = vt_inval_sum(inval, "sections");
 	/* more than the longest pause between two attempts */
-	EXPECT_EQ(0, iv_flow(iv, 1500));
-	if (iv->counters && variant->reason) {
-		EXPECT_GT(iv_sum(iv, "user_ops"), user);
-		EXPECT_EQ(iv_sum(iv, "sections"), kernel);
-		EXPECT_GT(iv_sum(iv, variant->reason), reason);
+	EXPECT_EQ(0, vt_inval_flow(inval, 1500));
+	if (inval->counters && variant->reason) {
+		EXPECT_GT(vt_inval_sum(inval, "user_ops"), user);
+		EXPECT_EQ(vt_inval_sum(inval, "sections"), kernel);
+		EXPECT_GT(vt_inval_sum(inval, variant->reason), reason);
 	}
 	if (!variant->reason)
-		EXPECT_EQ(0, iv_hot(iv));
+		EXPECT_EQ(0, vt_inval_hot(inval));
 	if (om_file_fd() >= 0)
-		EXPECT_EQ(0, sync_file(iv));
+		EXPECT_EQ(0, sync_file(inval));
 
 	/* to memory of which all is known, and back */
-	ASSERT_EQ(0, iv_quiesce(iv));
-	memcpy(anon, iv->dev, iv->len);
-	ASSERT_EQ(0, iv_move(iv, anon));
-	iv_drive(iv, anon);
-	iv_resume(iv);
-	EXPECT_EQ(0, iv_hot(iv));
-	ASSERT_EQ(0, iv_quiesce(iv));
-	memcpy(self->map, iv->dev, iv->len);
-	ASSERT_EQ(0, iv_move(iv, self->map));
-	iv_drive(iv, self->map);
-	iv_resume(iv);
-	EXPECT_EQ(0, iv_flow(iv, 200));
+	ASSERT_EQ(0, vt_inval_quiesce(inval));
+	memcpy(anon, inval->dev, inval->len);
+	ASSERT_EQ(0, vt_inval_move(inval, anon));
+	vt_inval_drive(inval, anon);
+	vt_inval_resume(inval);
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	ASSERT_EQ(0, vt_inval_quiesce(inval));
+	memcpy(self->map, inval->dev, inval->len);
+	ASSERT_EQ(0, vt_inval_move(inval, self->map));
+	vt_inval_drive(inval, self->map);
+	vt_inval_resume(inval);
+	EXPECT_EQ(0, vt_inval_flow(inval, 200));
 	if (!variant->reason)
-		EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+		EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* A used ring that can never be written: the start fails, as with any vhost. */

@@ -13,12 +13,12 @@
 
 FIXTURE(forked)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_VARIANT(forked)
 {
-	struct iv_cfg cfg;
+	struct vt_inval_cfg cfg;
 };
 
 FIXTURE_VARIANT_ADD(forked, anon)
@@ -36,13 +36,13 @@ FIXTURE_VARIANT_ADD(forked, thp)
 
 FIXTURE_SETUP(forked)
 {
-	ASSERT_EQ(0, iv_open(&self->iv, &variant->cfg));
-	ASSERT_EQ(0, iv_start(&self->iv));
+	ASSERT_EQ(0, vt_inval_open(&self->inval, &variant->cfg));
+	ASSERT_EQ(0, vt_inval_start(&self->inval));
 }
 
 FIXTURE_TEARDOWN(forked)
 {
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 /* How long a child looks at its memory, in milliseconds. */
@@ -51,29 +51,29 @@ FIXTURE_TEARDOWN(forked)
 static char *snapshot;
 
 /* The child of a threaded process: system calls and plain memory only. */
-static void child_reads(struct iv *iv)
+static void child_reads(struct vt_inval *inval)
 {
 	unsigned int i;
 
-	memcpy(snapshot, iv->dev, iv->len);
+	memcpy(snapshot, inval->dev, inval->len);
 	for (i = 0; i < LOOK; i += 5) {
 		vt_sleep_ms(5);
-		if (vt_differ(snapshot, iv->dev, iv->len) >= 0)
+		if (vt_differ(snapshot, inval->dev, inval->len) >= 0)
 			_exit(1);
 	}
 	_exit(0);
 }
 
-static void child_writes(struct iv *iv)
+static void child_writes(struct vt_inval *inval)
 {
 	unsigned int i;
 	size_t n;
 
 	for (i = 0; i < LOOK; i += 5) {
-		memset(iv->dev, 0x80 | i, iv->len);
+		memset(inval->dev, 0x80 | i, inval->len);
 		vt_sleep_ms(5);
-		for (n = 0; n < iv->len; n++)
-			if ((uint8_t)iv->dev[n] != (0x80 | i))
+		for (n = 0; n < inval->len; n++)
+			if ((uint8_t)inval->dev[n] != (0x80 | i))
 				_exit(1);
 	}
 	_exit(0);
@@ -81,7 +81,8 @@ static void child_writes(struct iv *iv)
 
 static pid_t child;
 
-static int fork_child(struct iv *iv, void (*body)(struct iv *iv))
+static int fork_child(struct vt_inval *inval,
+		      void (*body)(struct vt_inval *inval))
 {
 	if (child) {
 		int status = vt_wait_child(child, VT_TIMEOUT);
@@ -97,74 +98,76 @@ static int fork_child(struct iv *iv, void (*body)(struct iv *iv))
 	if (child < 0)
 		return -errno;
 	if (!child)
-		body(iv);
+		body(inval);
 	return 0;
 }
 
-static int fork_reader(struct iv *iv)
+static int fork_reader(struct vt_inval *inval)
 {
-	return fork_child(iv, child_reads);
+	return fork_child(inval, child_reads);
 }
 
-static int fork_writer(struct iv *iv)
+static int fork_writer(struct vt_inval *inval)
 {
-	return fork_child(iv, child_writes);
+	return fork_child(inval, child_writes);
 }
 
-static void run(struct __test_metadata *_metadata, struct iv *iv, iv_op op)
+static void run(struct __test_metadata *_metadata, struct vt_inval *inval,
+		vt_inval_op op)
 {
-	snapshot = malloc(iv->len);
-	EXPECT_EQ(0, iv_invalidate(iv, op, 8, 0));
+	snapshot = malloc(inval->len);
+	EXPECT_EQ(0, vt_inval_run(inval, op, 8, 0));
 	if (child)
 		EXPECT_EQ(0, vt_wait_child(child, VT_TIMEOUT));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_F_TIMEOUT(forked, child_reads, 300)
 {
-	run(_metadata, &self->iv, fork_reader);
+	run(_metadata, &self->inval, fork_reader);
 }
 
 TEST_F_TIMEOUT(forked, child_writes, 300)
 {
-	run(_metadata, &self->iv, fork_writer);
+	run(_metadata, &self->inval, fork_writer);
 }
 
 /* At rest: the first to write to the shared used page is the device. */
-static int fork_at_rest(struct iv *iv)
+static int fork_at_rest(struct vt_inval *inval)
 {
-	return fork_reader(iv);
+	return fork_reader(inval);
 }
 
 TEST_F_TIMEOUT(forked, device_writes_first, 300)
 {
-	snapshot = malloc(self->iv.len);
-	EXPECT_EQ(0, iv_invalidate(&self->iv, fork_at_rest, 8, IV_QUIESCE));
+	snapshot = malloc(self->inval.len);
+	EXPECT_EQ(0, vt_inval_run(&self->inval, fork_at_rest, 8,
+				  VT_INVAL_QUIESCE));
 	EXPECT_EQ(0, vt_wait_child(child, VT_TIMEOUT));
-	EXPECT_EQ(0, iv_stop(&self->iv));
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 }
 
 /* Several children at once, all with the pages of another moment. */
 TEST_F_TIMEOUT(forked, many_children, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	pid_t pid[6];
 	unsigned int i;
 
-	snapshot = malloc(iv->len);
+	snapshot = malloc(inval->len);
 	for (i = 0; i < 6; i++) {
-		ASSERT_EQ(0, iv_flow(iv, 50));
+		ASSERT_EQ(0, vt_inval_flow(inval, 50));
 		pid[i] = fork();
 		ASSERT_GE(pid[i], 0);
 		if (!pid[i] && i % 2)
-			child_writes(iv);
+			child_writes(inval);
 		if (!pid[i])
-			child_reads(iv);
+			child_reads(inval);
 	}
 	for (i = 0; i < 6; i++)
 		EXPECT_EQ(0, vt_wait_child(pid[i], VT_TIMEOUT));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

@@ -15,31 +15,31 @@
 
 FIXTURE(install)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_SETUP(install)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.alias = true,
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
 
-	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
-	ASSERT_EQ(0, iv_start(&self->iv));
+	ASSERT_EQ(0, vt_inval_open(&self->inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(&self->inval));
 }
 
 FIXTURE_TEARDOWN(install)
 {
 	vt_write_file(DELAY, "0\n");
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 /* Pages discarded and found again while they are being installed. */
 TEST_F_TIMEOUT(install, refused, 300)
 {
-	struct iv *iv = &self->iv;
-	uint64_t refused = iv_sum(iv, "maps_refused"), end;
+	struct vt_inval *inval = &self->inval;
+	uint64_t refused = vt_inval_sum(inval, "maps_refused"), end;
 
 	if (!vt_dev_is_ours())
 		SKIP(return, "nothing is installed by stock vhost");
@@ -47,21 +47,22 @@ TEST_F_TIMEOUT(install, refused, 300)
 		SKIP(return, "no %s: not a debug kernel", DELAY);
 	end = vt_now_ns() + 2000000000ULL;
 	while (vt_now_ns() < end) {
-		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
+		ASSERT_EQ(0, madvise(inval->dev, inval->len, MADV_DONTNEED));
 		vt_sleep_ms(3);
 	}
-	EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
-	EXPECT_EQ(0, iv_flow(iv, 50));
+	EXPECT_GT(vt_inval_sum(inval, "maps_refused"), refused);
+	EXPECT_EQ(0, vt_inval_flow(inval, 50));
 	ASSERT_EQ(0, vt_write_file(DELAY, "0\n"));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
-static void replace_all(struct __test_metadata *_metadata, struct iv *iv,
-			char *to, unsigned int copy)
+static void replace_all(struct __test_metadata *_metadata,
+			struct vt_inval *inval, char *to, unsigned int copy)
 {
-	ASSERT_EQ(to, mmap(to, iv->len, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_FIXED, iv->fd, copy * iv->len));
+	ASSERT_EQ(to,
+		  mmap(to, inval->len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, inval->fd, copy * inval->len));
 }
 
 /*
@@ -72,37 +73,37 @@ static void replace_all(struct __test_metadata *_metadata, struct iv *iv,
  */
 TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	bool held = !vt_write_file(DELAY, "20\n");
-	uint64_t refused = iv_sum(iv, "maps_refused");
-	char *then = malloc(iv->len);
+	uint64_t refused = vt_inval_sum(inval, "maps_refused");
+	char *then = malloc(inval->len);
 	unsigned int n, i;
 
 	for (n = 0; n < (held ? 8 : 60); n++) {
-		char *old = iv->copies + iv->copy * iv->len;
-		char *new = iv->copies + !iv->copy * iv->len;
+		char *old = inval->copies + inval->copy * inval->len;
+		char *new = inval->copies + !inval->copy * inval->len;
 
-		ASSERT_EQ(0, iv_quiesce(iv));
-		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
-		memcpy(new, old, iv->len);
-		memcpy(then, old, iv->len);
+		ASSERT_EQ(0, vt_inval_quiesce(inval));
+		ASSERT_EQ(0, madvise(inval->dev, inval->len, MADV_DONTNEED));
+		memcpy(new, old, inval->len);
+		memcpy(then, old, inval->len);
 		for (i = 0; i < 2; i++)
-			vt_vq_notify(&iv->rig.vq[i]);
+			vt_vq_notify(&inval->rig.vq[i]);
 		/* into the middle of an install, whichever it is */
 		if (held)
 			vt_sleep_ms(5 + 7 * n);
-		iv->copy = !iv->copy;
-		replace_all(_metadata, iv, iv->dev, iv->copy);
-		iv_drive(iv, new);
-		iv_resume(iv);
-		ASSERT_EQ(0, iv_flow(iv, 30));
-		ASSERT_EQ(-1, vt_differ(then, old, iv->len));
+		inval->copy = !inval->copy;
+		replace_all(_metadata, inval, inval->dev, inval->copy);
+		vt_inval_drive(inval, new);
+		vt_inval_resume(inval);
+		ASSERT_EQ(0, vt_inval_flow(inval, 30));
+		ASSERT_EQ(-1, vt_differ(then, old, inval->len));
 	}
-	if (held && iv->counters)
-		EXPECT_GT(iv_sum(iv, "maps_refused"), refused);
+	if (held && inval->counters)
+		EXPECT_GT(vt_inval_sum(inval, "maps_refused"), refused);
 	vt_write_file(DELAY, "0\n");
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 	free(then);
 }
 
@@ -120,22 +121,22 @@ static int by_value(const void *a, const void *b)
  */
 TEST_F_TIMEOUT(install, latency, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t us[400], before;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
 		struct vhost_vring_state busy = { i, 10000 };
 
-		ASSERT_EQ(0, ioctl(iv->rig.dev.fd,
+		ASSERT_EQ(0, ioctl(inval->rig.dev.fd,
 				   VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &busy));
 	}
-	ASSERT_EQ(0, iv_hot(iv));
-	before = iv_sum(iv, "drains");
+	ASSERT_EQ(0, vt_inval_hot(inval));
+	before = vt_inval_sum(inval, "drains");
 	for (i = 0; i < 400; i++) {
 		uint64_t start = vt_now_ns();
 
-		ASSERT_EQ(0, madvise(iv->dev, iv->len, MADV_DONTNEED));
+		ASSERT_EQ(0, madvise(inval->dev, inval->len, MADV_DONTNEED));
 		us[i] = (vt_now_ns() - start) / 1000;
 		if (i % 8 == 0)
 			vt_sleep_ms(2);
@@ -146,10 +147,11 @@ TEST_F_TIMEOUT(install, latency, 300)
 	       (unsigned long long)us[399]);
 	EXPECT_LT(us[200], (uint64_t)vt_timeout_ms(20) * 1000);
 	EXPECT_LT(us[399], (uint64_t)vt_timeout_ms(1000) * 1000);
-	for (i = 0; iv->counters && i < 2; i++) {
-		uint64_t drains = iv_count(iv, i, "drains");
-		uint64_t total = iv_count(iv, i, "drain_wait_total_ns");
-		uint64_t max = iv_count(iv, i, "drain_wait_max_ns");
+	for (i = 0; inval->counters && i < 2; i++) {
+		uint64_t drains = vt_inval_count(inval, i, "drains");
+		uint64_t total =
+			vt_inval_count(inval, i, "drain_wait_total_ns");
+		uint64_t max = vt_inval_count(inval, i, "drain_wait_max_ns");
 
 		TH_LOG("vq%u: %llu drains, mean wait %llu ns, longest %llu us",
 		       i, (unsigned long long)drains,
@@ -157,10 +159,10 @@ TEST_F_TIMEOUT(install, latency, 300)
 		       (unsigned long long)max / 1000);
 		EXPECT_LT(max, (uint64_t)vt_timeout_ms(200) * 1000000);
 	}
-	if (iv->counters)
-		EXPECT_GT(iv_sum(iv, "drains"), before);
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	if (inval->counters)
+		EXPECT_GT(vt_inval_sum(inval, "drains"), before);
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

@@ -14,27 +14,28 @@
 
 FIXTURE(reclaim)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_SETUP(reclaim)
 {
-	memset(&self->iv, 0, sizeof(self->iv));
-	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
-	self->iv.fd = -1;
+	memset(&self->inval, 0, sizeof(self->inval));
+	self->inval.rig.dev.fd = self->inval.rig.tap.fd =
+		self->inval.rig.tap.sock = -1;
+	self->inval.fd = -1;
 }
 
 FIXTURE_TEARDOWN(reclaim)
 {
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
-static void begin(struct __test_metadata *_metadata, struct iv *iv,
-		  struct iv_cfg cfg)
+static void begin(struct __test_metadata *_metadata, struct vt_inval *inval,
+		  struct vt_inval_cfg cfg)
 {
 	cfg.features = VT_F(VIRTIO_RING_F_EVENT_IDX);
-	ASSERT_EQ(0, iv_open(iv, &cfg));
-	ASSERT_EQ(0, iv_start(iv));
+	ASSERT_EQ(0, vt_inval_open(inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(inval));
 }
 
 #define SKIP_WITHOUT_SWAP()						\
@@ -45,16 +46,16 @@ static void begin(struct __test_metadata *_metadata, struct iv *iv,
 			SKIP(return, "%s", why);			\
 	} while (0)
 
-static int advise(struct iv *iv, int advice)
+static int advise(struct vt_inval *inval, int advice)
 {
-	return madvise(iv->dev, iv->len, advice) ? -errno : 0;
+	return madvise(inval->dev, inval->len, advice) ? -errno : 0;
 }
 
 /* What is discarded of a shared file is still in the file. */
-static int discard(struct iv *iv)
+static int discard(struct vt_inval *inval)
 {
-	struct vt_mem *m = &iv->rig.mem;
-	int r = advise(iv, MADV_DONTNEED);
+	struct vt_mem *m = &inval->rig.mem;
+	int r = advise(inval, MADV_DONTNEED);
 
 	if (!r && madvise(m->map, m->map_len, MADV_DONTNEED))
 		r = -errno;
@@ -63,133 +64,137 @@ static int discard(struct iv *iv)
 
 TEST_F_TIMEOUT(reclaim, dontneed_shared, 300)
 {
-	begin(_metadata, &self->iv, (struct iv_cfg){
+	begin(_metadata, &self->inval, (struct vt_inval_cfg){
 		.alias = true,
 		.mem_backing = VT_MEMFD,
 	});
-	EXPECT_EQ(0, iv_invalidate(&self->iv, discard, 20, 0));
-	EXPECT_EQ(0, iv_stop(&self->iv));
+	EXPECT_EQ(0, vt_inval_run(&self->inval, discard, 20, 0));
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 }
 
 static struct vt_held_pages held;
 static bool holding;
 
 /* Keep the old pages and compare them once traffic has run on new ones. */
-static int hold_again(struct iv *iv)
+static int hold_again(struct vt_inval *inval)
 {
 	int r = holding ? vt_check_held_pages(&held) : 0;
 
 	if (!r)
-		r = vt_hold_pages(&held, iv->dev, iv->len);
+		r = vt_hold_pages(&held, inval->dev, inval->len);
 	holding = !r;
 	return r;
 }
 
 /* What is discarded of anonymous memory is gone: put it back. */
-static int discard_and_restore(struct iv *iv)
+static int discard_and_restore(struct vt_inval *inval)
 {
-	char *saved = malloc(iv->len);
-	int r = hold_again(iv);
+	char *saved = malloc(inval->len);
+	int r = hold_again(inval);
 
-	memcpy(saved, iv->dev, iv->len);
+	memcpy(saved, inval->dev, inval->len);
 	if (!r)
-		r = advise(iv, MADV_DONTNEED);
-	memcpy(iv->dev, saved, iv->len);
+		r = advise(inval, MADV_DONTNEED);
+	memcpy(inval->dev, saved, inval->len);
 	free(saved);
 	return r;
 }
 
 TEST_F_TIMEOUT(reclaim, dontneed_anon, 300)
 {
-	begin(_metadata, &self->iv, (struct iv_cfg){ .backing = VT_ANON });
-	EXPECT_EQ(0, iv_invalidate(&self->iv, discard_and_restore, 20,
-				   IV_QUIESCE));
-	EXPECT_EQ(0, iv_stop(&self->iv));
+	begin(_metadata, &self->inval,
+	      (struct vt_inval_cfg){ .backing = VT_ANON });
+	EXPECT_EQ(0, vt_inval_run(&self->inval, discard_and_restore, 20,
+				  VT_INVAL_QUIESCE));
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
-static int punch_and_restore(struct iv *iv)
+static int punch_and_restore(struct vt_inval *inval)
 {
-	char *saved = malloc(iv->len);
-	int r = hold_again(iv);
+	char *saved = malloc(inval->len);
+	int r = hold_again(inval);
 
-	memcpy(saved, iv->drv, iv->len);
-	if (!r && fallocate(iv->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			    0, iv->len))
+	memcpy(saved, inval->drv, inval->len);
+	if (!r &&
+	    fallocate(inval->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		      inval->len))
 		r = -errno;
-	memcpy(iv->drv, saved, iv->len);
+	memcpy(inval->drv, saved, inval->len);
 	free(saved);
 	return r;
 }
 
 TEST_F_TIMEOUT(reclaim, punch_hole, 300)
 {
-	begin(_metadata, &self->iv, (struct iv_cfg){ .alias = true });
-	EXPECT_EQ(0, iv_invalidate(&self->iv, punch_and_restore, 20,
-				   IV_QUIESCE));
-	EXPECT_EQ(0, iv_stop(&self->iv));
+	begin(_metadata, &self->inval, (struct vt_inval_cfg){ .alias = true });
+	EXPECT_EQ(0, vt_inval_run(&self->inval, punch_and_restore, 20,
+				  VT_INVAL_QUIESCE));
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
 /* The truncated file has nothing for the device; grown again it has. */
-static int truncate_and_restore(struct iv *iv)
+static int truncate_and_restore(struct vt_inval *inval)
 {
-	char *saved = malloc(iv->len);
-	int r = hold_again(iv);
+	char *saved = malloc(inval->len);
+	int r = hold_again(inval);
 
-	memcpy(saved, iv->drv, iv->len);
-	if (!r && (ftruncate(iv->fd, 0) || ftruncate(iv->fd, 2 * iv->len)))
+	memcpy(saved, inval->drv, inval->len);
+	if (!r &&
+	    (ftruncate(inval->fd, 0) || ftruncate(inval->fd, 2 * inval->len)))
 		r = -errno;
-	memcpy(iv->drv, saved, iv->len);
+	memcpy(inval->drv, saved, inval->len);
 	free(saved);
 	return r;
 }
 
 TEST_F_TIMEOUT(reclaim, truncate, 300)
 {
-	begin(_metadata, &self->iv, (struct iv_cfg){ .alias = true });
-	EXPECT_EQ(0, iv_invalidate(&self->iv, truncate_and_restore, 10,
-				   IV_QUIESCE));
-	EXPECT_EQ(0, iv_stop(&self->iv));
+	begin(_metadata, &self->inval, (struct vt_inval_cfg){ .alias = true });
+	EXPECT_EQ(0, vt_inval_run(&self->inval, truncate_and_restore, 10,
+				  VT_INVAL_QUIESCE));
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 	EXPECT_EQ(0, vt_check_held_pages(&held));
 }
 
-static int page_out(struct iv *iv)
+static int page_out(struct vt_inval *inval)
 {
 	vt_drain_lru();
-	return advise(iv, MADV_PAGEOUT);
+	return advise(inval, MADV_PAGEOUT);
 }
 
 static unsigned int swapped;
 
 /* At rest nothing brings the pages back: count those that are really out. */
-static int page_out_count(struct iv *iv)
+static int page_out_count(struct vt_inval *inval)
 {
-	int r = page_out(iv);
+	int r = page_out(inval);
 	size_t off;
 
-	for (off = 0; off < iv->len; off += VT_PAGE)
-		swapped += !(vt_pagemap(iv->dev + off) & VT_F(VT_PM_PRESENT));
+	for (off = 0; off < inval->len; off += VT_PAGE)
+		swapped +=
+			!(vt_pagemap(inval->dev + off) & VT_F(VT_PM_PRESENT));
 	return r;
 }
 
-static void pageout(struct __test_metadata *_metadata, struct iv *iv,
+static void pageout(struct __test_metadata *_metadata, struct vt_inval *inval,
 		    enum vt_backing backing)
 {
 	int r;
 
-	begin(_metadata, iv, (struct iv_cfg){ .backing = backing });
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = backing });
 	/*
 	 * A page on its way to an LRU list is not paged out, nor one that is
 	 * in use just then: a busy machine may miss them all.
 	 */
-	r = iv_invalidate(iv, page_out, 20, IV_MAY_MISS);
+	r = vt_inval_run(inval, page_out, 20, VT_INVAL_MAY_MISS);
 	if (r != -ENOMSG)
 		EXPECT_EQ(0, r);
-	EXPECT_EQ(0, iv_invalidate(iv, page_out_count, 5,
-				   IV_QUIESCE | IV_MAY_MISS));
+	EXPECT_EQ(0, vt_inval_run(inval, page_out_count, 5,
+				  VT_INVAL_QUIESCE | VT_INVAL_MAY_MISS));
 	EXPECT_GT(swapped, 0);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 	if (r == -ENOMSG && __test_passed(_metadata))
 		SKIP(return, "none was paged out under traffic, only at rest");
 }
@@ -197,16 +202,16 @@ static void pageout(struct __test_metadata *_metadata, struct iv *iv,
 TEST_F_TIMEOUT(reclaim, pageout_anon, 300)
 {
 	SKIP_WITHOUT_SWAP();
-	pageout(_metadata, &self->iv, VT_ANON);
+	pageout(_metadata, &self->inval, VT_ANON);
 }
 
 TEST_F_TIMEOUT(reclaim, pageout_shmem, 300)
 {
 	SKIP_WITHOUT_SWAP();
-	pageout(_metadata, &self->iv, VT_MEMFD);
+	pageout(_metadata, &self->inval, VT_MEMFD);
 }
 
-static int mark_free(struct iv *iv)
+static int mark_free(struct vt_inval *inval)
 {
 	unsigned int i;
 
@@ -216,8 +221,8 @@ static int mark_free(struct iv *iv)
 	 * writes to used, and what it writes must count as well.
 	 */
 	for (i = 0; i < 2; i++) {
-		char *page = iv->dev +
-			     (iv->part[i][IV_USED].off & ~(VT_PAGE - 1));
+		char *page = inval->dev + (inval->part[i][VT_INVAL_USED].off &
+					   ~(VT_PAGE - 1));
 
 		if (madvise(page, VT_PAGE, MADV_FREE))
 			return -errno;
@@ -228,24 +233,25 @@ static int mark_free(struct iv *iv)
 /* Freed lazily, written by the device alone, then reclaimed. */
 TEST_F_TIMEOUT(reclaim, free_then_pageout, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int n;
 
 	SKIP_WITHOUT_SWAP();
-	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_ANON });
 	for (n = 0; n < 10; n++) {
-		ASSERT_EQ(0, iv_invalidate(iv, mark_free, 1, IV_QUIESCE));
-		ASSERT_EQ(0, iv_flow(iv, 300));
+		ASSERT_EQ(0,
+			  vt_inval_run(inval, mark_free, 1, VT_INVAL_QUIESCE));
+		ASSERT_EQ(0, vt_inval_flow(inval, 300));
 		/* in some rounds it is an ioctl that drops the maps */
-		ASSERT_EQ(0, iv_quiesce(iv));
+		ASSERT_EQ(0, vt_inval_quiesce(inval));
 		if (n % 2)
-			ASSERT_EQ(0, iv_move(iv, iv->dev));
-		ASSERT_EQ(0, page_out(iv));
-		iv_resume(iv);
-		ASSERT_EQ(0, iv_flow(iv, 100));
+			ASSERT_EQ(0, vt_inval_move(inval, inval->dev));
+		ASSERT_EQ(0, page_out(inval));
+		vt_inval_resume(inval);
+		ASSERT_EQ(0, vt_inval_flow(inval, 100));
 	}
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /*
@@ -254,61 +260,64 @@ TEST_F_TIMEOUT(reclaim, free_then_pageout, 300)
  */
 TEST_F_TIMEOUT(reclaim, used_swapped_twice, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int n, i;
 
 	SKIP_WITHOUT_SWAP();
-	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_MEMFD });
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_MEMFD });
 	for (n = 0; n < 10; n++) {
-		ASSERT_EQ(0, iv_quiesce(iv));
-		ASSERT_EQ(0, page_out(iv));
+		ASSERT_EQ(0, vt_inval_quiesce(inval));
+		ASSERT_EQ(0, page_out(inval));
 		for (i = 0; i < 2; i++)
-			*(volatile char *)(iv->dev + iv->part[i][IV_USED].off);
-		iv_resume(iv);
-		ASSERT_EQ(0, iv_flow(iv, 300));
-		ASSERT_EQ(0, iv_quiesce(iv));
+			*(volatile char *)(inval->dev + inval->part[i][VT_INVAL_USED].off);
+		vt_inval_resume(inval);
+		ASSERT_EQ(0, vt_inval_flow(inval, 300));
+		ASSERT_EQ(0, vt_inval_quiesce(inval));
 		if (n % 2)
-			ASSERT_EQ(0, iv_move(iv, iv->dev));
-		ASSERT_EQ(0, page_out(iv));
-		iv_resume(iv);
-		ASSERT_EQ(0, iv_flow(iv, 100));
+			ASSERT_EQ(0, vt_inval_move(inval, inval->dev));
+		ASSERT_EQ(0, page_out(inval));
+		vt_inval_resume(inval);
+		ASSERT_EQ(0, vt_inval_flow(inval, 100));
 	}
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
-static int clear_soft_dirty(struct iv *iv)
+static int clear_soft_dirty(struct vt_inval *inval)
 {
-	(void)iv;
+	(void)inval;
 	return vt_write_file("/proc/self/clear_refs", "4\n");
 }
 
 /* Clears the bit, lets traffic pass: the device's writes must set it again. */
 TEST_F_TIMEOUT(reclaim, soft_dirty, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i;
 
-	if (clear_soft_dirty(iv))
+	if (clear_soft_dirty(inval))
 		SKIP(return, "the kernel has no soft-dirty bits");
-	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
-	EXPECT_EQ(0, iv_invalidate(iv, clear_soft_dirty, 20, 0));
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_ANON });
+	EXPECT_EQ(0, vt_inval_run(inval, clear_soft_dirty, 20, 0));
 	for (i = 0; i < 2; i++)
-		EXPECT_TRUE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+		EXPECT_TRUE(vt_pagemap(inval->dev +
+				       inval->part[i][VT_INVAL_USED].off) &
 			    VT_F(VT_PM_SOFT_DIRTY));
 
 	/* at rest nobody writes it, so that it stays clear */
-	ASSERT_EQ(0, iv_quiesce(iv));
-	ASSERT_EQ(0, clear_soft_dirty(iv));
+	ASSERT_EQ(0, vt_inval_quiesce(inval));
+	ASSERT_EQ(0, clear_soft_dirty(inval));
 	for (i = 0; i < 2; i++)
-		EXPECT_FALSE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+		EXPECT_FALSE(vt_pagemap(inval->dev +
+					inval->part[i][VT_INVAL_USED].off) &
 			     VT_F(VT_PM_SOFT_DIRTY));
-	iv_resume(iv);
-	ASSERT_EQ(0, iv_flow(iv, 50));
+	vt_inval_resume(inval);
+	ASSERT_EQ(0, vt_inval_flow(inval, 50));
 	for (i = 0; i < 2; i++)
-		EXPECT_TRUE(vt_pagemap(iv->dev + iv->part[i][IV_USED].off) &
+		EXPECT_TRUE(vt_pagemap(inval->dev +
+				       inval->part[i][VT_INVAL_USED].off) &
 			    VT_F(VT_PM_SOFT_DIRTY));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

@@ -21,14 +21,15 @@
 
 FIXTURE(uffd)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_SETUP(uffd)
 {
-	memset(&self->iv, 0, sizeof(self->iv));
-	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
-	self->iv.fd = -1;
+	memset(&self->inval, 0, sizeof(self->inval));
+	self->inval.rig.dev.fd = self->inval.rig.tap.fd =
+		self->inval.rig.tap.sock = -1;
+	self->inval.fd = -1;
 }
 
 static int uffd = -1;
@@ -37,7 +38,7 @@ static _Atomic bool handler_ends;
 static _Atomic unsigned int events;
 /* Write faults on a page of a used ring. */
 static _Atomic unsigned int used_events;
-static struct iv *handled;
+static struct vt_inval *handled;
 /* What a missing page is filled with: the area as it was. */
 static char *saved;
 
@@ -47,7 +48,7 @@ static bool in_used(unsigned long addr)
 
 	for (i = 0; i < 2; i++)
 		if (addr - (unsigned long)handled->dev ==
-		    (handled->part[i][IV_USED].off & ~(VT_PAGE - 1)))
+		    (handled->part[i][VT_INVAL_USED].off & ~(VT_PAGE - 1)))
 			return true;
 	return false;
 }
@@ -100,11 +101,12 @@ static void *handle(void *arg)
 }
 
 /* NULL, or why not. */
-static const char *watch(struct iv *iv, uint64_t features, uint64_t mode)
+static const char *watch(struct vt_inval *inval, uint64_t features,
+			 uint64_t mode)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	struct uffdio_register reg = {
-		.range = { (unsigned long)iv->dev, iv->len },
+		.range = { (unsigned long)inval->dev, inval->len },
 		.mode = mode,
 	};
 
@@ -114,73 +116,74 @@ static const char *watch(struct iv *iv, uint64_t features, uint64_t mode)
 	if (ioctl(uffd, UFFDIO_API, &api) ||
 	    ioctl(uffd, UFFDIO_REGISTER, &reg))
 		return "the kernel's userfaultfd cannot do this";
-	handled = iv;
-	saved = calloc(1, iv->len);
+	handled = inval;
+	saved = calloc(1, inval->len);
 	return pthread_create(&handler, NULL, handle, NULL) ? "no thread" : NULL;
 }
 
 FIXTURE_TEARDOWN(uffd)
 {
 	/* the handler must live until nobody faults any more */
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 	if (handled) {
 		atomic_store(&handler_ends, true);
 		pthread_join(handler, NULL);
 	}
 }
 
-static void begin(struct __test_metadata *_metadata, struct iv *iv,
-		  struct iv_cfg cfg)
+static void begin(struct __test_metadata *_metadata, struct vt_inval *inval,
+		  struct vt_inval_cfg cfg)
 {
 	cfg.features = VT_F(VIRTIO_RING_F_EVENT_IDX);
-	ASSERT_EQ(0, iv_open(iv, &cfg));
-	ASSERT_EQ(0, iv_start(iv));
+	ASSERT_EQ(0, vt_inval_open(inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(inval));
 }
 
-static int discard_saved(struct iv *iv)
+static int discard_saved(struct vt_inval *inval)
 {
-	memcpy(saved, iv->dev, iv->len);
-	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+	memcpy(saved, inval->dev, inval->len);
+	return madvise(inval->dev, inval->len, MADV_DONTNEED) ? -errno : 0;
 }
 
 TEST_F_TIMEOUT(uffd, missing, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	const char *why;
 
-	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
-	why = watch(iv, 0, UFFDIO_REGISTER_MODE_MISSING);
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_ANON });
+	why = watch(inval, 0, UFFDIO_REGISTER_MODE_MISSING);
 	if (why)
 		SKIP(return, "%s", why);
-	EXPECT_EQ(0, iv_invalidate(iv, discard_saved, 15, IV_QUIESCE));
+	EXPECT_EQ(0, vt_inval_run(inval, discard_saved, 15, VT_INVAL_QUIESCE));
 	EXPECT_GT(events, 0);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
-static int discard(struct iv *iv)
+static int discard(struct vt_inval *inval)
 {
-	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+	return madvise(inval->dev, inval->len, MADV_DONTNEED) ? -errno : 0;
 }
 
 /* The page is there, only its mapping is not: at any moment. */
 TEST_F_TIMEOUT(uffd, minor, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	const char *why;
 
-	begin(_metadata, iv, (struct iv_cfg){ .alias = true });
-	why = watch(iv, UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR);
+	begin(_metadata, inval, (struct vt_inval_cfg){ .alias = true });
+	why = watch(inval, UFFD_FEATURE_MINOR_SHMEM,
+		    UFFDIO_REGISTER_MODE_MINOR);
 	if (why)
 		SKIP(return, "%s", why);
-	EXPECT_EQ(0, iv_invalidate(iv, discard, 15, 0));
+	EXPECT_EQ(0, vt_inval_run(inval, discard, 15, 0));
 	EXPECT_GT(events, 0);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
-static int write_protect(struct iv *iv)
+static int write_protect(struct vt_inval *inval)
 {
 	struct uffdio_writeprotect wp = {
-		.range = { (unsigned long)iv->dev, iv->len },
+		.range = { (unsigned long)inval->dev, inval->len },
 		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
 	};
 
@@ -189,47 +192,47 @@ static int write_protect(struct iv *iv)
 
 TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	const char *why;
 
-	begin(_metadata, iv, (struct iv_cfg){ .backing = VT_ANON });
-	why = watch(iv, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_ANON });
+	why = watch(inval, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
 		    UFFDIO_REGISTER_MODE_WP);
 	if (why)
 		SKIP(return, "%s", why);
-	EXPECT_EQ(0, iv_invalidate(iv, write_protect, 15, 0));
+	EXPECT_EQ(0, vt_inval_run(inval, write_protect, 15, 0));
 	/* the driver never writes there: these are the device's */
 	EXPECT_GE(used_events, 15);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* The driver has a mapping of its own: every event is the device's. */
 TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int before;
 	const char *why;
 
-	begin(_metadata, iv, (struct iv_cfg){ .alias = true });
-	why = watch(iv, UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+	begin(_metadata, inval, (struct vt_inval_cfg){ .alias = true });
+	why = watch(inval, UFFD_FEATURE_PAGEFAULT_FLAG_WP |
 		    UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFDIO_REGISTER_MODE_WP);
 	if (why)
 		SKIP(return, "%s", why);
-	EXPECT_EQ(0, iv_invalidate(iv, write_protect, 15, 0));
+	EXPECT_EQ(0, vt_inval_run(inval, write_protect, 15, 0));
 	EXPECT_GE(used_events, 15);
 	/* what it only reads needs no permission to write */
 	EXPECT_EQ(events, used_events);
 
 	/* protected while at rest: nothing comes until the device writes */
-	ASSERT_EQ(0, iv_quiesce(iv));
-	ASSERT_EQ(0, write_protect(iv));
+	ASSERT_EQ(0, vt_inval_quiesce(inval));
+	ASSERT_EQ(0, write_protect(inval));
 	before = events;
 	vt_sleep_ms(50);
 	EXPECT_EQ(before, events);
-	iv_resume(iv);
-	EXPECT_EQ(0, iv_hot(iv));
+	vt_inval_resume(inval);
+	EXPECT_EQ(0, vt_inval_hot(inval));
 	EXPECT_GE(events, before + 2);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

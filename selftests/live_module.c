@@ -13,23 +13,23 @@
 
 FIXTURE(module)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_SETUP(module)
 {
-	struct iv_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
+	struct vt_inval_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
 
-	memset(&self->iv, 0, sizeof(self->iv));
-	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
-	ASSERT_EQ(0, iv_start(&self->iv));
+	memset(&self->inval, 0, sizeof(self->inval));
+	ASSERT_EQ(0, vt_inval_open(&self->inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(&self->inval));
 }
 
 FIXTURE_TEARDOWN(module)
 {
 	if (vt_dev_is_ours())
 		vt_write_file(ACCESS, "kernel\n");
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 static int unload(const char *name)
@@ -48,8 +48,8 @@ static bool loaded(const char *name)
 
 TEST_F_TIMEOUT(module, unload, 300)
 {
-	struct iv_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
-	struct iv *iv = &self->iv;
+	struct vt_inval_cfg cfg = { .features = VT_F(VIRTIO_RING_F_EVENT_IDX) };
+	struct vt_inval *inval = &self->inval;
 	unsigned int i;
 
 	if (!vt_dev_is_ours())
@@ -57,10 +57,10 @@ TEST_F_TIMEOUT(module, unload, 300)
 	/* in use, with packets on their way */
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu"));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
-	iv_close(iv);
+	vt_inval_close(inval);
 
 	for (i = 0; i < 3; i++) {
 		/* straight after the close: the last references just went */
@@ -71,23 +71,23 @@ TEST_F_TIMEOUT(module, unload, 300)
 		EXPECT_EQ(-1, access("/sys/kernel/debug/vhost_mmu", F_OK));
 		ASSERT_EQ(0, system("modprobe vhost_mmu_net"));
 		ASSERT_EQ(0, access(vt_dev_path(), F_OK));
-		ASSERT_EQ(0, iv_open(iv, &cfg));
-		ASSERT_EQ(0, iv_start(iv));
-		EXPECT_EQ(0, iv_hot(iv));
-		EXPECT_EQ(0, iv_stop(iv));
-		iv_close(iv);
+		ASSERT_EQ(0, vt_inval_open(inval, &cfg));
+		ASSERT_EQ(0, vt_inval_start(inval));
+		EXPECT_EQ(0, vt_inval_hot(inval));
+		EXPECT_EQ(0, vt_inval_stop(inval));
+		vt_inval_close(inval);
 	}
 }
 
-static void expect_access(struct __test_metadata *_metadata, struct iv *iv,
-			  const char *access)
+static void expect_access(struct __test_metadata *_metadata,
+			  struct vt_inval *inval, const char *access)
 {
 	char word[16] = "";
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, vt_stats_read_str(&iv->rig.dev, i, "access", word,
-					       sizeof(word)));
+		EXPECT_EQ(0, vt_stats_read_str(&inval->rig.dev, i, "access",
+					       word, sizeof(word)));
 		EXPECT_STREQ(access, word);
 	}
 }
@@ -95,39 +95,39 @@ static void expect_access(struct __test_metadata *_metadata, struct iv *iv,
 /* Takes effect when a ring starts, not before. */
 TEST_F_TIMEOUT(module, metadata_access, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t kernel, user, config;
 
 	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
 	ASSERT_EQ(0, vt_write_file(ACCESS, "user\n"));
-	EXPECT_EQ(0, iv_hot(iv));
-	expect_access(_metadata, iv, "kernel");
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	expect_access(_metadata, inval, "kernel");
 
-	EXPECT_EQ(0, iv_stop(iv));
-	ASSERT_EQ(0, iv_restart(iv));
-	expect_access(_metadata, iv, "user");
-	kernel = iv_sum(iv, "sections");
-	user = iv_sum(iv, "user_ops");
-	config = iv_sum(iv, "fallback_config");
-	ASSERT_EQ(0, iv_start(iv));
-	EXPECT_EQ(0, iv_flow(iv, 300));
-	EXPECT_EQ(0, iv_stop(iv));
-	EXPECT_EQ(kernel, iv_sum(iv, "sections"));
-	EXPECT_GT(iv_sum(iv, "user_ops"), user);
-	EXPECT_GT(iv_sum(iv, "fallback_config"), config);
+	EXPECT_EQ(0, vt_inval_stop(inval));
+	ASSERT_EQ(0, vt_inval_restart(inval));
+	expect_access(_metadata, inval, "user");
+	kernel = vt_inval_sum(inval, "sections");
+	user = vt_inval_sum(inval, "user_ops");
+	config = vt_inval_sum(inval, "fallback_config");
+	ASSERT_EQ(0, vt_inval_start(inval));
+	EXPECT_EQ(0, vt_inval_flow(inval, 300));
+	EXPECT_EQ(0, vt_inval_stop(inval));
+	EXPECT_EQ(kernel, vt_inval_sum(inval, "sections"));
+	EXPECT_GT(vt_inval_sum(inval, "user_ops"), user);
+	EXPECT_GT(vt_inval_sum(inval, "fallback_config"), config);
 
 	ASSERT_EQ(0, vt_write_file(ACCESS, "kernel\n"));
-	ASSERT_EQ(0, iv_restart(iv));
-	expect_access(_metadata, iv, "kernel");
-	ASSERT_EQ(0, iv_start(iv));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	ASSERT_EQ(0, vt_inval_restart(inval));
+	expect_access(_metadata, inval, "kernel");
+	ASSERT_EQ(0, vt_inval_start(inval));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_F_TIMEOUT(module, bad_parameters, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	struct stat st;
 	char word[16] = "";
 	FILE *f;
@@ -146,13 +146,13 @@ TEST_F_TIMEOUT(module, bad_parameters, 300)
 	EXPECT_EQ(509, vt_read_number("/sys/module/vhost_mmu/parameters/max_mem_regions"));
 	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions", &st));
 	EXPECT_EQ(0, st.st_mode & 0222);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* The counters are root's alone, and show no kernel address. */
 TEST_F_TIMEOUT(module, counters, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	char path[192], line[160];
 	unsigned int lines = 0;
 	struct stat st;
@@ -160,8 +160,8 @@ TEST_F_TIMEOUT(module, counters, 300)
 
 	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
-	EXPECT_EQ(0, iv_hot(iv));
-	snprintf(path, sizeof(path), "%s/vq1", iv->rig.dev.stats_dir);
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	snprintf(path, sizeof(path), "%s/vq1", inval->rig.dev.stats_dir);
 	ASSERT_EQ(0, stat(path, &st));
 	EXPECT_EQ(0, st.st_uid);
 	EXPECT_EQ(0, st.st_mode & 0077);
@@ -173,10 +173,10 @@ TEST_F_TIMEOUT(module, counters, 300)
 	}
 	fclose(f);
 	EXPECT_GE(lines, 20);
-	EXPECT_GE(iv_count(iv, 1, "packets"), 100);
-	EXPECT_GE(iv_count(iv, 1, "bytes"), 100 * 60);
-	EXPECT_GT(iv_count(iv, 1, "kicks"), 0);
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_GE(vt_inval_count(inval, 1, "packets"), 100);
+	EXPECT_GE(vt_inval_count(inval, 1, "bytes"), 100 * 60);
+	EXPECT_GT(vt_inval_count(inval, 1, "kicks"), 0);
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

@@ -10,7 +10,7 @@
 
 FIXTURE(multi)
 {
-	struct iv iv[2];
+	struct vt_inval inval[2];
 };
 
 FIXTURE_SETUP(multi)
@@ -18,9 +18,9 @@ FIXTURE_SETUP(multi)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		memset(&self->iv[i], 0, sizeof(self->iv[i]));
-		self->iv[i].rig.dev.fd = self->iv[i].rig.tap.fd = -1;
-		self->iv[i].rig.tap.sock = self->iv[i].fd = -1;
+		memset(&self->inval[i], 0, sizeof(self->inval[i]));
+		self->inval[i].rig.dev.fd = self->inval[i].rig.tap.fd = -1;
+		self->inval[i].rig.tap.sock = self->inval[i].fd = -1;
 	}
 }
 
@@ -29,29 +29,31 @@ FIXTURE_TEARDOWN(multi)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		iv_close(&self->iv[i]);
+		vt_inval_close(&self->inval[i]);
 }
 
-static int open_one(struct iv *iv)
+static int open_one(struct vt_inval *inval)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.alias = true,
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
-	int r = iv_open(iv, &cfg);
+	int r = vt_inval_open(inval, &cfg);
 
-	return r ? r : iv_start(iv);
+	return r ? r : vt_inval_start(inval);
 }
 
-static int discard(struct iv *iv)
+static int discard(struct vt_inval *inval)
 {
-	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+	return madvise(inval->dev, inval->len, MADV_DONTNEED) ? -errno : 0;
 }
 
-static int map_again(struct iv *iv)
+static int map_again(struct vt_inval *inval)
 {
-	return mmap(iv->dev, iv->len, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED, iv->fd, 0) == iv->dev ? 0 : -errno;
+	return mmap(inval->dev, inval->len, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, inval->fd, 0) == inval->dev ?
+		       0 :
+		       -errno;
 }
 
 /*
@@ -60,7 +62,7 @@ static int map_again(struct iv *iv)
  */
 TEST_F_TIMEOUT(multi, one_process, 300)
 {
-	struct iv *a = &self->iv[0], *b = &self->iv[1];
+	struct vt_inval *a = &self->inval[0], *b = &self->inval[1];
 	uint64_t hits;
 	unsigned int i;
 
@@ -71,42 +73,42 @@ TEST_F_TIMEOUT(multi, one_process, 300)
 		EXPECT_EQ(2, vt_dev_count(getpid()));
 	}
 	for (i = 0; i < 4; i++) {
-		ASSERT_EQ(0, iv_invalidate(a, discard, 2, 0));
-		ASSERT_EQ(0, iv_invalidate(b, map_again, 2, 0));
+		ASSERT_EQ(0, vt_inval_run(a, discard, 2, 0));
+		ASSERT_EQ(0, vt_inval_run(b, map_again, 2, 0));
 	}
-	ASSERT_EQ(0, iv_hot(b));
-	hits = iv_sum(b, "maps_invalidated");
+	ASSERT_EQ(0, vt_inval_hot(b));
+	hits = vt_inval_sum(b, "maps_invalidated");
 	for (i = 0; i < 50; i++)
 		ASSERT_EQ(0, discard(a));
-	ASSERT_EQ(0, iv_flow(b, 50));
+	ASSERT_EQ(0, vt_inval_flow(b, 50));
 	if (a->counters)
-		EXPECT_EQ(hits, iv_sum(b, "maps_invalidated"));
+		EXPECT_EQ(hits, vt_inval_sum(b, "maps_invalidated"));
 
 	/* the address space stays when one of two devices goes */
-	EXPECT_EQ(0, iv_stop(a));
-	iv_close(a);
-	ASSERT_EQ(0, iv_invalidate(b, discard, 4, 0));
+	EXPECT_EQ(0, vt_inval_stop(a));
+	vt_inval_close(a);
+	ASSERT_EQ(0, vt_inval_run(b, discard, 4, 0));
 	ASSERT_EQ(0, open_one(a));
-	ASSERT_EQ(0, iv_invalidate(a, discard, 2, 0));
-	EXPECT_EQ(0, iv_stop(a));
-	EXPECT_EQ(0, iv_hot(b));
-	EXPECT_EQ(0, iv_stop(b));
+	ASSERT_EQ(0, vt_inval_run(a, discard, 2, 0));
+	EXPECT_EQ(0, vt_inval_stop(a));
+	EXPECT_EQ(0, vt_inval_hot(b));
+	EXPECT_EQ(0, vt_inval_stop(b));
 }
 
 static int work(void)
 {
-	struct iv *iv = calloc(1, sizeof(*iv));
+	struct vt_inval *inval = calloc(1, sizeof(*inval));
 	unsigned int i;
-	int r = open_one(iv);
+	int r = open_one(inval);
 
 	for (i = 0; i < 4 && !r; i++) {
-		r = iv_invalidate(iv, discard, 4, 0);
+		r = vt_inval_run(inval, discard, 4, 0);
 		if (!r)
-			r = iv_invalidate(iv, map_again, 4, 0);
+			r = vt_inval_run(inval, map_again, 4, 0);
 	}
 	if (!r)
-		r = iv_stop(iv);
-	iv_close(iv);
+		r = vt_inval_stop(inval);
+	vt_inval_close(inval);
 	return r;
 }
 
@@ -130,19 +132,21 @@ TEST_F_TIMEOUT(multi, two_processes, 300)
 /* A child shares the file, not the address space: it may not use the device. */
 TEST_F_TIMEOUT(multi, child_of_owner, 300)
 {
-	struct iv *iv = &self->iv[0];
+	struct vt_inval *inval = &self->inval[0];
 	pid_t pid;
 
-	ASSERT_EQ(0, open_one(iv));
+	ASSERT_EQ(0, open_one(inval));
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		/* same addresses, but other pages: EPERM, and no effect */
-		_exit(iv_set_addr(iv, VT_VQ_TX, iv->dev) == -EPERM ? 0 : 1);
+		_exit(vt_inval_set_addr(inval, VT_VQ_TX, inval->dev) == -EPERM ?
+			      0 :
+			      1);
 	}
 	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 TEST_HARNESS_MAIN

@@ -16,7 +16,7 @@
 
 FIXTURE(live)
 {
-	struct iv iv;
+	struct vt_inval inval;
 	/* the rings once more, for the device */
 	char *second;
 	/* guest memory once more */
@@ -127,27 +127,27 @@ static void *storm_elsewhere(void *arg)
 
 FIXTURE_SETUP(live)
 {
-	struct iv *iv = &self->iv;
-	struct iv_cfg cfg = {
+	struct vt_inval *inval = &self->inval;
+	struct vt_inval_cfg cfg = {
 		.alias = true,
 		.mem_backing = VT_MEMFD,
 		.features = variant->features,
 	};
 
-	ASSERT_EQ(0, iv_open(iv, &cfg));
-	self->second = mmap(NULL, iv->len, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    iv->fd, 0);
-	self->mem2 = mmap(NULL, iv->rig.mem.map_len, PROT_READ | PROT_WRITE,
-			  MAP_SHARED, iv->rig.mem.fd, 0);
+	ASSERT_EQ(0, vt_inval_open(inval, &cfg));
+	self->second = mmap(NULL, inval->len, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, inval->fd, 0);
+	self->mem2 = mmap(NULL, inval->rig.mem.map_len, PROT_READ | PROT_WRITE,
+			  MAP_SHARED, inval->rig.mem.fd, 0);
 	ASSERT_NE(MAP_FAILED, self->second);
 	ASSERT_NE(MAP_FAILED, self->mem2);
-	ASSERT_EQ(0, iv_start(iv));
-	ASSERT_EQ(0, iv_hot(iv));
+	ASSERT_EQ(0, vt_inval_start(inval));
+	ASSERT_EQ(0, vt_inval_hot(inval));
 	if (!variant->storm)
 		return;
-	add_target(iv->dev, iv->len, iv->fd);
-	add_target(self->second, iv->len, iv->fd);
-	add_target(self->mem2, iv->rig.mem.map_len, iv->rig.mem.fd);
+	add_target(inval->dev, inval->len, inval->fd);
+	add_target(self->second, inval->len, inval->fd);
+	add_target(self->mem2, inval->rig.mem.map_len, inval->rig.mem.fd);
 	ASSERT_EQ(0, pthread_create(&storm_thread[0], NULL, storm_on_rings, NULL));
 	ASSERT_EQ(0, pthread_create(&storm_thread[1], NULL, storm_elsewhere, NULL));
 }
@@ -164,18 +164,18 @@ static void end_storm(void)
 FIXTURE_TEARDOWN(live)
 {
 	end_storm();
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 /* What must be true after anything: traffic flows, nothing is out of balance. */
-static void finish(struct __test_metadata *_metadata, struct iv *iv)
+static void finish(struct __test_metadata *_metadata, struct vt_inval *inval)
 {
-	EXPECT_EQ(0, iv_flow(iv, 100));
+	EXPECT_EQ(0, vt_inval_flow(inval, 100));
 	end_storm();
 	if (targets)
 		EXPECT_GT(storm_rounds, 0);
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* How often, or for how long. */
@@ -185,49 +185,51 @@ static void finish(struct __test_metadata *_metadata, struct iv *iv)
 
 TEST_F_TIMEOUT(live, set_addr, 300)
 {
-	struct iv *iv = &self->iv;
-	char *first = iv->dev;
+	struct vt_inval *inval = &self->inval;
+	char *first = inval->dev;
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, iv_move(iv, i % 2 ? first : self->second));
+		ASSERT_EQ(0,
+			  vt_inval_move(inval, i % 2 ? first : self->second));
 		/* now and then one ring here and one there */
 		if (i % 5 == 0)
-			ASSERT_EQ(0, iv_set_addr(iv, i % 2, first));
-		ASSERT_EQ(0, iv_flow(iv, 20));
+			ASSERT_EQ(0, vt_inval_set_addr(inval, i % 2, first));
+		ASSERT_EQ(0, vt_inval_flow(inval, 20));
 	}
-	ASSERT_EQ(0, iv_move(iv, first));
-	finish(_metadata, iv);
+	ASSERT_EQ(0, vt_inval_move(inval, first));
+	finish(_metadata, inval);
 }
 
 /* The same addresses again and again: how long does it take? */
 TEST_F_TIMEOUT(live, set_addr_10000, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t start = vt_now_ns(), ns;
 	unsigned int i;
 
 	for (i = 0; i < 10000; i++)
-		ASSERT_EQ(0, iv_set_addr(iv, i % 2, iv->dev));
+		ASSERT_EQ(0, vt_inval_set_addr(inval, i % 2, inval->dev));
 	ns = vt_now_ns() - start;
 	TH_LOG("%llu ns per VHOST_SET_VRING_ADDR",
 	       (unsigned long long)ns / 10000);
 	/* no grace period in it: that would be 10 ms or so each */
 	EXPECT_LT(ns / 10000, (uint64_t)vt_timeout_ms(3) * 1000000);
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
-static void expect_addr(struct __test_metadata *_metadata, struct iv *iv,
-			struct vhost_vring_addr addr, int err)
+static void expect_addr(struct __test_metadata *_metadata,
+			struct vt_inval *inval, struct vhost_vring_addr addr,
+			int err)
 {
-	EXPECT_EQ(-1, ioctl(iv->rig.dev.fd, VHOST_SET_VRING_ADDR, &addr));
+	EXPECT_EQ(-1, ioctl(inval->rig.dev.fd, VHOST_SET_VRING_ADDR, &addr));
 	EXPECT_EQ(err, errno);
 }
 
 /* What is refused changes nothing. */
 TEST_F_TIMEOUT(live, set_addr_refused, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	struct vhost_vring_addr good = {}, bad;
 	uint64_t beyond = 1ULL << 63;
 	unsigned int i;
@@ -236,72 +238,81 @@ TEST_F_TIMEOUT(live, set_addr_refused, 300)
 		unsigned int vq = i % 2;
 
 		good.index = vq;
-		good.desc_user_addr = (uintptr_t)iv->dev + iv->part[vq][IV_DESC].off;
-		good.avail_user_addr = (uintptr_t)iv->dev + iv->part[vq][IV_AVAIL].off;
-		good.used_user_addr = (uintptr_t)iv->dev + iv->part[vq][IV_USED].off;
+		good.desc_user_addr = (uintptr_t)inval->dev +
+				      inval->part[vq][VT_INVAL_DESC].off;
+		good.avail_user_addr = (uintptr_t)inval->dev +
+				       inval->part[vq][VT_INVAL_AVAIL].off;
+		good.used_user_addr = (uintptr_t)inval->dev +
+				      inval->part[vq][VT_INVAL_USED].off;
 
 		bad = good;
 		bad.used_user_addr += 2;
-		expect_addr(_metadata, iv, bad, EINVAL);
+		expect_addr(_metadata, inval, bad, EINVAL);
 		bad = good;
 		bad.avail_user_addr += 1;
-		expect_addr(_metadata, iv, bad, EINVAL);
+		expect_addr(_metadata, inval, bad, EINVAL);
 		bad = good;
 		bad.desc_user_addr = beyond;
-		expect_addr(_metadata, iv, bad, EINVAL);
+		expect_addr(_metadata, inval, bad, EINVAL);
 		bad = good;
 		bad.used_user_addr = beyond;
-		expect_addr(_metadata, iv, bad, EINVAL);
+		expect_addr(_metadata, inval, bad, EINVAL);
 		bad = good;
 		bad.flags = 1U << 31;
-		expect_addr(_metadata, iv, bad, EOPNOTSUPP);
+		expect_addr(_metadata, inval, bad, EOPNOTSUPP);
 		bad = good;
 		bad.index = 2;
-		expect_addr(_metadata, iv, bad, ENOBUFS);
-		EXPECT_EQ(-1, ioctl(iv->rig.dev.fd, VHOST_SET_VRING_ADDR, NULL));
+		expect_addr(_metadata, inval, bad, ENOBUFS);
+		EXPECT_EQ(-1,
+			  ioctl(inval->rig.dev.fd, VHOST_SET_VRING_ADDR, NULL));
 		EXPECT_EQ(EFAULT, errno);
-		ASSERT_EQ(0, iv_flow(iv, 5));
+		ASSERT_EQ(0, vt_inval_flow(inval, 5));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 /* Size and index cannot be changed while a backend is there. */
 TEST_F_TIMEOUT(live, num_and_base_busy, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		struct vhost_vring_state num = { i % 2, i % 3 ? 128 : 256 };
 		struct vhost_vring_state base = { i % 2, 0 };
 
-		EXPECT_EQ(-1, ioctl(iv->rig.dev.fd, VHOST_SET_VRING_NUM, &num));
+		EXPECT_EQ(-1,
+			  ioctl(inval->rig.dev.fd, VHOST_SET_VRING_NUM, &num));
 		EXPECT_EQ(EBUSY, errno);
-		EXPECT_EQ(-1, ioctl(iv->rig.dev.fd, VHOST_SET_VRING_BASE, &base));
+		EXPECT_EQ(-1, ioctl(inval->rig.dev.fd, VHOST_SET_VRING_BASE,
+				    &base));
 		EXPECT_EQ(EBUSY, errno);
-		EXPECT_EQ(0, ioctl(iv->rig.dev.fd, VHOST_GET_VRING_BASE, &base));
-		ASSERT_EQ(0, iv_flow(iv, 5));
+		EXPECT_EQ(0, ioctl(inval->rig.dev.fd, VHOST_GET_VRING_BASE,
+				   &base));
+		ASSERT_EQ(0, vt_inval_flow(inval, 5));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
-static int set_features(struct iv *iv, uint64_t features)
+static int set_features(struct vt_inval *inval, uint64_t features)
 {
-	return ioctl(iv->rig.dev.fd, VHOST_SET_FEATURES, &features) ? -errno : 0;
+	return ioctl(inval->rig.dev.fd, VHOST_SET_FEATURES, &features) ?
+		       -errno :
+		       0;
 }
 
 /* The same features at any moment. */
 TEST_F_TIMEOUT(live, features_again, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, set_features(iv, iv->rig.dev.features));
-		EXPECT_EQ(-EOPNOTSUPP, set_features(iv, 1ULL << 63));
-		ASSERT_EQ(0, iv_flow(iv, 10));
+		ASSERT_EQ(0, set_features(inval, inval->rig.dev.features));
+		EXPECT_EQ(-EOPNOTSUPP, set_features(inval, 1ULL << 63));
+		ASSERT_EQ(0, vt_inval_flow(inval, 10));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 /*
@@ -310,67 +321,67 @@ TEST_F_TIMEOUT(live, features_again, 300)
  */
 TEST_F_TIMEOUT(live, event_idx_toggles, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i, v;
 
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, iv_quiesce(iv));
-		iv->rig.dev.features ^= VT_F(VIRTIO_RING_F_EVENT_IDX);
-		ASSERT_EQ(0, set_features(iv, iv->rig.dev.features));
+		ASSERT_EQ(0, vt_inval_quiesce(inval));
+		inval->rig.dev.features ^= VT_F(VIRTIO_RING_F_EVENT_IDX);
+		ASSERT_EQ(0, set_features(inval, inval->rig.dev.features));
 		for (v = 0; v < 2; v++) {
 			/* the driver may be asleep waiting for a call */
-			vt_vq_enable_call(&iv->rig.vq[v]);
+			vt_vq_enable_call(&inval->rig.vq[v]);
 			/* have the device ask for kicks in its new way */
-			vt_vq_notify(&iv->rig.vq[v]);
+			vt_vq_notify(&inval->rig.vq[v]);
 		}
-		iv_flush(iv);
-		iv_flush(iv);
-		iv_resume(iv);
-		ASSERT_EQ(0, iv_flow(iv, 50));
+		vt_inval_flush(inval);
+		vt_inval_flush(inval);
+		vt_inval_resume(inval);
+		ASSERT_EQ(0, vt_inval_flow(inval, 50));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 TEST_F_TIMEOUT(live, backend, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		struct vt_vq *vq = &iv->rig.vq[i % 2];
+		struct vt_vq *vq = &inval->rig.vq[i % 2];
 
 		ASSERT_EQ(0, vt_vq_stop(vq));
 		if (i % 3 == 0)
-			ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[!(i % 2)]));
+			ASSERT_EQ(0, vt_vq_stop(&inval->rig.vq[!(i % 2)]));
 		/* everything may be set while it is stopped */
 		if (i % 4 == 0)
-			ASSERT_EQ(0, iv_move(iv, iv->dev));
-		ASSERT_EQ(0, vt_vq_set_backend(vq, iv->rig.tap.fd));
+			ASSERT_EQ(0, vt_inval_move(inval, inval->dev));
+		ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
 		if (i % 3 == 0)
-			ASSERT_EQ(0, vt_vq_set_backend(&iv->rig.vq[!(i % 2)],
-						       iv->rig.tap.fd));
+			ASSERT_EQ(0, vt_vq_set_backend(&inval->rig.vq[!(i % 2)],
+						       inval->rig.tap.fd));
 		/* the same once more is nothing */
-		ASSERT_EQ(0, vt_vq_set_backend(vq, iv->rig.tap.fd));
-		ASSERT_EQ(0, iv_flow(iv, 20));
+		ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
+		ASSERT_EQ(0, vt_inval_flow(inval, 20));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 /* Guest memory at another address, and cut into other regions. */
 TEST_F_TIMEOUT(live, mem_table, 300)
 {
-	struct iv *iv = &self->iv;
-	struct vt_dev *dev = &iv->rig.dev;
+	struct vt_inval *inval = &self->inval;
+	struct vt_dev *dev = &inval->rig.dev;
 	struct vt_dev table = *dev;
 	struct vhost_memory_region *r = dev->regions;
 	unsigned int i, n;
 	size_t piece;
 
 	for (i = 0; i < ROUNDS; i++) {
-		char *mem = i % 2 ? (char *)iv->rig.mem.map : self->mem2;
+		char *mem = i % 2 ? (char *)inval->rig.mem.map : self->mem2;
 		unsigned int pieces = 1 + i % 7 * 5;
 
-		mem += (char *)iv->rig.mem.base - (char *)iv->rig.mem.map;
+		mem += (char *)inval->rig.mem.base - (char *)inval->rig.mem.map;
 		table.nregions = 0;
 		piece = (r->memory_size / pieces) & ~(VT_PAGE - 1);
 		for (n = 0; n < pieces; n++) {
@@ -382,16 +393,17 @@ TEST_F_TIMEOUT(live, mem_table, 300)
 					  mem + from, to - from);
 		}
 		ASSERT_EQ(0, vt_dev_set_mem_table(&table));
-		ASSERT_EQ(0, iv_flow(iv, 20));
+		ASSERT_EQ(0, vt_inval_flow(inval, 20));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
-static int set_file(struct iv *iv, unsigned long nr, unsigned int vq, int fd)
+static int set_file(struct vt_inval *inval, unsigned long nr, unsigned int vq,
+		    int fd)
 {
 	struct vhost_vring_file file = { vq, fd };
 
-	return ioctl(iv->rig.dev.fd, nr, &file) ? -errno : 0;
+	return ioctl(inval->rig.dev.fd, nr, &file) ? -errno : 0;
 }
 
 /*
@@ -401,76 +413,83 @@ static int set_file(struct iv *iv, unsigned long nr, unsigned int vq, int fd)
  */
 TEST_F_TIMEOUT(live, eventfds, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	int other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	uint64_t one = 1;
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		unsigned int v = i % 2;
-		struct vt_vq *vq = &iv->rig.vq[v];
+		struct vt_vq *vq = &inval->rig.vq[v];
 
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_KICK, v,
+		ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_KICK, v,
 				      i % 4 < 2 ? other : -1));
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_CALL, v,
+		ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_CALL, v,
 				      i % 3 ? other : -1));
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_ERR, v,
+		ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_ERR, v,
 				      i % 5 ? other : -1));
-		EXPECT_EQ(-EBADF, set_file(iv, VHOST_SET_VRING_KICK, v, 9999));
+		EXPECT_EQ(-EBADF,
+			  set_file(inval, VHOST_SET_VRING_KICK, v, 9999));
 		vt_sleep_ms(i % 3);
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_ERR, v, vq->err));
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_CALL, v, vq->call));
-		ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_KICK, v, vq->kick));
+		ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_ERR, v, vq->err));
+		ASSERT_EQ(0,
+			  set_file(inval, VHOST_SET_VRING_CALL, v, vq->call));
+		ASSERT_EQ(0,
+			  set_file(inval, VHOST_SET_VRING_KICK, v, vq->kick));
 		ASSERT_EQ(sizeof(one), write(vq->call, &one, sizeof(one)));
-		ASSERT_EQ(0, iv_flow(iv, 20));
+		ASSERT_EQ(0, vt_inval_flow(inval, 20));
 	}
 	close(other);
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 /* All of it from the beginning, where the used ring says the device was. */
 TEST_F_TIMEOUT(live, reset_owner, 300)
 {
-	struct iv *iv = &self->iv;
-	struct vt_dev *dev = &iv->rig.dev;
+	struct vt_inval *inval = &self->inval;
+	struct vt_dev *dev = &inval->rig.dev;
 	unsigned int i, v;
 
 	for (i = 0; i < 15; i++) {
 		ASSERT_EQ(0, ioctl(dev->fd, VHOST_RESET_OWNER, NULL));
 		ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_OWNER, NULL));
-		ASSERT_EQ(0, set_features(iv, dev->features));
+		ASSERT_EQ(0, set_features(inval, dev->features));
 		ASSERT_EQ(0, vt_dev_set_mem_table(dev));
 		for (v = 0; v < 2; v++) {
-			struct vt_vq *vq = &iv->rig.vq[v];
+			struct vt_vq *vq = &inval->rig.vq[v];
 			struct vhost_vring_state num = { v, vq->num };
 			struct vhost_vring_state base = { v, vq->used->idx };
 			uint64_t one = 1;
 
 			ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_VRING_NUM, &num));
 			ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_VRING_BASE, &base));
-			ASSERT_EQ(0, iv_set_addr(iv, v, iv->dev));
-			ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_ERR, v, vq->err));
-			ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_CALL, v, vq->call));
-			ASSERT_EQ(0, set_file(iv, VHOST_SET_VRING_KICK, v, vq->kick));
-			ASSERT_EQ(0, vt_vq_set_backend(vq, iv->rig.tap.fd));
+			ASSERT_EQ(0, vt_inval_set_addr(inval, v, inval->dev));
+			ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_ERR, v,
+					      vq->err));
+			ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_CALL, v,
+					      vq->call));
+			ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_KICK, v,
+					      vq->kick));
+			ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
 			/* neither side can know what the other missed */
 			vt_vq_notify(vq);
 			ASSERT_EQ(sizeof(one), write(vq->call, &one, sizeof(one)));
 		}
-		ASSERT_EQ(0, iv_flow(iv, 30));
+		ASSERT_EQ(0, vt_inval_flow(inval, 30));
 	}
-	finish(_metadata, iv);
+	finish(_metadata, inval);
 }
 
 /* Two threads, two rings, all of the above without waiting for anything. */
 static void *flip(void *arg)
 {
-	struct iv *iv = ((void **)arg)[0];
+	struct vt_inval *inval = ((void **)arg)[0];
 	char *second = ((void **)arg)[1];
 	unsigned int i;
 
 	for (i = 0; i < 500; i++) {
-		if (iv_set_addr(iv, i % 2, i % 4 < 2 ? second : iv->dev))
+		if (vt_inval_set_addr(inval, i % 2,
+				      i % 4 < 2 ? second : inval->dev))
 			return (void *)1UL;
 	}
 	return NULL;
@@ -478,24 +497,24 @@ static void *flip(void *arg)
 
 TEST_F_TIMEOUT(live, two_threads, 300)
 {
-	struct iv *iv = &self->iv;
-	void *arg[] = { iv, self->second };
+	struct vt_inval *inval = &self->inval;
+	void *arg[] = { inval, self->second };
 	void *failed;
 	pthread_t thread;
 	unsigned int i;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, flip, arg));
 	for (i = 0; i < 100; i++) {
-		ASSERT_EQ(0, set_features(iv, iv->rig.dev.features));
-		ASSERT_EQ(0, vt_vq_set_backend(&iv->rig.vq[i % 2], -1));
-		ASSERT_EQ(0, vt_vq_set_backend(&iv->rig.vq[i % 2],
-					       iv->rig.tap.fd));
-		ASSERT_EQ(0, vt_dev_set_mem_table(&iv->rig.dev));
+		ASSERT_EQ(0, set_features(inval, inval->rig.dev.features));
+		ASSERT_EQ(0, vt_vq_set_backend(&inval->rig.vq[i % 2], -1));
+		ASSERT_EQ(0, vt_vq_set_backend(&inval->rig.vq[i % 2],
+					       inval->rig.tap.fd));
+		ASSERT_EQ(0, vt_dev_set_mem_table(&inval->rig.dev));
 	}
 	ASSERT_EQ(0, pthread_join(thread, &failed));
 	EXPECT_EQ(NULL, failed);
-	ASSERT_EQ(0, iv_move(iv, iv->dev));
-	finish(_metadata, iv);
+	ASSERT_EQ(0, vt_inval_move(inval, inval->dev));
+	finish(_metadata, inval);
 }
 
 TEST_HARNESS_MAIN

@@ -50,7 +50,8 @@ static const struct change protect_live = { .op = toggle_protection };
 
 /* ------------------------------------------------------ all memory, at rest */
 
-static const struct change discard_all = { .op = discard, .flags = IV_QUIESCE };
+static const struct change discard_all = { .op = discard,
+					   .flags = VT_INVAL_QUIESCE };
 
 static int protect(struct pay *p)
 {
@@ -60,7 +61,8 @@ static int protect(struct pay *p)
 	return mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
-static const struct change protect_all = { .op = protect, .flags = IV_QUIESCE };
+static const struct change protect_all = { .op = protect,
+					   .flags = VT_INVAL_QUIESCE };
 
 static int away_and_back(struct pay *p)
 {
@@ -75,7 +77,7 @@ static int away_and_back(struct pay *p)
 }
 
 static const struct change move_away = {
-	.op = away_and_back, .flags = IV_QUIESCE,
+	.op = away_and_back, .flags = VT_INVAL_QUIESCE,
 };
 
 /* Other pages, never seen before. */
@@ -84,7 +86,8 @@ static int map_new(struct pay *p)
 	return mo_remap(&p->a);
 }
 
-static const struct change new_pages = { .op = map_new, .flags = IV_QUIESCE };
+static const struct change new_pages = { .op = map_new,
+					 .flags = VT_INVAL_QUIESCE };
 
 /* What a copy of the memory was when it went out of use. */
 static int other_copy(struct pay *p)
@@ -109,7 +112,8 @@ static int other_copy(struct pay *p)
 	return pay_map(p, p->copy);
 }
 
-static const struct change replace = { .op = other_copy, .flags = IV_QUIESCE };
+static const struct change replace = { .op = other_copy,
+				       .flags = VT_INVAL_QUIESCE };
 
 static int punch_hole(struct pay *p)
 {
@@ -117,7 +121,8 @@ static int punch_hole(struct pay *p)
 			 p->copy * p->a.len, p->a.len) ? -errno : 0;
 }
 
-static const struct change punch = { .op = punch_hole, .flags = IV_QUIESCE };
+static const struct change punch = { .op = punch_hole,
+				     .flags = VT_INVAL_QUIESCE };
 
 /* ------------------------------------------- pages that move, any time */
 
@@ -148,7 +153,7 @@ static int page_out_all(struct pay *p)
 }
 
 static const struct change swap_all = {
-	.op = page_out_all, .flags = IV_QUIESCE,
+	.op = page_out_all, .flags = VT_INVAL_QUIESCE,
 };
 
 static int move_pages(struct pay *p)
@@ -188,7 +193,8 @@ static int merge(struct pay *p)
 	return 0;
 }
 
-static const struct change ksm_merge = { .op = merge, .flags = IV_QUIESCE };
+static const struct change ksm_merge = { .op = merge,
+					 .flags = VT_INVAL_QUIESCE };
 
 static int merge_then_unmerge(struct pay *p)
 {
@@ -198,7 +204,7 @@ static int merge_then_unmerge(struct pay *p)
 }
 
 static const struct change ksm_unmerge = {
-	.op = merge_then_unmerge, .flags = IV_QUIESCE,
+	.op = merge_then_unmerge, .flags = VT_INVAL_QUIESCE,
 };
 
 /* -------------------------------------------------------------- huge pages */
@@ -265,7 +271,7 @@ TEST_F_TIMEOUT(payload, content, 300)
 {
 	const struct change *c = variant->change;
 	struct pay *p = &self->p;
-	unsigned int flags = c->flags | (c->hint ? IV_MAY_MISS : 0);
+	unsigned int flags = c->flags | (c->hint ? VT_INVAL_MAY_MISS : 0);
 	int r;
 
 	r = pay_change(p, c->op, c->hint ? 8 : vt_scale(ROUNDS), flags);

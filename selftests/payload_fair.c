@@ -29,10 +29,10 @@ TEST(both_directions)
 	ASSERT_EQ(0, pay_start(&p));
 	for (i = 0; i < slices; i++) {
 		for (q = 0; q < 2; q++)
-			was[q] = p.iv.t[q].verified;
+			was[q] = p.inval.t[q].verified;
 		vt_sleep_ms(vt_timeout_ms(100));
 		for (q = 0; q < 2; q++) {
-			n[q] = p.iv.t[q].verified - was[q];
+			n[q] = p.inval.t[q].verified - was[q];
 			sum[q] += n[q];
 		}
 	}
@@ -80,10 +80,10 @@ TEST(notifier_wait)
 	ASSERT_EQ(0, vt_thread_start(&storm, discard, &p));
 	while (slices--)
 		vt_sleep_ms(vt_timeout_ms(100));
-	ASSERT_EQ(0, iv_flow(&p.iv, 20));
+	ASSERT_EQ(0, vt_inval_flow(&p.inval, 20));
 	ASSERT_EQ(0, vt_thread_stop(&storm));
 	for (q = 0; q < 2; q++) {
-		longest = pay_count(&p.iv.rig, q, "drain_wait_max_ns");
+		longest = pay_count(&p.inval.rig, q, "drain_wait_max_ns");
 		TH_LOG("vq%u: %llu invalidations, longest wait %llu us", q,
 		       (unsigned long long)storm.steps,
 		       (unsigned long long)longest / 1000);

@@ -170,11 +170,11 @@ TEST_F_TIMEOUT(forked, parent_writes_first, 300)
 		uint64_t hits = pay_sum(p, "tlb_flushes");
 
 		ASSERT_EQ(0, pay_hot(p));
-		ASSERT_EQ(0, iv_quiesce(&p->iv));
+		ASSERT_EQ(0, vt_inval_quiesce(&p->inval));
 		memcpy(snapshot, p->a.base, p->a.len);
 		ASSERT_EQ(0, begin_child(p, child_waits));
-		iv_resume(&p->iv);
-		ASSERT_EQ(0, iv_flow(&p->iv, 300));
+		vt_inval_resume(&p->inval);
+		ASSERT_EQ(0, vt_inval_flow(&p->inval, 300));
 		ASSERT_EQ(0, pay_hot(p));
 		if (p->counters)
 			EXPECT_GT(pay_sum(p, "tlb_flushes"), hits);
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(forked, parent_writes_first, 300)
 		EXPECT_EQ(0, end_child());
 	}
 	/* the last child is gone: the pages are the parent's alone */
-	EXPECT_EQ(0, iv_flow(&p->iv, 100));
+	EXPECT_EQ(0, vt_inval_flow(&p->inval, 100));
 	EXPECT_EQ(0, pay_hot(p));
 	EXPECT_EQ(0, pay_stop(p));
 }
@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 	int status;
 
 	for (i = 0; i < 6; i++) {
-		ASSERT_EQ(0, iv_flow(&p->iv, 50));
+		ASSERT_EQ(0, vt_inval_flow(&p->inval, 50));
 		pid[i] = fork();
 		ASSERT_GE(pid[i], 0);
 		if (!pid[i] && i % 3 == 1)

@@ -23,8 +23,8 @@ FIXTURE(uffd)
 FIXTURE_SETUP(uffd)
 {
 	memset(&self->p, 0, sizeof(self->p));
-	self->p.iv.rig.dev.fd = self->p.iv.rig.tap.fd = -1;
-	self->p.iv.rig.tap.sock = self->p.iv.fd = -1;
+	self->p.inval.rig.dev.fd = self->p.inval.rig.tap.fd = -1;
+	self->p.inval.rig.tap.sock = self->p.inval.fd = -1;
 }
 
 static struct mo_uffd watcher;
@@ -98,18 +98,18 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 
 		ASSERT_EQ(0, pay_hot(p));
 		/* at rest: nothing comes until the device writes */
-		ASSERT_EQ(0, iv_quiesce(&p->iv));
+		ASSERT_EQ(0, vt_inval_quiesce(&p->inval));
 		ASSERT_EQ(0, write_protect(p));
 		vt_sleep_ms(5);
 		EXPECT_EQ(faults, watcher.faults);
-		iv_resume(&p->iv);
-		ASSERT_EQ(0, iv_flow(&p->iv, 300));
+		vt_inval_resume(&p->inval);
+		ASSERT_EQ(0, vt_inval_flow(&p->inval, 300));
 		/* what it transmits it only reads: these are pages received into */
 		EXPECT_GE(watcher.faults, faults + 50);
 		EXPECT_EQ(watcher.writes, watcher.faults);
 	}
 	EXPECT_EQ(0, pay_hot(p));
-	EXPECT_EQ(0, pay_change(p, write_protect, n, IV_ONE_RING));
+	EXPECT_EQ(0, pay_change(p, write_protect, n, VT_INVAL_ONE_RING));
 	EXPECT_EQ(0, pay_stop(p));
 }
 
@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(uffd, missing, 300)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), IV_QUIESCE));
+	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), VT_INVAL_QUIESCE));
 	EXPECT_GT(watcher.faults, 0);
 	EXPECT_EQ(0, pay_stop(p));
 }

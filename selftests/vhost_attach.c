@@ -297,39 +297,40 @@ TEST_F_TIMEOUT(attach, readonly, 300)
 
 FIXTURE(traffic)
 {
-	struct iv iv;
+	struct vt_inval inval;
 	int mmu;
 	char *other;
 };
 
 FIXTURE_SETUP(traffic)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.alias = true,
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 
-	memset(iv, 0, sizeof(*iv));
-	iv->rig.dev.fd = iv->rig.tap.fd = iv->rig.tap.sock = iv->fd = -1;
+	memset(inval, 0, sizeof(*inval));
+	inval->rig.dev.fd = inval->rig.tap.fd = inval->rig.tap.sock =
+		inval->fd = -1;
 	self->mmu = -1;
 	if (!vt_mmu_dev_available())
 		SKIP(return, VT_MMU_DEV_NONE);
 	if (!vt_mmu_available())
 		SKIP(return, VT_MMU_NO_DEV);
-	ASSERT_EQ(0, iv_open(iv, &cfg));
-	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[0]));
-	ASSERT_EQ(0, vt_vq_stop(&iv->rig.vq[1]));
+	ASSERT_EQ(0, vt_inval_open(inval, &cfg));
+	ASSERT_EQ(0, vt_vq_stop(&inval->rig.vq[0]));
+	ASSERT_EQ(0, vt_vq_stop(&inval->rig.vq[1]));
 
 	self->mmu = vt_mmu_open();
 	ASSERT_GE(self->mmu, 0);
-	ASSERT_EQ(0, set_mem(self->mmu, 0, &iv->rig));
-	ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA, iv->dev,
-				 iv->len));
-	ASSERT_EQ(0, vt_mmu_dev_attach(iv->rig.dev.fd, self->mmu));
-	ASSERT_EQ(0, iv_restart(iv));
-	ASSERT_EQ(0, iv_start(iv));
-	ASSERT_EQ(0, iv_hot(iv));
+	ASSERT_EQ(0, set_mem(self->mmu, 0, &inval->rig));
+	ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
+				 inval->dev, inval->len));
+	ASSERT_EQ(0, vt_mmu_dev_attach(inval->rig.dev.fd, self->mmu));
+	ASSERT_EQ(0, vt_inval_restart(inval));
+	ASSERT_EQ(0, vt_inval_start(inval));
+	ASSERT_EQ(0, vt_inval_hot(inval));
 	self->other = mmap(NULL, 64 * VT_PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->other);
@@ -337,7 +338,7 @@ FIXTURE_SETUP(traffic)
 
 FIXTURE_TEARDOWN(traffic)
 {
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 	if (self->mmu >= 0)
 		close(self->mmu);
 }
@@ -345,7 +346,7 @@ FIXTURE_TEARDOWN(traffic)
 /* Anything may happen to the other memslots of an MMU. */
 TEST_F_TIMEOUT(traffic, other_memslots, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	unsigned int i, n = vt_scale(200);
 
 	for (i = 0; i < n; i++) {
@@ -358,43 +359,43 @@ TEST_F_TIMEOUT(traffic, other_memslots, 300)
 					 64 * VT_PAGE));
 		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_OTHER));
 	}
-	EXPECT_EQ(0, iv_flow(iv, 100));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_flow(inval, 100));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
-static int discard(struct iv *iv)
+static int discard(struct vt_inval *inval)
 {
-	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+	return madvise(inval->dev, inval->len, MADV_DONTNEED) ? -errno : 0;
 }
 
 /* The memslot of the rings goes, the rings do not: their addresses are HVAs. */
 TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 {
-	struct iv *iv = &self->iv;
-	uint64_t from_table = iv_sum(iv, "maps_from_mmu");
+	struct vt_inval *inval = &self->inval;
+	uint64_t from_table = vt_inval_sum(inval, "maps_from_mmu");
 	unsigned int i, n = vt_scale(4);
 
 	EXPECT_GT(from_table, 0);
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, SLOT_RINGS));
-		from_table = iv_sum(iv, "maps_from_mmu");
-		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
+		from_table = vt_inval_sum(inval, "maps_from_mmu");
+		EXPECT_EQ(0, vt_inval_run(inval, discard, 2, 0));
+		EXPECT_EQ(from_table, vt_inval_sum(inval, "maps_from_mmu"));
 
 		/* its log is not for the device */
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS,
 					 VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
-					 iv->dev, iv->len));
-		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
+					 inval->dev, inval->len));
+		EXPECT_EQ(0, vt_inval_run(inval, discard, 2, 0));
+		EXPECT_EQ(from_table, vt_inval_sum(inval, "maps_from_mmu"));
 
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS, 0, RINGS_GPA,
-					 iv->dev, iv->len));
-		EXPECT_EQ(0, iv_invalidate(iv, discard, 2, 0));
-		EXPECT_GT(iv_sum(iv, "maps_from_mmu"), from_table);
+					 inval->dev, inval->len));
+		EXPECT_EQ(0, vt_inval_run(inval, discard, 2, 0));
+		EXPECT_GT(vt_inval_sum(inval, "maps_from_mmu"), from_table);
 	}
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /*
@@ -404,8 +405,8 @@ TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
  */
 TEST_F_TIMEOUT(traffic, deleted_means_untouched, 300)
 {
-	struct iv *iv = &self->iv;
-	struct vt_rig *rig = &iv->rig;
+	struct vt_inval *inval = &self->inval;
+	struct vt_rig *rig = &inval->rig;
 	char *then = malloc(rig->buf_len);
 	unsigned int i, q, n = vt_scale(64);
 
@@ -418,11 +419,11 @@ TEST_F_TIMEOUT(traffic, deleted_means_untouched, 300)
 		ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 		for (q = 0; q < 2; q++)
 			vt_vq_notify(&rig->vq[q]);
-		ASSERT_EQ(0, iv_flow(iv, 50));
+		ASSERT_EQ(0, vt_inval_flow(inval, 50));
 	}
 	EXPECT_NE(0, vt_event_read(rig->vq[VT_VQ_RX].err));
-	EXPECT_EQ(0, iv_hot(iv));
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 	free(then);
 }
 

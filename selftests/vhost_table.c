@@ -171,7 +171,7 @@ TEST_F(share, many_odd_regions)
 
 FIXTURE(ring)
 {
-	struct iv iv;
+	struct vt_inval inval;
 };
 
 FIXTURE_VARIANT(ring)
@@ -197,89 +197,94 @@ FIXTURE_VARIANT_ADD(ring, shmem)
 
 FIXTURE_SETUP(ring)
 {
-	struct iv_cfg cfg = {
+	struct vt_inval_cfg cfg = {
 		.backing = variant->backing,
 		.alias = variant->backing == VT_MEMFD,
 		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 	};
 
-	memset(&self->iv, 0, sizeof(self->iv));
-	self->iv.rig.dev.fd = self->iv.rig.tap.fd = self->iv.rig.tap.sock = -1;
-	self->iv.fd = -1;
+	memset(&self->inval, 0, sizeof(self->inval));
+	self->inval.rig.dev.fd = self->inval.rig.tap.fd =
+		self->inval.rig.tap.sock = -1;
+	self->inval.fd = -1;
 	if (!vt_mmu_dev_available())
 		SKIP(return, VT_MMU_DEV_NONE);
-	ASSERT_EQ(0, iv_open(&self->iv, &cfg));
-	ASSERT_EQ(0, iv_start(&self->iv));
-	ASSERT_EQ(0, iv_hot(&self->iv));
+	ASSERT_EQ(0, vt_inval_open(&self->inval, &cfg));
+	ASSERT_EQ(0, vt_inval_start(&self->inval));
+	ASSERT_EQ(0, vt_inval_hot(&self->inval));
 	/* in no region yet */
-	EXPECT_EQ(0, iv_sum(&self->iv, "maps_from_mmu"));
-	EXPECT_NE(0, iv_sum(&self->iv, "maps_installed"));
+	EXPECT_EQ(0, vt_inval_sum(&self->inval, "maps_from_mmu"));
+	EXPECT_NE(0, vt_inval_sum(&self->inval, "maps_installed"));
 }
 
 FIXTURE_TEARDOWN(ring)
 {
-	iv_close(&self->iv);
+	vt_inval_close(&self->inval);
 }
 
 /* Make the area of the rings guest memory, under traffic. */
-static int add_rings(struct iv *iv, uint64_t gpa, size_t from, size_t len)
+static int add_rings(struct vt_inval *inval, uint64_t gpa, size_t from,
+		     size_t len)
 {
-	int r = vt_dev_add_region(&iv->rig.dev, gpa, iv->dev + from, len);
+	int r = vt_dev_add_region(&inval->rig.dev, gpa, inval->dev + from, len);
 
-	return r ? r : vt_dev_set_mem_table(&iv->rig.dev);
+	return r ? r : vt_dev_set_mem_table(&inval->rig.dev);
 }
 
 /* Same offset in a huge page, so that it can be mapped huge. */
-static uint64_t rings_gpa(const struct iv *iv)
+static uint64_t rings_gpa(const struct vt_inval *inval)
 {
-	return RINGS_GPA + ((uintptr_t)iv->dev & (VT_HUGE_SIZE - 1));
+	return RINGS_GPA + ((uintptr_t)inval->dev & (VT_HUGE_SIZE - 1));
 }
 
 /*
  * Pages that were installed since come from the table, but for the few that
  * were gone from there again each time the device looked.
  */
-static void most_from_table(struct __test_metadata *_metadata, struct iv *iv,
-			    uint64_t installed, uint64_t from_table)
+static void most_from_table(struct __test_metadata *_metadata,
+			    struct vt_inval *inval, uint64_t installed,
+			    uint64_t from_table)
 {
-	installed = iv_sum(iv, "maps_installed") - installed;
-	from_table = iv_sum(iv, "maps_from_mmu") - from_table;
+	installed = vt_inval_sum(inval, "maps_installed") - installed;
+	from_table = vt_inval_sum(inval, "maps_from_mmu") - from_table;
 	EXPECT_GT(from_table, 0);
 	EXPECT_GE(from_table * 2, installed);
 }
 
-static int protect(struct iv *iv)
+static int protect(struct vt_inval *inval)
 {
-	if (mprotect(iv->dev, iv->len, PROT_NONE) ||
-	    mprotect(iv->dev, iv->len, PROT_READ | PROT_WRITE))
+	if (mprotect(inval->dev, inval->len, PROT_NONE) ||
+	    mprotect(inval->dev, inval->len, PROT_READ | PROT_WRITE))
 		return -errno;
 	return 0;
 }
 
-static int discard(struct iv *iv)
+static int discard(struct vt_inval *inval)
 {
-	return madvise(iv->dev, iv->len, MADV_DONTNEED) ? -errno : 0;
+	return madvise(inval->dev, inval->len, MADV_DONTNEED) ? -errno : 0;
 }
 
-static int map_again(struct iv *iv)
+static int map_again(struct vt_inval *inval)
 {
-	return mmap(iv->dev, iv->len, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED, iv->fd, 0) == iv->dev ? 0 : -errno;
+	return mmap(inval->dev, inval->len, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, inval->fd, 0) == inval->dev ?
+		       0 :
+		       -errno;
 }
 
-static int page_out(struct iv *iv)
+static int page_out(struct vt_inval *inval)
 {
 	vt_drain_lru();
-	return madvise(iv->dev, iv->len, MADV_PAGEOUT) ? -errno : 0;
+	return madvise(inval->dev, inval->len, MADV_PAGEOUT) ? -errno : 0;
 }
 
 /* How often the kernel is asked for what it may not do, on any kernel. */
 #define HINTS	8
 
 /* To the other node and back, in turns. */
-static int move_pages(struct iv *iv)
+static int move_pages(struct vt_inval *inval)
 {
-	size_t i, n = iv->len / VT_PAGE;
+	size_t i, n = inval->len / VT_PAGE;
 	static unsigned int round;
 	int nodes[n], status[n];
 	void *pages[n];
@@ -287,7 +292,7 @@ static int move_pages(struct iv *iv)
 	vt_drain_lru();
 	round++;
 	for (i = 0; i < n; i++) {
-		pages[i] = iv->dev + i * VT_PAGE;
+		pages[i] = inval->dev + i * VT_PAGE;
 		nodes[i] = round & 1;
 	}
 	return syscall(SYS_move_pages, 0, n, pages, nodes, status,
@@ -300,54 +305,55 @@ static int move_pages(struct iv *iv)
  */
 TEST_F_TIMEOUT(ring, taken_back, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t installed, from_table;
 
-	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
-	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
-	ASSERT_EQ(0, iv_hot(iv));
-	installed = iv_sum(iv, "maps_installed");
-	from_table = iv_sum(iv, "maps_from_mmu");
+	ASSERT_EQ(0, add_rings(inval, rings_gpa(inval), 0, inval->len));
+	ASSERT_NE(0, vt_mmu_dev_id(&inval->rig.dev));
+	ASSERT_EQ(0, vt_inval_hot(inval));
+	installed = vt_inval_sum(inval, "maps_installed");
+	from_table = vt_inval_sum(inval, "maps_from_mmu");
 	EXPECT_GT(from_table, 0);
 
 	/* the kernel itself leaves pages alone that are mapped twice */
-	if (iv->cfg.alias) {
-		EXPECT_EQ(0, iv_invalidate(iv, discard, vt_scale(8), 0));
-		EXPECT_EQ(0, iv_invalidate(iv, map_again, vt_scale(8), 0));
+	if (inval->cfg.alias) {
+		EXPECT_EQ(0, vt_inval_run(inval, discard, vt_scale(8), 0));
+		EXPECT_EQ(0, vt_inval_run(inval, map_again, vt_scale(8), 0));
 	} else {
-		EXPECT_EQ(0, iv_invalidate(iv, protect, vt_scale(8),
-					   IV_QUIESCE));
+		EXPECT_EQ(0, vt_inval_run(inval, protect, vt_scale(8),
+					  VT_INVAL_QUIESCE));
 		if (!access("/sys/devices/system/node/node1", F_OK))
-			EXPECT_EQ(0, iv_invalidate(iv, move_pages, HINTS,
-						   IV_MAY_MISS));
+			EXPECT_EQ(0, vt_inval_run(inval, move_pages, HINTS,
+						  VT_INVAL_MAY_MISS));
 		if (!vt_swap_on())
-			EXPECT_EQ(0, iv_invalidate(iv, page_out, HINTS,
-						   IV_QUIESCE | IV_ONE_RING |
-						   IV_MAY_MISS));
+			EXPECT_EQ(0, vt_inval_run(inval, page_out, HINTS,
+						  VT_INVAL_QUIESCE |
+							  VT_INVAL_ONE_RING |
+							  VT_INVAL_MAY_MISS));
 	}
-	most_from_table(_metadata, iv, installed, from_table);
-	EXPECT_EQ(0, iv_stop(iv));
+	most_from_table(_metadata, inval, installed, from_table);
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* A region that leaves again leaves the rings where they were. */
 TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	uint64_t from_table = 0;
 	unsigned int i, n = vt_scale(6);
 
 	for (i = 0; i < n; i++) {
-		ASSERT_EQ(0, add_rings(iv, rings_gpa(iv), 0, iv->len));
-		ASSERT_EQ(0, iv_hot(iv));
-		EXPECT_GT(iv_sum(iv, "maps_from_mmu"), from_table);
-		iv->rig.dev.nregions--;
-		ASSERT_EQ(0, vt_dev_set_mem_table(&iv->rig.dev));
-		ASSERT_EQ(0, iv_hot(iv));
-		from_table = iv_sum(iv, "maps_from_mmu");
-		ASSERT_EQ(0, iv_flow(iv, 50));
-		EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
+		ASSERT_EQ(0, add_rings(inval, rings_gpa(inval), 0, inval->len));
+		ASSERT_EQ(0, vt_inval_hot(inval));
+		EXPECT_GT(vt_inval_sum(inval, "maps_from_mmu"), from_table);
+		inval->rig.dev.nregions--;
+		ASSERT_EQ(0, vt_dev_set_mem_table(&inval->rig.dev));
+		ASSERT_EQ(0, vt_inval_hot(inval));
+		from_table = vt_inval_sum(inval, "maps_from_mmu");
+		ASSERT_EQ(0, vt_inval_flow(inval, 50));
+		EXPECT_EQ(from_table, vt_inval_sum(inval, "maps_from_mmu"));
 	}
-	EXPECT_EQ(0, iv_stop(iv));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /*
@@ -356,28 +362,29 @@ TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
  */
 TEST_F_TIMEOUT(ring, odd_region, 300)
 {
-	struct iv *iv = &self->iv;
+	struct vt_inval *inval = &self->inval;
 	/* from within the first page of the first ring's descriptors */
-	size_t from = iv->part[VT_VQ_RX][IV_DESC].off + 100;
-	uint64_t installed = iv_sum(iv, "maps_installed"), from_table;
+	size_t from = inval->part[VT_VQ_RX][VT_INVAL_DESC].off + 100;
+	uint64_t installed = vt_inval_sum(inval, "maps_installed"), from_table;
 
-	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + from, from,
-			       iv->len - from - 100));
-	ASSERT_EQ(0, iv_hot(iv));
-	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
-	installed = iv_sum(iv, "maps_installed") - installed;
-	from_table = iv_sum(iv, "maps_from_mmu");
+	ASSERT_EQ(0, add_rings(inval, rings_gpa(inval) + from, from,
+			       inval->len - from - 100));
+	ASSERT_EQ(0, vt_inval_hot(inval));
+	ASSERT_NE(0, vt_mmu_dev_id(&inval->rig.dev));
+	installed = vt_inval_sum(inval, "maps_installed") - installed;
+	from_table = vt_inval_sum(inval, "maps_from_mmu");
 	EXPECT_GT(from_table, 0);
 	EXPECT_LT(from_table, installed);
 
-	iv->rig.dev.nregions--;
-	ASSERT_EQ(0, add_rings(iv, rings_gpa(iv) + 8, 0, iv->len));
-	ASSERT_NE(0, vt_mmu_dev_id(&iv->rig.dev));
-	ASSERT_EQ(0, iv_hot(iv));
-	from_table = iv_sum(iv, "maps_from_mmu");
-	EXPECT_EQ(0, iv_invalidate(iv, protect, vt_scale(4), IV_QUIESCE));
-	EXPECT_EQ(from_table, iv_sum(iv, "maps_from_mmu"));
-	EXPECT_EQ(0, iv_stop(iv));
+	inval->rig.dev.nregions--;
+	ASSERT_EQ(0, add_rings(inval, rings_gpa(inval) + 8, 0, inval->len));
+	ASSERT_NE(0, vt_mmu_dev_id(&inval->rig.dev));
+	ASSERT_EQ(0, vt_inval_hot(inval));
+	from_table = vt_inval_sum(inval, "maps_from_mmu");
+	EXPECT_EQ(0,
+		  vt_inval_run(inval, protect, vt_scale(4), VT_INVAL_QUIESCE));
+	EXPECT_EQ(from_table, vt_inval_sum(inval, "maps_from_mmu"));
+	EXPECT_EQ(0, vt_inval_stop(inval));
 }
 
 /* ---------------------------------------------------------------- packets */

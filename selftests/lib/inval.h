@@ -2,9 +2,9 @@
 /*
  * For the tests that change the mapping of the rings while traffic runs.
  *
- *	iv		a rig whose ring parts lie in an area of their own, each
+ *	inval		a rig whose ring parts lie in an area of their own, each
  *			between canaries, and both directions of traffic
- *	iv_invalidate()	runs an operation under that traffic, and checks that
+ *	vt_inval_run()	runs an operation under that traffic, and checks that
  *			the fast path was used before, was taken back, and is
  *			used again after
  *
@@ -20,14 +20,14 @@
 #include "sys.h"
 #include "vhost_test.h"
 
-enum iv_part {
-	IV_DESC,
-	IV_AVAIL,
-	IV_USED,
-	IV_PARTS,
+enum vt_inval_part {
+	VT_INVAL_DESC,
+	VT_INVAL_AVAIL,
+	VT_INVAL_USED,
+	VT_INVAL_PARTS,
 };
 
-struct iv_cfg {
+struct vt_inval_cfg {
 	/* of the rings; VT_FILE is not for here, see map */
 	enum vt_backing backing;
 	/* of the packets */
@@ -50,8 +50,8 @@ struct iv_cfg {
 	bool slow;
 };
 
-struct iv {
-	struct iv_cfg cfg;
+struct vt_inval {
+	struct vt_inval_cfg cfg;
 	struct vt_rig rig;
 	struct vt_traffic t[2];
 	bool running[2];
@@ -70,63 +70,65 @@ struct iv {
 	struct {
 		size_t off;
 		size_t size;
-	} part[2][IV_PARTS];
+	} part[2][VT_INVAL_PARTS];
 };
 
 /* How long an area for rings of @cfg is. */
-size_t iv_area_len(const struct iv_cfg *cfg);
+size_t vt_inval_area_len(const struct vt_inval_cfg *cfg);
 /* Everything set up and both rings started. NULL: defaults. */
-int iv_open(struct iv *iv, const struct iv_cfg *cfg);
-void iv_close(struct iv *iv);
+int vt_inval_open(struct vt_inval *inval, const struct vt_inval_cfg *cfg);
+void vt_inval_close(struct vt_inval *inval);
 
 /* Traffic in both directions; stopping checks that none was lost or damaged. */
-int iv_start(struct iv *iv);
-int iv_stop(struct iv *iv);
-int iv_stop_one(struct iv *iv, unsigned int vq);
+int vt_inval_start(struct vt_inval *inval);
+int vt_inval_stop(struct vt_inval *inval);
+int vt_inval_stop_one(struct vt_inval *inval, unsigned int vq);
 /* Wait for @n more packets each way. */
-int iv_flow(struct iv *iv, uint64_t n);
+int vt_inval_flow(struct vt_inval *inval, uint64_t n);
 
 /*
  * Bring everything to rest: when this returns nothing is in flight, the driver
  * has written its last word and the device does not look at the rings.
  */
-int iv_quiesce(struct iv *iv);
-void iv_resume(struct iv *iv);
+int vt_inval_quiesce(struct vt_inval *inval);
+void vt_inval_resume(struct vt_inval *inval);
 /* Wait until the device has done everything that it was told to do. */
-void iv_flush(struct iv *iv);
+void vt_inval_flush(struct vt_inval *inval);
 
 /* Stop the rings, start them anew and empty, not while traffic runs. */
-int iv_restart(struct iv *iv);
+int vt_inval_restart(struct vt_inval *inval);
 /* SET_VRING_ADDR for one ring, as if the area were at @base; its errno. */
-int iv_set_addr(struct iv *iv, unsigned int vq, const char *base);
+int vt_inval_set_addr(struct vt_inval *inval, unsigned int vq,
+		      const char *base);
 /* The same for both, and the area is there from now on. */
-int iv_move(struct iv *iv, char *base);
+int vt_inval_move(struct vt_inval *inval, char *base);
 /* Let the driver use the rings in the area at @base. */
-void iv_drive(struct iv *iv, char *base);
+void vt_inval_drive(struct vt_inval *inval, char *base);
 
-/* Fill what is around the ring parts; done by iv_open(). */
-void iv_fill_canaries(const struct iv *iv, char *base);
+/* Fill what is around the ring parts; done by vt_inval_open(). */
+void vt_inval_fill_canaries(const struct vt_inval *inval, char *base);
 /* Is every byte around the ring parts in the area at @base as it was? */
-int iv_check_canaries(const struct iv *iv, const char *base);
+int vt_inval_check_canaries(const struct vt_inval *inval, const char *base);
 /* A counter of one ring; 0 if the device has none. */
-uint64_t iv_count(const struct iv *iv, unsigned int vq, const char *name);
+uint64_t vt_inval_count(const struct vt_inval *inval, unsigned int vq,
+			const char *name);
 /* The sum for both rings. */
-uint64_t iv_sum(const struct iv *iv, const char *name);
+uint64_t vt_inval_sum(const struct vt_inval *inval, const char *name);
 /*
  * Wait, under traffic, until both rings go by kernel addresses alone. At once
  * if the device has no counters.
  */
-int iv_hot(struct iv *iv);
+int vt_inval_hot(struct vt_inval *inval);
 
-typedef int (*iv_op)(struct iv *iv);
+typedef int (*vt_inval_op)(struct vt_inval *inval);
 
 enum {
 	/* bring everything to rest around the operation */
-	IV_QUIESCE = 1,
+	VT_INVAL_QUIESCE = 1,
 	/* it need not hit both rings */
-	IV_ONE_RING = 2,
+	VT_INVAL_ONE_RING = 2,
 	/* the operation is a hint to the kernel: one round that hit will do */
-	IV_MAY_MISS = 4,
+	VT_INVAL_MAY_MISS = 4,
 };
 
 /*
@@ -134,7 +136,7 @@ enum {
  * test. Checks fast path before, taken back, fast path after; and that packets
  * flow before and after.
  */
-int iv_invalidate(struct iv *iv, iv_op op, unsigned int rounds,
-		  unsigned int flags);
+int vt_inval_run(struct vt_inval *inval, vt_inval_op op, unsigned int rounds,
+		 unsigned int flags);
 
 #endif

@@ -44,7 +44,8 @@ uint64_t pay_count(const struct vt_rig *rig, unsigned int vq, const char *name)
 
 uint64_t pay_sum(const struct pay *p, const char *name)
 {
-	return pay_count(&p->iv.rig, 0, name) + pay_count(&p->iv.rig, 1, name);
+	return pay_count(&p->inval.rig, 0, name) +
+	       pay_count(&p->inval.rig, 1, name);
 }
 
 /* ---------------------------------------------------------------- set up */
@@ -57,7 +58,7 @@ static void *driver_side(struct pay *p, void *at)
 
 void pay_drive(struct pay *p, unsigned int copy)
 {
-	struct vt_rig *rig = &p->iv.rig;
+	struct vt_rig *rig = &p->inval.rig;
 	ptrdiff_t by = ((ptrdiff_t)copy - (ptrdiff_t)p->copy) * (ptrdiff_t)p->a.len;
 	unsigned int i;
 
@@ -70,8 +71,8 @@ void pay_drive(struct pay *p, unsigned int copy)
 		rig->buf[i] = (char *)rig->buf[i] + by;
 		if (vq->indirect)
 			vq->indirect = (void *)((char *)vq->indirect + by);
-		if (p->iv.running[i])
-			p->iv.t[i].slots = rig->buf[i];
+		if (p->inval.running[i])
+			p->inval.t[i].slots = rig->buf[i];
 	}
 }
 
@@ -84,7 +85,7 @@ int pay_map(struct pay *p, unsigned int copy)
 
 static int make_alias(struct pay *p)
 {
-	struct vt_rig *rig = &p->iv.rig;
+	struct vt_rig *rig = &p->inval.rig;
 	unsigned int i;
 
 	if (ftruncate(p->a.fd, 2 * p->a.len))
@@ -108,12 +109,14 @@ static int make_alias(struct pay *p)
 const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
 {
 	/* rings that neither a fork nor anything else here has an effect on */
-	struct iv_cfg c = { .features = cfg->features, .backing = VT_MEMFD };
+	struct vt_inval_cfg c = { .features = cfg->features,
+				  .backing = VT_MEMFD };
 	const char *why;
 
 	memset(p, 0, sizeof(*p));
 	p->cfg = *cfg;
-	p->iv.rig.dev.fd = p->iv.rig.tap.fd = p->iv.rig.tap.sock = p->iv.fd = -1;
+	p->inval.rig.dev.fd = p->inval.rig.tap.fd = p->inval.rig.tap.sock =
+		p->inval.fd = -1;
 	*err = 0;
 	why = mo_alloc(&p->a, cfg->backing,
 		       is_huge(cfg->backing) ? VT_HUGE_SIZE : LEN);
@@ -121,11 +124,11 @@ const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
 		return why;
 	c.mem_at = p->a.base;
 	c.mem_len = p->a.len;
-	*err = iv_open(&p->iv, &c);
+	*err = vt_inval_open(&p->inval, &c);
 	if (!*err && cfg->alias)
 		*err = make_alias(p);
 	p->counters = vt_dev_is_ours();
-	if (!*err && p->counters && !pay_direct(&p->iv.rig)) {
+	if (!*err && p->counters && !pay_direct(&p->inval.rig)) {
 		vt_msg("pay: the rings do not carry payload by kernel address");
 		*err = -EINVAL;
 	}
@@ -134,7 +137,7 @@ const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
 
 void pay_close(struct pay *p)
 {
-	iv_close(&p->iv);
+	vt_inval_close(&p->inval);
 	if (p->copies)
 		munmap(p->copies, 2 * p->a.len);
 	mo_close(&p->a);
@@ -144,28 +147,28 @@ void pay_close(struct pay *p)
 
 int pay_start(struct pay *p)
 {
-	struct iv *iv = &p->iv;
+	struct vt_inval *inval = &p->inval;
 	unsigned int i;
 	int r;
 
 	for (i = 0; i < 2; i++) {
-		struct vt_traffic_cfg c = vt_traffic_cfg_rig(&iv->rig, i);
+		struct vt_traffic_cfg c = vt_traffic_cfg_rig(&inval->rig, i);
 
 		c.len_min = p->cfg.len_min;
 		c.len_max = p->cfg.len_max;
 		c.rx_buf = p->cfg.rx_buf;
 		c.window = p->cfg.window;
-		r = vt_traffic_start(&iv->t[i], &c);
+		r = vt_traffic_start(&inval->t[i], &c);
 		if (r)
 			return r;
-		iv->running[i] = true;
+		inval->running[i] = true;
 	}
-	return iv_flow(iv, FLOW);
+	return vt_inval_flow(inval, FLOW);
 }
 
 int pay_stop(struct pay *p)
 {
-	return iv_stop(&p->iv);
+	return vt_inval_stop(&p->inval);
 }
 
 static int hot_one(struct pay *p, unsigned int vq)
@@ -173,14 +176,14 @@ static int hot_one(struct pay *p, unsigned int vq)
 	/* of those longer packets nothing can be said */
 	bool all = vq == VT_VQ_RX || p->cfg.len_max <= PAY_TX_DIRECT;
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
-	struct vt_rig *rig = &p->iv.rig;
+	struct vt_rig *rig = &p->inval.rig;
 	uint64_t kernel, user;
 	int r;
 
 	do {
 		kernel = pay_count(rig, vq, "payload_kernel");
 		user = pay_count(rig, vq, "payload_user");
-		r = vt_traffic_wait(&p->iv.t[vq], HOT, VT_TIMEOUT);
+		r = vt_traffic_wait(&p->inval.t[vq], HOT, VT_TIMEOUT);
 		if (r || !p->counters)
 			return r;
 		if ((!all || pay_count(rig, vq, "payload_user") == user) &&
@@ -197,7 +200,7 @@ int pay_hot(struct pay *p)
 	int r = 0;
 
 	for (i = 0; i < 2 && !r; i++)
-		if (p->iv.running[i])
+		if (p->inval.running[i])
 			r = hot_one(p, i);
 	return r;
 }
@@ -208,8 +211,8 @@ static bool was_hit(struct pay *p, const uint64_t *before, unsigned int flags)
 	unsigned int i, n = 0;
 
 	for (i = 0; i < 2; i++)
-		n += pay_count(&p->iv.rig, i, "tlb_flushes") > before[i];
-	return n == 2 || (n && flags & IV_ONE_RING);
+		n += pay_count(&p->inval.rig, i, "tlb_flushes") > before[i];
+	return n == 2 || (n && flags & VT_INVAL_ONE_RING);
 }
 
 int pay_change(struct pay *p, pay_op op, unsigned int rounds,
@@ -219,30 +222,30 @@ int pay_change(struct pay *p, pay_op op, unsigned int rounds,
 	uint64_t before[2];
 	int r;
 
-	r = iv_flow(&p->iv, FLOW);
+	r = vt_inval_flow(&p->inval, FLOW);
 	if (!r)
 		r = pay_hot(p);
 	for (n = 0; n < rounds && !r; n++) {
-		if (flags & IV_QUIESCE)
-			r = iv_quiesce(&p->iv);
+		if (flags & VT_INVAL_QUIESCE)
+			r = vt_inval_quiesce(&p->inval);
 		if (r)
 			return r;
 		for (i = 0; i < 2; i++)
-			before[i] = pay_count(&p->iv.rig, i, "tlb_flushes");
+			before[i] = pay_count(&p->inval.rig, i, "tlb_flushes");
 		r = op(p);
 		if (r) {
 			vt_msg("pay: operation, round %u: %s", n, strerror(-r));
 			return r;
 		}
-		if (flags & IV_QUIESCE)
-			iv_resume(&p->iv);
-		r = iv_flow(&p->iv, FLOW);
+		if (flags & VT_INVAL_QUIESCE)
+			vt_inval_resume(&p->inval);
+		r = vt_inval_flow(&p->inval, FLOW);
 		if (!r)
 			r = pay_hot(p);
 		hits += was_hit(p, before, flags);
 	}
 	if (!r && p->counters &&
-	    hits <= (flags & IV_MAY_MISS ? 0 : rounds / 2)) {
+	    hits <= (flags & VT_INVAL_MAY_MISS ? 0 : rounds / 2)) {
 		vt_msg("pay: only %u of %u rounds reached the device", hits,
 		       rounds);
 		r = -ENOMSG;

@@ -34,7 +34,7 @@ struct pay_cfg {
 
 struct pay {
 	struct pay_cfg cfg;
-	struct iv iv;
+	struct vt_inval inval;
 	/* the memory of the packets as the device maps it */
 	struct mo_area a;
 	/* with an alias: the driver's mapping of both copies */
@@ -67,7 +67,7 @@ int pay_hot(struct pay *p);
 typedef int (*pay_op)(struct pay *p);
 
 /*
- * Run @op under traffic @rounds times, with the flags of iv_invalidate(). It
+ * Run @op under traffic @rounds times, with the flags of vt_inval_run(). It
  * returns 0, or an error that ends the test.
  */
 int pay_change(struct pay *p, pay_op op, unsigned int rounds,
