@@ -318,7 +318,7 @@ static size_t gso_frame(char *frame, size_t payload)
 	ip->check = ~(sum + (sum >> 16));
 	tcp->doff = 5;
 	tcp->ack = 1;
-	vt_payload_fill(tcp + 1, payload, STREAM, payload);
+	vt_pattern_fill(tcp + 1, payload, STREAM, payload);
 	return len;
 }
 

@@ -19,7 +19,7 @@ struct payload {
 	uint32_t sum;
 };
 
-_Static_assert(sizeof(struct payload) == VT_PAYLOAD_MIN, "payload header");
+_Static_assert(sizeof(struct payload) == VT_PATTERN_MIN, "payload header");
 
 /* A bijection that spreads its input over all bits (splitmix64's finish). */
 static uint64_t mix(uint64_t x)
@@ -53,7 +53,7 @@ static uint32_t checksum(const unsigned char *p, size_t len)
 	return mix(sum);
 }
 
-void vt_payload_fill(void *buf, size_t len, uint32_t stream, uint64_t seq)
+void vt_pattern_fill(void *buf, size_t len, uint32_t stream, uint64_t seq)
 {
 	struct payload h = { MAGIC, stream, seq, len, 0 };
 	unsigned char *body = (unsigned char *)buf + sizeof(h);
@@ -68,7 +68,7 @@ void vt_payload_fill(void *buf, size_t len, uint32_t stream, uint64_t seq)
 	memcpy(buf, &h, sizeof(h));
 }
 
-int vt_payload_check(const void *buf, size_t len, uint32_t stream,
+int vt_pattern_check(const void *buf, size_t len, uint32_t stream,
 		     uint64_t *seq, char *why, size_t why_len)
 {
 	const unsigned char *body = (const unsigned char *)buf +
@@ -121,7 +121,8 @@ void vt_frame_fill(void *buf, size_t len, uint32_t stream, uint64_t seq)
 	};
 
 	memcpy(buf, eth, sizeof(eth));
-	vt_payload_fill((char *)buf + VT_ETH_LEN, len - VT_ETH_LEN, stream, seq);
+	vt_pattern_fill((char *)buf + VT_ETH_LEN, len - VT_ETH_LEN, stream,
+			seq);
 }
 
 int vt_frame_check(const void *buf, size_t len, uint32_t stream, uint64_t *seq,
@@ -132,6 +133,6 @@ int vt_frame_check(const void *buf, size_t len, uint32_t stream, uint64_t *seq,
 	if (len < VT_FRAME_MIN ||
 	    (p[12] << 8 | p[13]) != VT_ETHERTYPE)
 		return -ENOMSG;
-	return vt_payload_check(p + VT_ETH_LEN, len - VT_ETH_LEN, stream, seq,
+	return vt_pattern_check(p + VT_ETH_LEN, len - VT_ETH_LEN, stream, seq,
 				why, why_len);
 }

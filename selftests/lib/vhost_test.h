@@ -300,16 +300,16 @@ int vt_packet_recv(int sock, struct virtio_net_hdr *hdr, void *frame,
 #define VT_ETH_LEN		14
 #define VT_ETHERTYPE		0x88b5
 /* magic, stream, sequence number, length, checksum */
-#define VT_PAYLOAD_MIN		24
-#define VT_FRAME_MIN		(VT_ETH_LEN + VT_PAYLOAD_MIN)
+#define VT_PATTERN_MIN		24
+#define VT_FRAME_MIN		(VT_ETH_LEN + VT_PATTERN_MIN)
 
 /* A payload that is determined by stream, sequence number and length. */
-void vt_payload_fill(void *buf, size_t len, uint32_t stream, uint64_t seq);
+void vt_pattern_fill(void *buf, size_t len, uint32_t stream, uint64_t seq);
 /*
  * Check every byte. -ENOMSG: not ours; -EBADMSG: damaged, and @why says how.
  * Otherwise 0 and *seq.
  */
-int vt_payload_check(const void *buf, size_t len, uint32_t stream,
+int vt_pattern_check(const void *buf, size_t len, uint32_t stream,
 		     uint64_t *seq, char *why, size_t why_len);
 /* The same behind an Ethernet header. */
 void vt_frame_fill(void *buf, size_t len, uint32_t stream, uint64_t seq);
