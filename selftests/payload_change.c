@@ -8,14 +8,14 @@
  */
 #include <kselftest_harness.h>
 #include <fcntl.h>
-#include "pay.h"
+#include "payload.h"
 
 /* How often, on a kernel that is not slow. */
 #define ROUNDS	4
 
 struct change {
-	pay_op op;
-	/* of pay_change() */
+	vt_payload_op op;
+	/* of vt_payload_change() */
 	unsigned int flags;
 	/* for what the kernel may refuse, and then must do at least once */
 	bool hint;
@@ -25,17 +25,17 @@ static char *snapshot;
 
 /* ------------------------------------------------- shared memory, any time */
 
-static int discard(struct pay *p)
+static int discard(struct vt_payload *p)
 {
 	return madvise(p->a.base, p->a.len, MADV_DONTNEED) ? -errno : 0;
 }
 
-static int map_again(struct pay *p)
+static int map_again(struct vt_payload *p)
 {
-	return pay_map(p, p->copy);
+	return vt_payload_map(p, p->copy);
 }
 
-static int toggle_protection(struct pay *p)
+static int toggle_protection(struct vt_payload *p)
 {
 	int r = mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE | PROT_EXEC);
 
@@ -53,7 +53,7 @@ static const struct change protect_live = { .op = toggle_protection };
 static const struct change discard_all = { .op = discard,
 					   .flags = VT_INVAL_QUIESCE };
 
-static int protect(struct pay *p)
+static int protect(struct vt_payload *p)
 {
 	if (mprotect(p->a.base, p->a.len, PROT_NONE))
 		return -errno;
@@ -64,7 +64,7 @@ static int protect(struct pay *p)
 static const struct change protect_all = { .op = protect,
 					   .flags = VT_INVAL_QUIESCE };
 
-static int away_and_back(struct pay *p)
+static int away_and_back(struct vt_payload *p)
 {
 	char *away = mremap(p->a.base, p->a.len, p->a.len,
 			    MREMAP_MAYMOVE | MREMAP_FIXED, p->a.scratch);
@@ -81,7 +81,7 @@ static const struct change move_away = {
 };
 
 /* Other pages, never seen before. */
-static int map_new(struct pay *p)
+static int map_new(struct vt_payload *p)
 {
 	return mo_remap(&p->a);
 }
@@ -90,7 +90,7 @@ static const struct change new_pages = { .op = map_new,
 					 .flags = VT_INVAL_QUIESCE };
 
 /* What a copy of the memory was when it went out of use. */
-static int other_copy(struct pay *p)
+static int other_copy(struct vt_payload *p)
 {
 	char *old = p->copies + p->copy * p->a.len;
 	char *new = p->copies + !p->copy * p->a.len;
@@ -108,14 +108,14 @@ static int other_copy(struct pay *p)
 	}
 	memcpy(new, old, p->a.len);
 	memcpy(snapshot, old, p->a.len);
-	pay_drive(p, !p->copy);
-	return pay_map(p, p->copy);
+	vt_payload_drive(p, !p->copy);
+	return vt_payload_map(p, p->copy);
 }
 
 static const struct change replace = { .op = other_copy,
 				       .flags = VT_INVAL_QUIESCE };
 
-static int punch_hole(struct pay *p)
+static int punch_hole(struct vt_payload *p)
 {
 	return fallocate(p->a.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 p->copy * p->a.len, p->a.len) ? -errno : 0;
@@ -126,7 +126,7 @@ static const struct change punch = { .op = punch_hole,
 
 /* ------------------------------------------- pages that move, any time */
 
-static int page_out(struct pay *p)
+static int page_out(struct vt_payload *p)
 {
 	if (vt_swap_on())
 		return -ENOTSUP;
@@ -137,7 +137,7 @@ static int page_out(struct pay *p)
 static const struct change swap_live = { .op = page_out, .hint = true };
 
 /* Everything goes out: then what was written last is read from swap. */
-static int page_out_all(struct pay *p)
+static int page_out_all(struct vt_payload *p)
 {
 	long n;
 
@@ -156,7 +156,7 @@ static const struct change swap_all = {
 	.op = page_out_all, .flags = VT_INVAL_QUIESCE,
 };
 
-static int move_pages(struct pay *p)
+static int move_pages(struct vt_payload *p)
 {
 	long n;
 
@@ -176,7 +176,7 @@ static char *twin_was;
  * Every page is merged with one of the twin, whose content may not change
  * when the device writes.
  */
-static int merge(struct pay *p)
+static int merge(struct vt_payload *p)
 {
 	int r;
 
@@ -196,7 +196,7 @@ static int merge(struct pay *p)
 static const struct change ksm_merge = { .op = merge,
 					 .flags = VT_INVAL_QUIESCE };
 
-static int merge_then_unmerge(struct pay *p)
+static int merge_then_unmerge(struct vt_payload *p)
 {
 	int r = merge(p);
 
@@ -210,7 +210,7 @@ static const struct change ksm_unmerge = {
 /* -------------------------------------------------------------- huge pages */
 
 /* To small pages and to a huge one again. */
-static int split_and_collapse(struct pay *p)
+static int split_and_collapse(struct vt_payload *p)
 {
 	int r = mo_split(&p->a);
 
@@ -226,7 +226,7 @@ static const struct change split_collapse = {
 	.op = split_and_collapse, .hint = true,
 };
 
-static int split_mapping(struct pay *p)
+static int split_mapping(struct vt_payload *p)
 {
 	int r = mo_split_mapping(&p->a);
 
@@ -241,13 +241,13 @@ static const struct change split_map = { .op = split_mapping };
 
 FIXTURE(payload)
 {
-	struct pay p;
+	struct vt_payload p;
 };
 
 FIXTURE_VARIANT(payload)
 {
 	const struct change *change;
-	struct pay_cfg cfg;
+	struct vt_payload_cfg cfg;
 };
 
 FIXTURE_SETUP(payload)
@@ -255,31 +255,31 @@ FIXTURE_SETUP(payload)
 	const char *why;
 	int err;
 
-	why = pay_open(&self->p, &variant->cfg, &err);
+	why = vt_payload_open(&self->p, &variant->cfg, &err);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	ASSERT_EQ(0, pay_start(&self->p));
+	ASSERT_EQ(0, vt_payload_start(&self->p));
 }
 
 FIXTURE_TEARDOWN(payload)
 {
-	pay_close(&self->p);
+	vt_payload_close(&self->p);
 }
 
 TEST_F_TIMEOUT(payload, content, 300)
 {
 	const struct change *c = variant->change;
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	unsigned int flags = c->flags | (c->hint ? VT_INVAL_MAY_MISS : 0);
 	int r;
 
-	r = pay_change(p, c->op, c->hint ? 8 : vt_scale(ROUNDS), flags);
+	r = vt_payload_change(p, c->op, c->hint ? 8 : vt_scale(ROUNDS), flags);
 	if (r == -ENOTSUP)
 		SKIP(return, "this kernel cannot do it to %s",
 		     mo_name(p->a.backing));
 	EXPECT_EQ(0, r);
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 	/* and the pages last taken out of use are as they were */
 	if (snapshot)
 		EXPECT_EQ(-1, vt_differ(p->copies + !p->copy * p->a.len,

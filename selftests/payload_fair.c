@@ -9,7 +9,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include "pay.h"
+#include "payload.h"
 #include "mmu.h"
 #include "thread.h"
 
@@ -18,15 +18,15 @@
 /* Both rings of a device share a worker; each is kept as full as can be. */
 TEST(both_directions)
 {
-	struct pay_cfg cfg = { .backing = MO_ANON, .window = 200 };
+	struct vt_payload_cfg cfg = { .backing = MO_ANON, .window = 200 };
 	unsigned int i, slices = vt_scale(16), q;
 	uint64_t was[2], n[2], sum[2] = {};
-	struct pay p;
+	struct vt_payload p;
 	int err;
 
-	ASSERT_EQ(NULL, pay_open(&p, &cfg, &err));
+	ASSERT_EQ(NULL, vt_payload_open(&p, &cfg, &err));
 	ASSERT_EQ(0, err);
-	ASSERT_EQ(0, pay_start(&p));
+	ASSERT_EQ(0, vt_payload_start(&p));
 	for (i = 0; i < slices; i++) {
 		for (q = 0; q < 2; q++)
 			was[q] = p.inval.t[q].verified;
@@ -41,15 +41,15 @@ TEST(both_directions)
 	/* the drivers share two CPUs with all else: far from even is good enough */
 	EXPECT_GT(sum[0], sum[1] / 30);
 	EXPECT_GT(sum[1], sum[0] / 30);
-	EXPECT_EQ(0, pay_stop(&p));
-	pay_close(&p);
+	EXPECT_EQ(0, vt_payload_stop(&p));
+	vt_payload_close(&p);
 }
 
 /* ------------------------------------------------------------------ the storm */
 
 static int discard(void *arg)
 {
-	struct pay *p = arg;
+	struct vt_payload *p = arg;
 
 	return madvise(p->a.base, p->a.len, MADV_DONTNEED) ? -errno : 0;
 }
@@ -63,37 +63,38 @@ static int discard(void *arg)
 
 TEST(notifier_wait)
 {
-	struct pay_cfg cfg = {
+	struct vt_payload_cfg cfg = {
 		.backing = MO_MEMFD, .alias = true,
 		.len_max = 60000, .rx_buf = 2000, .window = 5,
 	};
 	unsigned int slices = vt_scale(16), q;
 	struct vt_thread storm = {};
 	uint64_t kernel, longest;
-	struct pay p;
+	struct vt_payload p;
 	int err;
 
-	ASSERT_EQ(NULL, pay_open(&p, &cfg, &err));
+	ASSERT_EQ(NULL, vt_payload_open(&p, &cfg, &err));
 	ASSERT_EQ(0, err);
-	ASSERT_EQ(0, pay_start(&p));
-	kernel = pay_sum(&p, "payload_kernel");
+	ASSERT_EQ(0, vt_payload_start(&p));
+	kernel = vt_payload_sum(&p, "payload_kernel");
 	ASSERT_EQ(0, vt_thread_start(&storm, discard, &p));
 	while (slices--)
 		vt_sleep_ms(vt_timeout_ms(100));
 	ASSERT_EQ(0, vt_inval_flow(&p.inval, 20));
 	ASSERT_EQ(0, vt_thread_stop(&storm));
 	for (q = 0; q < 2; q++) {
-		longest = pay_count(&p.inval.rig, q, "drain_wait_max_ns");
+		longest =
+			vt_payload_count(&p.inval.rig, q, "drain_wait_max_ns");
 		TH_LOG("vq%u: %llu invalidations, longest wait %llu us", q,
 		       (unsigned long long)storm.steps,
 		       (unsigned long long)longest / 1000);
 		EXPECT_LT(longest, vt_timeout_ms(LONGEST_MS) * 1000000ULL);
 	}
 	if (p.counters)
-		EXPECT_GT(pay_sum(&p, "payload_kernel"), kernel);
-	EXPECT_EQ(0, pay_hot(&p));
-	EXPECT_EQ(0, pay_stop(&p));
-	pay_close(&p);
+		EXPECT_GT(vt_payload_sum(&p, "payload_kernel"), kernel);
+	EXPECT_EQ(0, vt_payload_hot(&p));
+	EXPECT_EQ(0, vt_payload_stop(&p));
+	vt_payload_close(&p);
 }
 
 /* ------------------------------------------------------------ a tap that goes */
@@ -120,7 +121,8 @@ static int post(struct vt_rig *rig, unsigned int n)
 	int r = 0;
 
 	for (i = 0; i < n && !r; i++) {
-		struct vt_sg sg = pay_sg(rig, (char *)rig->buf[0] + i * 2048, 2048);
+		struct vt_sg sg = vt_payload_sg(
+			rig, (char *)rig->buf[0] + i * 2048, 2048);
 
 		r = vt_vq_add(vq, &sg, 0, 1, vq);
 	}

@@ -9,19 +9,19 @@
  */
 #include <kselftest_harness.h>
 #include <signal.h>
-#include "pay.h"
+#include "payload.h"
 
 /* How long a child looks at its memory, in milliseconds. */
 #define LOOK	40
 
 FIXTURE(forked)
 {
-	struct pay p;
+	struct vt_payload p;
 };
 
 FIXTURE_VARIANT(forked)
 {
-	struct pay_cfg cfg;
+	struct vt_payload_cfg cfg;
 };
 
 FIXTURE_VARIANT_ADD(forked, anon) { .cfg = { .backing = MO_ANON } };
@@ -43,11 +43,11 @@ FIXTURE_SETUP(forked)
 	const char *why;
 	int err;
 
-	why = pay_open(&self->p, &variant->cfg, &err);
+	why = vt_payload_open(&self->p, &variant->cfg, &err);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	ASSERT_EQ(0, pay_start(&self->p));
+	ASSERT_EQ(0, vt_payload_start(&self->p));
 	/* a child may not allocate: the parent has threads */
 	snapshot = malloc(self->p.a.len);
 	memset(snapshot, 0, self->p.a.len);
@@ -55,7 +55,7 @@ FIXTURE_SETUP(forked)
 
 FIXTURE_TEARDOWN(forked)
 {
-	pay_close(&self->p);
+	vt_payload_close(&self->p);
 }
 
 /* ---------------------------------------------------------- what children do */
@@ -64,7 +64,7 @@ static pid_t child;
 /* A byte from here on lets the child look, and end. */
 static int go[2];
 
-static void child_looks(struct pay *p)
+static void child_looks(struct vt_payload *p)
 {
 	unsigned int i;
 
@@ -77,7 +77,7 @@ static void child_looks(struct pay *p)
 	_exit(0);
 }
 
-static void child_scribbles(struct pay *p)
+static void child_scribbles(struct vt_payload *p)
 {
 	unsigned int i;
 	size_t n;
@@ -93,7 +93,7 @@ static void child_scribbles(struct pay *p)
 }
 
 /* Its pages are those of the moment of the fork: the parent kept a copy. */
-static void child_waits(struct pay *p)
+static void child_waits(struct vt_payload *p)
 {
 	char c;
 
@@ -117,7 +117,7 @@ static int end_child(void)
 	return -EBADMSG;
 }
 
-static int begin_child(struct pay *p, void (*body)(struct pay *p))
+static int begin_child(struct vt_payload *p, void (*body)(struct vt_payload *p))
 {
 	int r = end_child();
 
@@ -129,24 +129,24 @@ static int begin_child(struct pay *p, void (*body)(struct pay *p))
 	return child < 0 ? -errno : 0;
 }
 
-static int fork_looker(struct pay *p)
+static int fork_looker(struct vt_payload *p)
 {
 	return begin_child(p, child_looks);
 }
 
-static int fork_scribbler(struct pay *p)
+static int fork_scribbler(struct vt_payload *p)
 {
 	return begin_child(p, child_scribbles);
 }
 
 /* ------------------------------------------------------------ under traffic */
 
-static void run(struct __test_metadata *_metadata, struct pay *p, pay_op op,
-		unsigned int flags)
+static void run(struct __test_metadata *_metadata, struct vt_payload *p,
+		vt_payload_op op, unsigned int flags)
 {
-	EXPECT_EQ(0, pay_change(p, op, vt_scale(5), flags));
+	EXPECT_EQ(0, vt_payload_change(p, op, vt_scale(5), flags));
 	EXPECT_EQ(0, end_child());
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 TEST_F_TIMEOUT(forked, child_reads, 300)
@@ -162,35 +162,35 @@ TEST_F_TIMEOUT(forked, child_writes_first, 300)
 /* The device and the driver write first: the child was told to wait. */
 TEST_F_TIMEOUT(forked, parent_writes_first, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	unsigned int i, n = vt_scale(5);
 
 	ASSERT_EQ(0, pipe(go));
 	for (i = 0; i < n; i++) {
-		uint64_t hits = pay_sum(p, "tlb_flushes");
+		uint64_t hits = vt_payload_sum(p, "tlb_flushes");
 
-		ASSERT_EQ(0, pay_hot(p));
+		ASSERT_EQ(0, vt_payload_hot(p));
 		ASSERT_EQ(0, vt_inval_quiesce(&p->inval));
 		memcpy(snapshot, p->a.base, p->a.len);
 		ASSERT_EQ(0, begin_child(p, child_waits));
 		vt_inval_resume(&p->inval);
 		ASSERT_EQ(0, vt_inval_flow(&p->inval, 300));
-		ASSERT_EQ(0, pay_hot(p));
+		ASSERT_EQ(0, vt_payload_hot(p));
 		if (p->counters)
-			EXPECT_GT(pay_sum(p, "tlb_flushes"), hits);
+			EXPECT_GT(vt_payload_sum(p, "tlb_flushes"), hits);
 		ASSERT_EQ(1, write(go[1], "", 1));
 		EXPECT_EQ(0, end_child());
 	}
 	/* the last child is gone: the pages are the parent's alone */
 	EXPECT_EQ(0, vt_inval_flow(&p->inval, 100));
-	EXPECT_EQ(0, pay_hot(p));
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_hot(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 /* Children of several moments, which write, look, or are killed. */
 TEST_F_TIMEOUT(forked, many_children, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	pid_t pid[6];
 	unsigned int i;
 	int status;
@@ -210,8 +210,8 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 		if (i < 5)
 			EXPECT_EQ(0, status);
 	}
-	EXPECT_EQ(0, pay_hot(p));
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_hot(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 /* ------------------------------------------------------------- one page each */
@@ -249,7 +249,7 @@ FIXTURE_SETUP(page)
 	cfg.mem_at = self->a.base;
 	cfg.mem_len = self->a.len;
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
-	self->direct = pay_direct(&self->rig);
+	self->direct = vt_payload_direct(&self->rig);
 	if (vt_dev_is_ours())
 		ASSERT_TRUE(self->direct);
 	ASSERT_EQ(0, pipe(go));
@@ -266,7 +266,7 @@ FIXTURE_TEARDOWN(page)
 /* Transmit frame @seq from @at; what arrives must be it. */
 static int tx(struct vt_rig *rig, char *at, uint64_t seq)
 {
-	struct vt_sg sg = pay_sg(rig, at, rig->dev.hdr_len + FRAME);
+	struct vt_sg sg = vt_payload_sg(rig, at, rig->dev.hdr_len + FRAME);
 	static char got[VT_MAX_FRAME];
 	char why[160];
 	uint64_t is;
@@ -274,7 +274,7 @@ static int tx(struct vt_rig *rig, char *at, uint64_t seq)
 
 	memset(at, 0, rig->dev.hdr_len);
 	vt_frame_fill(at + rig->dev.hdr_len, FRAME, 5, seq);
-	n = pay_tx(rig, &sg, 1, NULL, got);
+	n = vt_payload_tx(rig, &sg, 1, NULL, got);
 	if (n < 0)
 		return n;
 	r = vt_frame_check(got, n, 5, &is, why, sizeof(why));
@@ -288,13 +288,13 @@ static int tx(struct vt_rig *rig, char *at, uint64_t seq)
 
 static int rx(struct vt_rig *rig, char *at, uint64_t seq)
 {
-	struct vt_sg sg = pay_sg(rig, at, 2048);
+	struct vt_sg sg = vt_payload_sg(rig, at, 2048);
 	char frame[FRAME], why[160];
 	uint64_t is;
 	int n, r;
 
 	vt_frame_fill(frame, FRAME, 6, seq);
-	n = pay_rx(rig, &sg, 1, 1, NULL, frame, FRAME);
+	n = vt_payload_rx(rig, &sg, 1, 1, NULL, frame, FRAME);
 	if (n < 0)
 		return n;
 	r = vt_frame_check(at + rig->dev.hdr_len, n - rig->dev.hdr_len, 6, &is,
@@ -334,8 +334,8 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 	pid_t pid[2];
 
 	for (i = 0; i < 2; i++) {
-		kernel[i] = pay_count(rig, i, "payload_kernel");
-		user[i] = pay_count(rig, i, "payload_user");
+		kernel[i] = vt_payload_count(rig, i, "payload_kernel");
+		user[i] = vt_payload_count(rig, i, "payload_user");
 	}
 	for (i = 0; i < n; i++) {
 		/* known to the device before the fork */
@@ -362,11 +362,12 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 		return;
 	/* a few may go through the socket, to look after the tap */
 	for (i = 0; i < 2; i++) {
-		EXPECT_GE(pay_count(rig, i, "payload_kernel"),
+		EXPECT_GE(vt_payload_count(rig, i, "payload_kernel"),
 			  kernel[i] + 4 * n - 2) {
 			TH_LOG("vq%u", i);
 		}
-		EXPECT_LE(pay_count(rig, i, "payload_user"), user[i] + 2) {
+		EXPECT_LE(vt_payload_count(rig, i, "payload_user"), user[i] + 2)
+		{
 			TH_LOG("vq%u", i);
 		}
 	}

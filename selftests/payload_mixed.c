@@ -7,7 +7,7 @@
 #include <kselftest_harness.h>
 #include <sys/mman.h>
 #include "odd_mem.h"
-#include "pay.h"
+#include "payload.h"
 
 #define ODD_GPA		0x4000000000ULL
 #define ODD_LEN		(32 * VT_PAGE)
@@ -37,14 +37,14 @@ static void to_sg(struct vt_rig *rig, const struct piece *p, unsigned int n,
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		sg[i] = pay_sg(rig, p[i].at, p[i].len);
+		sg[i] = vt_payload_sg(rig, p[i].at, p[i].len);
 }
 
 /* Transmit a packet that fills the pieces; 0 if it arrives as it was. */
 static int tx(struct vt_rig *rig, const struct piece *p, unsigned int n)
 {
 	unsigned int hdr = rig->dev.hdr_len, len = total_of(p, n), i;
-	struct vt_sg sg[PAY_PIECES];
+	struct vt_sg sg[VT_PAYLOAD_PIECES];
 	static uint64_t seq;
 	const char *from = got;
 	int r;
@@ -58,7 +58,7 @@ static int tx(struct vt_rig *rig, const struct piece *p, unsigned int n)
 	}
 	to_sg(rig, p, n, sg);
 	memset(got, 0, sizeof(got));
-	r = pay_tx(rig, sg, n, NULL, got);
+	r = vt_payload_tx(rig, sg, n, NULL, got);
 	if (r < 0)
 		return r;
 	if ((unsigned int)r == len - hdr && !memcmp(got, frame, r))
@@ -77,7 +77,7 @@ static int rx(struct vt_rig *rig, const struct piece *p, unsigned int n,
 {
 	unsigned int hdr = rig->dev.hdr_len, len = total_of(p, n) - spare, i;
 	struct virtio_net_hdr_mrg_rxbuf *h = (void *)got;
-	struct vt_sg sg[PAY_PIECES];
+	struct vt_sg sg[VT_PAYLOAD_PIECES];
 	static uint64_t seq;
 	char *to = got;
 	int r;
@@ -86,7 +86,7 @@ static int rx(struct vt_rig *rig, const struct piece *p, unsigned int n,
 	for (i = 0; i < n; i++)
 		memset(p[i].at, CANARY, p[i].len);
 	to_sg(rig, p, n, sg);
-	r = pay_rx(rig, sg, n, per, NULL, frame, len - hdr);
+	r = vt_payload_rx(rig, sg, n, per, NULL, frame, len - hdr);
 	if (r < 0)
 		return r;
 	for (i = 0; i < n; i++) {
@@ -118,8 +118,8 @@ struct tally {
 static struct tally tally(const struct vt_rig *rig, unsigned int vq)
 {
 	return (struct tally){
-		pay_count(rig, vq, "payload_kernel"),
-		pay_count(rig, vq, "payload_user"),
+		vt_payload_count(rig, vq, "payload_kernel"),
+		vt_payload_count(rig, vq, "payload_user"),
 	};
 }
 
@@ -205,7 +205,7 @@ FIXTURE_SETUP(fallback)
 		ASSERT_EQ(0, vt_vq_start(&rig->vq[i], rig->tap.fd));
 	self->ours = vt_dev_is_ours();
 	if (self->ours)
-		ASSERT_TRUE(pay_direct(rig));
+		ASSERT_TRUE(vt_payload_direct(rig));
 }
 
 FIXTURE_TEARDOWN(fallback)
@@ -249,7 +249,7 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 			{ zebra, 8, 1, true }, { zebra, 8, 3, true },
 			{ plain, 1, 1, false },
 		};
-		uint64_t nomap = pay_count(rig, q, "payload_nomap");
+		uint64_t nomap = vt_payload_count(rig, q, "payload_nomap");
 		unsigned int j;
 
 		for (i = 0; i < ARRAY_SIZE(c); i++) {
@@ -280,7 +280,8 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 			}
 		}
 		if (self->ours && (q == VT_VQ_RX || !variant->readable))
-			EXPECT_GT(pay_count(rig, q, "payload_nomap"), nomap);
+			EXPECT_GT(vt_payload_count(rig, q, "payload_nomap"),
+				  nomap);
 		EXPECT_EQ(0, vt_event_read(rig->vq[q].err));
 	}
 	/* what the device wrote into the file is in the file */
@@ -317,7 +318,7 @@ static int open_spot(struct spot *s, uint64_t features, enum vt_backing backing)
 	r = vt_dev_set_mem_table(&rig->dev);
 	for (i = 0; i < 2 && !r; i++)
 		r = vt_vq_start(&rig->vq[i], rig->tap.fd);
-	if (!r && vt_dev_is_ours() && !pay_direct(rig))
+	if (!r && vt_dev_is_ours() && !vt_payload_direct(rig))
 		r = -EINVAL;
 	return r;
 }
@@ -401,7 +402,7 @@ TEST_F_TIMEOUT(position, page_ends, 300)
 			packets += 2;
 			if (q) {
 				/* the socket's business */
-				not += total_of(cut, 3) > PAY_TX_DIRECT;
+				not += total_of(cut, 3) > VT_PAYLOAD_TX_DIRECT;
 				continue;
 			}
 			/* over several buffers, of which some end in a page's end */
@@ -552,7 +553,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 	EXPECT_TRUE(all_say(rig, "user"));
 	for (q = 0; q < 2; q++) {
 		was[q] = tally(rig, q);
-		off[q] = pay_count(rig, q, "payload_off");
+		off[q] = vt_payload_count(rig, q, "payload_off");
 	}
 	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
 	for (q = 0; q < 2; q++) {
@@ -560,7 +561,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 
 		EXPECT_EQ(0, t.kernel);
 		EXPECT_GE(t.user, 200);
-		EXPECT_GT(pay_count(rig, q, "payload_off"), off[q]);
+		EXPECT_GT(vt_payload_count(rig, q, "payload_off"), off[q]);
 	}
 
 	ASSERT_EQ(0, vt_write_file(variant->param, "kernel"));

@@ -14,7 +14,7 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
-#include "pay.h"
+#include "payload.h"
 
 #define VLAN_ID		77
 #define MAX_LEN		61000
@@ -145,16 +145,18 @@ static int receive(struct vt_rig *rig, const struct packet *p, size_t size,
 	struct vt_tap *tap = &rig->tap;
 	char *mem = (char *)rig->buf[VT_VQ_RX] + p->at;
 	size_t piece = p->piece ? p->piece : size, off;
-	struct vt_sg sg[PAY_PIECES];
+	struct vt_sg sg[VT_PAYLOAD_PIECES];
 	int old = tap->sock, r;
 	unsigned int n = 0;
 
 	memset(mem, 0xee, size);
 	for (off = 0; off < size; off += piece)
-		sg[n++] = pay_sg(rig, mem + off,
-				 size - off < piece ? size - off : piece);
+		sg[n++] =
+			vt_payload_sg(rig, mem + off,
+				      size - off < piece ? size - off : piece);
 	tap->sock = p->sock;
-	r = pay_rx(rig, sg, n, p->per ? p->per : n, &p->hdr, frame, p->len);
+	r = vt_payload_rx(rig, sg, n, p->per ? p->per : n, &p->hdr, frame,
+			  p->len);
 	tap->sock = old;
 	memcpy(to, mem, size);
 	return r;
@@ -174,7 +176,7 @@ static void twice(struct __test_metadata *_metadata, struct vt_rig *rig,
 	make_frame(p->len);
 	ASSERT_EQ(0, vt_vq_set_backend(vq, -1));
 	ASSERT_EQ(0, vt_vq_set_backend(vq, rig->tap.fd));
-	kernel = pay_count(rig, VT_VQ_RX, "payload_kernel");
+	kernel = vt_payload_count(rig, VT_VQ_RX, "payload_kernel");
 	for (i = 0; i < 2; i++) {
 		struct count was = tap_count(&rig->tap), is;
 
@@ -182,9 +184,10 @@ static void twice(struct __test_metadata *_metadata, struct vt_rig *rig,
 		is = tap_count(&rig->tap);
 		EXPECT_EQ(1, is.packets - was.packets);
 		EXPECT_EQ(wire, is.bytes - was.bytes);
-		if (pay_direct(rig))
-			EXPECT_EQ(i, pay_count(rig, VT_VQ_RX, "payload_kernel") -
-				  kernel);
+		if (vt_payload_direct(rig))
+			EXPECT_EQ(i, vt_payload_count(rig, VT_VQ_RX,
+						      "payload_kernel") -
+					     kernel);
 	}
 	EXPECT_EQ(0, memcmp(got[0], got[1], size)) {
 		for (i = 0; got[0][i] == got[1][i]; i++)

@@ -7,7 +7,7 @@
 #include <kselftest_harness.h>
 #include <linux/userfaultfd.h>
 #include "mmu_dev.h"
-#include "pay.h"
+#include "payload.h"
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
@@ -17,7 +17,7 @@
 
 FIXTURE(uffd)
 {
-	struct pay p;
+	struct vt_payload p;
 };
 
 FIXTURE_SETUP(uffd)
@@ -33,19 +33,19 @@ static bool watching;
 FIXTURE_TEARDOWN(uffd)
 {
 	/* the handler must live until nobody faults any more */
-	pay_close(&self->p);
+	vt_payload_close(&self->p);
 	if (watching)
 		mo_uffd_close(&watcher);
 }
 
-static const char *begin(struct pay *p, struct pay_cfg cfg, uint64_t features,
-			 uint64_t mode, int *err)
+static const char *begin(struct vt_payload *p, struct vt_payload_cfg cfg,
+			 uint64_t features, uint64_t mode, int *err)
 {
-	const char *why = pay_open(p, &cfg, err);
+	const char *why = vt_payload_open(p, &cfg, err);
 
 	if (why || *err)
 		return why;
-	*err = pay_start(p);
+	*err = vt_payload_start(p);
 	if (*err)
 		return NULL;
 	why = mo_uffd_open(&watcher, &p->a, features, mode);
@@ -55,7 +55,7 @@ static const char *begin(struct pay *p, struct pay_cfg cfg, uint64_t features,
 	return why;
 }
 
-static int write_protect(struct pay *p)
+static int write_protect(struct vt_payload *p)
 {
 	(void)p;
 	return mo_uffd_protect(&watcher);
@@ -65,29 +65,31 @@ static int write_protect(struct pay *p)
 
 TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	const char *why;
 	int err;
 
-	why = begin(p, (struct pay_cfg){ .backing = MO_ANON }, WP,
+	why = begin(p, (struct vt_payload_cfg){ .backing = MO_ANON }, WP,
 		    UFFDIO_REGISTER_MODE_WP, &err);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, write_protect, vt_scale(8), 0));
+	EXPECT_EQ(0, vt_payload_change(p, write_protect, vt_scale(8), 0));
 	EXPECT_GT(watcher.writes, 0);
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 /* The driver's mapping is another: every event is the device's. */
 TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	unsigned int i, n = vt_scale(8);
 	const char *why;
 	int err;
 
-	why = begin(p, (struct pay_cfg){ .backing = MO_MEMFD, .alias = true },
+	why = begin(p,
+		    (struct vt_payload_cfg){ .backing = MO_MEMFD,
+					     .alias = true },
 		    WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
 		    UFFDIO_REGISTER_MODE_WP, &err);
 	if (why)
@@ -96,7 +98,7 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 	for (i = 0; i < n; i++) {
 		uint64_t faults = watcher.faults;
 
-		ASSERT_EQ(0, pay_hot(p));
+		ASSERT_EQ(0, vt_payload_hot(p));
 		/* at rest: nothing comes until the device writes */
 		ASSERT_EQ(0, vt_inval_quiesce(&p->inval));
 		ASSERT_EQ(0, write_protect(p));
@@ -108,47 +110,50 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 		EXPECT_GE(watcher.faults, faults + 50);
 		EXPECT_EQ(watcher.writes, watcher.faults);
 	}
-	EXPECT_EQ(0, pay_hot(p));
-	EXPECT_EQ(0, pay_change(p, write_protect, n, VT_INVAL_ONE_RING));
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_hot(p));
+	EXPECT_EQ(0, vt_payload_change(p, write_protect, n, VT_INVAL_ONE_RING));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
-static int discard(struct pay *p)
+static int discard(struct vt_payload *p)
 {
 	return madvise(p->a.base, p->a.len, MADV_DONTNEED) ? -errno : 0;
 }
 
 TEST_F_TIMEOUT(uffd, missing, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	const char *why;
 	int err;
 
-	why = begin(p, (struct pay_cfg){ .backing = MO_ANON }, 0,
+	why = begin(p, (struct vt_payload_cfg){ .backing = MO_ANON }, 0,
 		    UFFDIO_REGISTER_MODE_MISSING, &err);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), VT_INVAL_QUIESCE));
+	EXPECT_EQ(0,
+		  vt_payload_change(p, discard, vt_scale(8), VT_INVAL_QUIESCE));
 	EXPECT_GT(watcher.faults, 0);
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 /* The page is there, only its mapping is not: at any moment. */
 TEST_F_TIMEOUT(uffd, minor, 300)
 {
-	struct pay *p = &self->p;
+	struct vt_payload *p = &self->p;
 	const char *why;
 	int err;
 
-	why = begin(p, (struct pay_cfg){ .backing = MO_MEMFD, .alias = true },
+	why = begin(p,
+		    (struct vt_payload_cfg){ .backing = MO_MEMFD,
+					     .alias = true },
 		    UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR, &err);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(0, pay_change(p, discard, vt_scale(8), 0));
+	EXPECT_EQ(0, vt_payload_change(p, discard, vt_scale(8), 0));
 	EXPECT_GT(watcher.faults, 0);
-	EXPECT_EQ(0, pay_stop(p));
+	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
 /* ----------------------------------------------------------- a packet a time */
@@ -189,7 +194,7 @@ FIXTURE_SETUP(one)
 	cfg.mem_len = self->a.len;
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
 	if (vt_dev_is_ours())
-		ASSERT_TRUE(pay_direct(&self->rig));
+		ASSERT_TRUE(vt_payload_direct(&self->rig));
 }
 
 FIXTURE_TEARDOWN(one)
@@ -218,13 +223,13 @@ static int rx_pages(struct vt_rig *rig, uint64_t mask)
 
 	for (i = 0; i < PAGES; i++)
 		if (mask >> i & 1) {
-			sg[n] = pay_sg(rig, rx_page(rig, i) + 100,
-				       n ? 900 : RX_LEN);
+			sg[n] = vt_payload_sg(rig, rx_page(rig, i) + 100,
+					      n ? 900 : RX_LEN);
 			n++;
 		}
 	len = RX_LEN + (n - 1) * 900 - hdr;
 	vt_frame_fill(frame, len, 21, ++seq);
-	r = pay_rx(rig, sg, n, 1, NULL, frame, len);
+	r = vt_payload_rx(rig, sg, n, 1, NULL, frame, len);
 	if (r < 0)
 		return r;
 	for (i = 0, done = 0; i < PAGES; i++) {
@@ -245,7 +250,7 @@ static int rx_pages(struct vt_rig *rig, uint64_t mask)
 
 static int tx_page(struct vt_rig *rig, char *at, bool fill)
 {
-	struct vt_sg sg = pay_sg(rig, at, RX_LEN);
+	struct vt_sg sg = vt_payload_sg(rig, at, RX_LEN);
 	unsigned int hdr = rig->dev.hdr_len;
 	static uint64_t seq;
 	int r;
@@ -254,7 +259,7 @@ static int tx_page(struct vt_rig *rig, char *at, bool fill)
 		memset(at, 0, hdr);
 		vt_frame_fill(at + hdr, RX_LEN - hdr, 22, ++seq);
 	}
-	r = pay_tx(rig, &sg, 1, NULL, got);
+	r = vt_payload_tx(rig, &sg, 1, NULL, got);
 	if (r < 0)
 		return r;
 	return (unsigned int)r == RX_LEN - hdr && !memcmp(got, at + hdr, r) ?
@@ -285,7 +290,7 @@ static uint64_t kernel_was;
 static void count_from(struct vt_rig *rig, unsigned int vq)
 {
 	counted = rig;
-	kernel_was = pay_count(rig, vq, "payload_kernel");
+	kernel_was = vt_payload_count(rig, vq, "payload_kernel");
 }
 
 /* Did packets go by kernel address since? */
@@ -296,7 +301,8 @@ static bool counted_direct(unsigned int vq)
 	if (!vt_dev_is_ours())
 		return true;
 	while (vt_now_ns() < end) {
-		if (pay_count(counted, vq, "payload_kernel") > kernel_was)
+		if (vt_payload_count(counted, vq, "payload_kernel") >
+		    kernel_was)
 			return true;
 		vt_sleep_ms(1);
 	}
@@ -345,13 +351,13 @@ TEST_F_TIMEOUT(one, swap_out, 300)
 		SKIP(return, "%s", why);
 	for (i = 0; i < 12; i++) {
 		char *page = rx_page(rig, i);
-		struct vt_sg sg = pay_sg(rig, page, RX_LEN);
+		struct vt_sg sg = vt_payload_sg(rig, page, RX_LEN);
 		unsigned int hdr = rig->dev.hdr_len, round;
 
 		for (round = 0; round < 3; round++) {
 			vt_frame_fill(frame, RX_LEN - hdr, 23, i * 10 + round);
-			ASSERT_EQ(RX_LEN, pay_rx(rig, &sg, 1, 1, NULL, frame,
-						 RX_LEN - hdr));
+			ASSERT_EQ(RX_LEN, vt_payload_rx(rig, &sg, 1, 1, NULL,
+							frame, RX_LEN - hdr));
 			ASSERT_GE(mo_page_out(&self->a), 0);
 			hits += !(vt_pagemap(page) & VT_F(VT_PM_PRESENT));
 			/* only read: what is in swap is as good as the page */
@@ -372,7 +378,7 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 	unsigned int i;
 
 	for (i = 0; i < 6; i++) {
-		struct vt_sg sg = pay_sg(rig, rx_page(rig, i), RX_LEN);
+		struct vt_sg sg = vt_payload_sg(rig, rx_page(rig, i), RX_LEN);
 		unsigned int hdr = rig->dev.hdr_len;
 		char *at = rx_page(rig, i);
 
@@ -436,7 +442,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		SKIP(return, VT_MMU_DEV_NONE);
 	ASSERT_EQ(0, attach(rig, &self->mmu, 0));
 	for (i = 0; i < 6; i++) {
-		struct vt_sg sg = pay_sg(rig, rx_page(rig, i), RX_LEN);
+		struct vt_sg sg = vt_payload_sg(rig, rx_page(rig, i), RX_LEN);
 		char *at = rx_page(rig, i);
 
 		count_from(rig, VT_VQ_RX);

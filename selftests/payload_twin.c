@@ -12,7 +12,7 @@
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <sys/syscall.h>
-#include "pay.h"
+#include "payload.h"
 #include "twin.h"
 
 /* ------------------------------------------------------------------ records */
@@ -148,7 +148,7 @@ static void rx(struct vt_rig *rig, struct record *rec, const char *what,
 
 	memset(base, 0x5a, n * RX_BUF);
 	for (i = 0; i < n; i++) {
-		struct vt_sg sg = pay_sg(rig, base + i * RX_BUF, RX_BUF);
+		struct vt_sg sg = vt_payload_sg(rig, base + i * RX_BUF, RX_BUF);
 
 		vt_vq_add(vq, &sg, 0, 1, vq);
 	}
@@ -239,7 +239,7 @@ static void send_piece(struct vt_rig *rig, const void *hdr, size_t len)
 {
 	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
 	char *at = rig->buf[VT_VQ_TX];
-	struct vt_sg sg = pay_sg(rig, at, rig->dev.hdr_len + len);
+	struct vt_sg sg = vt_payload_sg(rig, at, rig->dev.hdr_len + len);
 
 	memset(at, 0, rig->dev.hdr_len);
 	memcpy(at, hdr, sizeof(struct virtio_net_hdr));
@@ -366,7 +366,7 @@ static void reflect(struct vt_rig *rig, struct record *rec)
 		rx(rig, rec, "rx before xdp", rig->tap.sock, NULL, 100);
 	}
 	for (i = 0; link >= 0 && i < ARRAY_SIZE(lens) && lens[i] < 2000; i++) {
-		struct vt_sg sg = pay_sg(rig, rig->buf[VT_VQ_RX], 4000);
+		struct vt_sg sg = vt_payload_sg(rig, rig->buf[VT_VQ_RX], 4000);
 		uint32_t used = 0;
 
 		memset(rig->buf[VT_VQ_RX], 0x5a, 4000);
@@ -464,8 +464,10 @@ TEST_F_TIMEOUT(twin, same, 300)
 		tap_counters(&rig, &self->rec[i]);
 		err_events(&rig, &self->rec[i]);
 		for (q = 0; i && q < 2; q++) {
-			self->kernel[q] = pay_count(&rig, q, "payload_kernel");
-			self->user[q] = pay_count(&rig, q, "payload_user");
+			self->kernel[q] =
+				vt_payload_count(&rig, q, "payload_kernel");
+			self->user[q] =
+				vt_payload_count(&rig, q, "payload_user");
 		}
 		vt_rig_close(&rig);
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A rig whose packet memory can be changed under traffic. */
-#include "pay.h"
+#include "payload.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static bool is_huge(enum mo_backing backing)
 
 /* ------------------------------------------------------------- counters */
 
-bool pay_direct(const struct vt_rig *rig)
+bool vt_payload_direct(const struct vt_rig *rig)
 {
 	char word[16];
 
@@ -31,32 +31,33 @@ bool pay_direct(const struct vt_rig *rig)
 				  sizeof(word)) && !strcmp(word, "kernel");
 }
 
-uint64_t pay_count(const struct vt_rig *rig, unsigned int vq, const char *name)
+uint64_t vt_payload_count(const struct vt_rig *rig, unsigned int vq,
+			  const char *name)
 {
 	uint64_t n = 0;
 
 	if (vt_dev_is_ours() && vt_stats_read(&rig->dev, vq, name, &n)) {
-		vt_msg("pay: no counter %s", name);
+		vt_msg("payload: no counter %s", name);
 		abort();
 	}
 	return n;
 }
 
-uint64_t pay_sum(const struct pay *p, const char *name)
+uint64_t vt_payload_sum(const struct vt_payload *p, const char *name)
 {
-	return pay_count(&p->inval.rig, 0, name) +
-	       pay_count(&p->inval.rig, 1, name);
+	return vt_payload_count(&p->inval.rig, 0, name) +
+	       vt_payload_count(&p->inval.rig, 1, name);
 }
 
 /* ---------------------------------------------------------------- set up */
 
 /* Where the driver finds what the device has at @p. */
-static void *driver_side(struct pay *p, void *at)
+static void *driver_side(struct vt_payload *p, void *at)
 {
 	return p->copies + p->copy * p->a.len + ((char *)at - p->a.base);
 }
 
-void pay_drive(struct pay *p, unsigned int copy)
+void vt_payload_drive(struct vt_payload *p, unsigned int copy)
 {
 	struct vt_rig *rig = &p->inval.rig;
 	ptrdiff_t by = ((ptrdiff_t)copy - (ptrdiff_t)p->copy) * (ptrdiff_t)p->a.len;
@@ -76,14 +77,14 @@ void pay_drive(struct pay *p, unsigned int copy)
 	}
 }
 
-int pay_map(struct pay *p, unsigned int copy)
+int vt_payload_map(struct vt_payload *p, unsigned int copy)
 {
 	return mmap(p->a.base, p->a.len, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_FIXED, p->a.fd, copy * p->a.len) ==
 	       MAP_FAILED ? -errno : 0;
 }
 
-static int make_alias(struct pay *p)
+static int make_alias(struct vt_payload *p)
 {
 	struct vt_rig *rig = &p->inval.rig;
 	unsigned int i;
@@ -106,7 +107,8 @@ static int make_alias(struct pay *p)
 	return 0;
 }
 
-const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
+const char *vt_payload_open(struct vt_payload *p,
+			    const struct vt_payload_cfg *cfg, int *err)
 {
 	/* rings that neither a fork nor anything else here has an effect on */
 	struct vt_inval_cfg c = { .features = cfg->features,
@@ -128,14 +130,14 @@ const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err)
 	if (!*err && cfg->alias)
 		*err = make_alias(p);
 	p->counters = vt_dev_is_ours();
-	if (!*err && p->counters && !pay_direct(&p->inval.rig)) {
-		vt_msg("pay: the rings do not carry payload by kernel address");
+	if (!*err && p->counters && !vt_payload_direct(&p->inval.rig)) {
+		vt_msg("payload: the rings do not carry payload by kernel address");
 		*err = -EINVAL;
 	}
 	return NULL;
 }
 
-void pay_close(struct pay *p)
+void vt_payload_close(struct vt_payload *p)
 {
 	vt_inval_close(&p->inval);
 	if (p->copies)
@@ -145,7 +147,7 @@ void pay_close(struct pay *p)
 
 /* --------------------------------------------------------------- traffic */
 
-int pay_start(struct pay *p)
+int vt_payload_start(struct vt_payload *p)
 {
 	struct vt_inval *inval = &p->inval;
 	unsigned int i;
@@ -166,35 +168,36 @@ int pay_start(struct pay *p)
 	return vt_inval_flow(inval, FLOW);
 }
 
-int pay_stop(struct pay *p)
+int vt_payload_stop(struct vt_payload *p)
 {
 	return vt_inval_stop(&p->inval);
 }
 
-static int hot_one(struct pay *p, unsigned int vq)
+static int hot_one(struct vt_payload *p, unsigned int vq)
 {
 	/* of those longer packets nothing can be said */
-	bool all = vq == VT_VQ_RX || p->cfg.len_max <= PAY_TX_DIRECT;
+	bool all = vq == VT_VQ_RX || p->cfg.len_max <= VT_PAYLOAD_TX_DIRECT;
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
 	struct vt_rig *rig = &p->inval.rig;
 	uint64_t kernel, user;
 	int r;
 
 	do {
-		kernel = pay_count(rig, vq, "payload_kernel");
-		user = pay_count(rig, vq, "payload_user");
+		kernel = vt_payload_count(rig, vq, "payload_kernel");
+		user = vt_payload_count(rig, vq, "payload_user");
 		r = vt_traffic_wait(&p->inval.t[vq], HOT, VT_TIMEOUT);
 		if (r || !p->counters)
 			return r;
-		if ((!all || pay_count(rig, vq, "payload_user") == user) &&
-		    pay_count(rig, vq, "payload_kernel") > kernel)
+		if ((!all ||
+		     vt_payload_count(rig, vq, "payload_user") == user) &&
+		    vt_payload_count(rig, vq, "payload_kernel") > kernel)
 			return 0;
 	} while (vt_now_ns() < end);
-	vt_msg("pay: vq%u: packets do not go by kernel address again", vq);
+	vt_msg("payload: vq%u: packets do not go by kernel address again", vq);
 	return -ETIME;
 }
 
-int pay_hot(struct pay *p)
+int vt_payload_hot(struct vt_payload *p)
 {
 	unsigned int i;
 	int r = 0;
@@ -206,17 +209,19 @@ int pay_hot(struct pay *p)
 }
 
 /* Was the device told since? Not always: others may have come first. */
-static bool was_hit(struct pay *p, const uint64_t *before, unsigned int flags)
+static bool was_hit(struct vt_payload *p, const uint64_t *before,
+		    unsigned int flags)
 {
 	unsigned int i, n = 0;
 
 	for (i = 0; i < 2; i++)
-		n += pay_count(&p->inval.rig, i, "tlb_flushes") > before[i];
+		n += vt_payload_count(&p->inval.rig, i, "tlb_flushes") >
+		     before[i];
 	return n == 2 || (n && flags & VT_INVAL_ONE_RING);
 }
 
-int pay_change(struct pay *p, pay_op op, unsigned int rounds,
-	       unsigned int flags)
+int vt_payload_change(struct vt_payload *p, vt_payload_op op,
+		      unsigned int rounds, unsigned int flags)
 {
 	unsigned int i, n, hits = 0;
 	uint64_t before[2];
@@ -224,29 +229,30 @@ int pay_change(struct pay *p, pay_op op, unsigned int rounds,
 
 	r = vt_inval_flow(&p->inval, FLOW);
 	if (!r)
-		r = pay_hot(p);
+		r = vt_payload_hot(p);
 	for (n = 0; n < rounds && !r; n++) {
 		if (flags & VT_INVAL_QUIESCE)
 			r = vt_inval_quiesce(&p->inval);
 		if (r)
 			return r;
 		for (i = 0; i < 2; i++)
-			before[i] = pay_count(&p->inval.rig, i, "tlb_flushes");
+			before[i] = vt_payload_count(&p->inval.rig, i,
+						     "tlb_flushes");
 		r = op(p);
 		if (r) {
-			vt_msg("pay: operation, round %u: %s", n, strerror(-r));
+			vt_msg("payload: operation, round %u: %s", n, strerror(-r));
 			return r;
 		}
 		if (flags & VT_INVAL_QUIESCE)
 			vt_inval_resume(&p->inval);
 		r = vt_inval_flow(&p->inval, FLOW);
 		if (!r)
-			r = pay_hot(p);
+			r = vt_payload_hot(p);
 		hits += was_hit(p, before, flags);
 	}
 	if (!r && p->counters &&
 	    hits <= (flags & VT_INVAL_MAY_MISS ? 0 : rounds / 2)) {
-		vt_msg("pay: only %u of %u rounds reached the device", hits,
+		vt_msg("payload: only %u of %u rounds reached the device", hits,
 		       rounds);
 		r = -ENOMSG;
 	}
@@ -255,7 +261,8 @@ int pay_change(struct pay *p, pay_op op, unsigned int rounds,
 
 /* ------------------------------------------------------------ one packet */
 
-struct vt_sg pay_sg(const struct vt_rig *rig, const void *p, uint32_t len)
+struct vt_sg vt_payload_sg(const struct vt_rig *rig, const void *p,
+			   uint32_t len)
 {
 	return (struct vt_sg){ vt_dev_gpa(&rig->dev, p), len };
 }
@@ -283,8 +290,8 @@ static int wait_used(struct vt_vq *vq, unsigned int n)
 	return sum;
 }
 
-int pay_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
-	   struct virtio_net_hdr *hdr, void *frame)
+int vt_payload_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+		  struct virtio_net_hdr *hdr, void *frame)
 {
 	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
 	struct virtio_net_hdr none;
@@ -301,9 +308,9 @@ int pay_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
 			      vt_timeout_ms(2000));
 }
 
-int pay_rx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
-	   unsigned int per, const struct virtio_net_hdr *hdr,
-	   const void *frame, size_t len)
+int vt_payload_rx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+		  unsigned int per, const struct virtio_net_hdr *hdr,
+		  const void *frame, size_t len)
 {
 	static const struct virtio_net_hdr none;
 	struct vt_vq *vq = &rig->vq[VT_VQ_RX];

@@ -4,22 +4,22 @@
  *
  *	pay		a rig whose packets lie in an area that the test can
  *			change, with both directions of traffic
- *	pay_change()	runs an operation under that traffic, and checks that
+ *	vt_payload_change()	runs an operation under that traffic, and checks that
  *			packets went by kernel address before, that the device
  *			was told, and that they go by kernel address after
- *	pay_tx(), pay_rx()
+ *	vt_payload_tx(), vt_payload_rx()
  *			one packet, in pieces of the caller's choice
  *
  * With an alias the device uses one mapping of a file and the driver another.
  * There are two copies behind it then, of which the driver uses one.
  */
-#ifndef VHOST_TEST_PAY_H
-#define VHOST_TEST_PAY_H
+#ifndef VHOST_TEST_PAYLOAD_H
+#define VHOST_TEST_PAYLOAD_H
 
 #include "inval.h"
 #include "mmu_oracle.h"
 
-struct pay_cfg {
+struct vt_payload_cfg {
 	enum mo_backing backing;
 	/* for MO_MEMFD and MO_HUGEFD */
 	bool alias;
@@ -32,8 +32,8 @@ struct pay_cfg {
 	unsigned int window;
 };
 
-struct pay {
-	struct pay_cfg cfg;
+struct vt_payload {
+	struct vt_payload_cfg cfg;
 	struct vt_inval inval;
 	/* the memory of the packets as the device maps it */
 	struct mo_area a;
@@ -45,62 +45,65 @@ struct pay {
 };
 
 /* NULL, or why there is no such memory; anything else is in *@err. */
-const char *pay_open(struct pay *p, const struct pay_cfg *cfg, int *err);
-void pay_close(struct pay *p);
+const char *vt_payload_open(struct vt_payload *p,
+			    const struct vt_payload_cfg *cfg, int *err);
+void vt_payload_close(struct vt_payload *p);
 
-int pay_start(struct pay *p);
+int vt_payload_start(struct vt_payload *p);
 /* Stop; checks that no packet was lost or damaged. */
-int pay_stop(struct pay *p);
+int vt_payload_stop(struct vt_payload *p);
 /* Let the driver use that copy from now on; at rest only. */
-void pay_drive(struct pay *p, unsigned int copy);
+void vt_payload_drive(struct vt_payload *p, unsigned int copy);
 /* Map a copy where the device looks for it. */
-int pay_map(struct pay *p, unsigned int copy);
+int vt_payload_map(struct vt_payload *p, unsigned int copy);
 
 /* The sum of a counter over both rings; 0 if the device has none. */
-uint64_t pay_sum(const struct pay *p, const char *name);
+uint64_t vt_payload_sum(const struct vt_payload *p, const char *name);
 /*
  * Wait, under traffic, until both rings carry every packet by kernel address.
  * At once with stock vhost.
  */
-int pay_hot(struct pay *p);
+int vt_payload_hot(struct vt_payload *p);
 
-typedef int (*pay_op)(struct pay *p);
+typedef int (*vt_payload_op)(struct vt_payload *p);
 
 /*
  * Run @op under traffic @rounds times, with the flags of vt_inval_run(). It
  * returns 0, or an error that ends the test.
  */
-int pay_change(struct pay *p, pay_op op, unsigned int rounds,
-	       unsigned int flags);
+int vt_payload_change(struct vt_payload *p, vt_payload_op op,
+		      unsigned int rounds, unsigned int flags);
 
 /* ------------------------------------------------------------ one packet */
 
-#define PAY_PIECES	80
+#define VT_PAYLOAD_PIECES	80
 /*
  * A packet that is longer than a page with what goes before and behind it is
  * left to the socket when it is transmitted, and goes by user access.
  */
-#define PAY_TX_DIRECT	3000
+#define VT_PAYLOAD_TX_DIRECT	3000
 
 /*
  * Transmit what is in the pieces, and receive it on the host's side. The
  * length of the frame; -EPROTO if the device signals an error instead,
  * -ETIMEDOUT. @hdr is the header as the host sees it.
  */
-int pay_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
-	   struct virtio_net_hdr *hdr, void *frame);
+int vt_payload_tx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+		  struct virtio_net_hdr *hdr, void *frame);
 /*
  * Send a frame from the host's side, received into the pieces, one chain for
  * each @per of them. The bytes used, header included; -EPROTO or -ETIMEDOUT.
  */
-int pay_rx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
-	   unsigned int per, const struct virtio_net_hdr *hdr,
-	   const void *frame, size_t len);
+int vt_payload_rx(struct vt_rig *rig, const struct vt_sg *sg, unsigned int n,
+		  unsigned int per, const struct virtio_net_hdr *hdr,
+		  const void *frame, size_t len);
 /* The guest address of a piece. */
-struct vt_sg pay_sg(const struct vt_rig *rig, const void *p, uint32_t len);
+struct vt_sg vt_payload_sg(const struct vt_rig *rig, const void *p,
+			   uint32_t len);
 /* Is the device one that carries payload by kernel address, if it can? */
-bool pay_direct(const struct vt_rig *rig);
+bool vt_payload_direct(const struct vt_rig *rig);
 /* A counter of one ring, 0 if the device has none. */
-uint64_t pay_count(const struct vt_rig *rig, unsigned int vq, const char *name);
+uint64_t vt_payload_count(const struct vt_rig *rig, unsigned int vq,
+			  const char *name);
 
 #endif
