@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include <kselftest.h>
-#include "twin.h"
+#include "cmp.h"
 #include "vhost_test.h"
 
 #ifndef VHOST_SET_FORK_FROM_OWNER
@@ -47,7 +47,7 @@ struct vhost_vring_worker {
  * What is not as in stock, on purpose. A row that says until which feature it
  * holds stops to excuse anything as soon as the device offers the feature.
  */
-static const struct twin_known known[] = {
+static const struct vt_cmp_known known[] = {
 	{ "features: bit 26", 0, -EOPNOTSUPP, VHOST_F_LOG_ALL,
 	  "no dirty log yet" },
 	{ "features: bit 33", 0, -EOPNOTSUPP, VIRTIO_F_ACCESS_PLATFORM,
@@ -60,11 +60,11 @@ static const struct twin_known known[] = {
 	  "IOTLB messages come with the IOTLB" },
 	{ "backend features: offered", 2, 0, VIRTIO_F_ACCESS_PLATFORM,
 	  "IOTLB messages come with the IOTLB" },
-	{ "log base: *", TWIN_ANY, -ENOTTY, VHOST_F_LOG_ALL,
+	{ "log base: *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL,
 	  "no dirty log yet; a client that asks for it was not offered it" },
-	{ "log fd: *", TWIN_ANY, -ENOTTY, VHOST_F_LOG_ALL,
+	{ "log fd: *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL,
 	  "no dirty log yet" },
-	{ "addr: *F_LOG*", TWIN_ANY, -EOPNOTSUPP, VHOST_F_LOG_ALL,
+	{ "addr: *F_LOG*", VT_CMP_ANY, -EOPNOTSUPP, VHOST_F_LOG_ALL,
 	  "no dirty log yet, so its flag is an unknown one" },
 	{ "mem: 65 regions", -E2BIG, 0, -1,
 	  "max_mem_regions is 509: as many memory slots as KVM has had for long" },
@@ -129,12 +129,12 @@ static int closed_fd(void)
 /* The highest descriptor, which no other call hands out meanwhile. */
 #define CLOSED	closed_fd()
 
-static void own(struct twin *t)
+static void own(struct vt_cmp *t)
 {
-	twin_ioctl(t, "own", VHOST_SET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "own", VHOST_SET_OWNER, NULL, 0);
 }
 
-static void one_region(struct twin *t)
+static void one_region(struct vt_cmp *t)
 {
 	struct {
 		struct vhost_memory mem;
@@ -144,45 +144,45 @@ static void one_region(struct twin *t)
 		.reg = { GPA, AREA_SIZE, (uintptr_t)area, 0 },
 	};
 
-	twin_ioctl(t, "one region", VHOST_SET_MEM_TABLE, &m, 0);
+	vt_cmp_ioctl(t, "one region", VHOST_SET_MEM_TABLE, &m, 0);
 }
 
-static long state(struct twin *t, const char *what, unsigned long cmd,
+static long state(struct vt_cmp *t, const char *what, unsigned long cmd,
 		  unsigned int index, unsigned int num, long want)
 {
 	struct vhost_vring_state s = { index, num };
 
-	return twin_ioctl(t, what, cmd, &s, want);
+	return vt_cmp_ioctl(t, what, cmd, &s, want);
 }
 
-static void get_state(struct twin *t, const char *what, unsigned long cmd,
+static void get_state(struct vt_cmp *t, const char *what, unsigned long cmd,
 		      unsigned int index, long want)
 {
 	struct vhost_vring_state s = { index, 0x55555555 };
 
-	twin_ioctl(t, what, cmd, &s, 0);
-	twin_answer(t, s.num, want, "%s: value", what);
-	twin_answer(t, s.index, index, "%s: index", what);
+	vt_cmp_ioctl(t, what, cmd, &s, 0);
+	vt_cmp_answer(t, s.num, want, "%s: value", what);
+	vt_cmp_answer(t, s.index, index, "%s: index", what);
 }
 
-static long file(struct twin *t, const char *what, unsigned long cmd,
+static long file(struct vt_cmp *t, const char *what, unsigned long cmd,
 		 unsigned int index, int fd, long want)
 {
 	struct vhost_vring_file f = { index, fd };
 
-	return twin_ioctl(t, what, cmd, &f, want);
+	return vt_cmp_ioctl(t, what, cmd, &f, want);
 }
 
-static long backend(struct twin *t, const char *what, unsigned int index,
+static long backend(struct vt_cmp *t, const char *what, unsigned int index,
 		    int fd, long want)
 {
 	return file(t, what, VHOST_NET_SET_BACKEND, index, fd, want);
 }
 
-static long addr(struct twin *t, const char *what, struct vhost_vring_addr a,
+static long addr(struct vt_cmp *t, const char *what, struct vhost_vring_addr a,
 		 long want)
 {
-	return twin_ioctl(t, what, VHOST_SET_VRING_ADDR, &a, want);
+	return vt_cmp_ioctl(t, what, VHOST_SET_VRING_ADDR, &a, want);
 }
 
 static struct vhost_vring_addr good_addr(unsigned int index)
@@ -197,7 +197,7 @@ static struct vhost_vring_addr good_addr(unsigned int index)
 	};
 }
 
-static void good_ring(struct twin *t, unsigned int index)
+static void good_ring(struct vt_cmp *t, unsigned int index)
 {
 	state(t, "ring: num", VHOST_SET_VRING_NUM, index, 256, 0);
 	state(t, "ring: base", VHOST_SET_VRING_BASE, index, 0, 0);
@@ -205,7 +205,7 @@ static void good_ring(struct twin *t, unsigned int index)
 }
 
 /* Owned, one region, both rings set up; ring 1 live on a tap if @live. */
-static int good_device(struct twin *t, bool live)
+static int good_device(struct vt_cmp *t, bool live)
 {
 	int tap = -1;
 
@@ -223,7 +223,7 @@ static int good_device(struct twin *t, bool live)
 /* ---------------------------------------------------------------- cases */
 
 /* Every ioctl before anybody owns the device. */
-static void case_unowned(struct twin *t, void *arg)
+static void case_unowned(struct vt_cmp *t, void *arg)
 {
 	static const struct {
 		const char *what;
@@ -260,19 +260,20 @@ static void case_unowned(struct twin *t, void *arg)
 	(void)arg;
 	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
 		memset(at(0), 0, 4096);
-		twin_ioctl(t, cmds[i].what, cmds[i].cmd, at(0), cmds[i].want);
+		vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, at(0), cmds[i].want);
 		/* the owner is checked before the argument is looked at */
-		twin_ioctl(t, cmds[i].what, cmds[i].cmd, NULL, cmds[i].want);
+		vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, NULL, cmds[i].want);
 	}
 	/* a bad index is not seen, as the owner comes first */
 	state(t, "unowned: bad index", VHOST_SET_VRING_NUM, 2, 256, -EPERM);
 	/* but here the argument is fetched before the owner is checked */
-	twin_ioctl(t, "unowned: backend NULL", VHOST_NET_SET_BACKEND, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "unowned: backend NULL", VHOST_NET_SET_BACKEND, NULL,
+		     -EFAULT);
 	backend(t, "unowned: backend", 0, -1, -EPERM);
 	backend(t, "unowned: backend bad index", 2, -1, -EPERM);
 }
 
-static void case_owner(struct twin *t, void *arg)
+static void case_owner(struct vt_cmp *t, void *arg)
 {
 	uint64_t features;
 	int i, status;
@@ -280,27 +281,34 @@ static void case_owner(struct twin *t, void *arg)
 
 	(void)arg;
 	own(t);
-	twin_ioctl(t, "owner: again", VHOST_SET_OWNER, NULL, -EBUSY);
+	vt_cmp_ioctl(t, "owner: again", VHOST_SET_OWNER, NULL, -EBUSY);
 	for (i = 0; i < 3; i++) {
-		twin_ioctl(t, "owner: reset", VHOST_RESET_OWNER, NULL, 0);
-		twin_ioctl(t, "owner: reset twice", VHOST_RESET_OWNER, NULL, -EPERM);
+		vt_cmp_ioctl(t, "owner: reset", VHOST_RESET_OWNER, NULL, 0);
+		vt_cmp_ioctl(t, "owner: reset twice", VHOST_RESET_OWNER, NULL,
+			     -EPERM);
 		state(t, "owner: num after reset", VHOST_SET_VRING_NUM, 0, 256, -EPERM);
 		own(t);
 	}
 	/* another process with the same fd is no owner, and cannot become one */
 	pid = fork();
 	if (!pid) {
-		twin_ioctl(t, "other: set owner", VHOST_SET_OWNER, NULL, -EBUSY);
-		twin_ioctl(t, "other: reset owner", VHOST_RESET_OWNER, NULL, -EPERM);
-		twin_ioctl(t, "other: mem table", VHOST_SET_MEM_TABLE, NULL, -EPERM);
+		vt_cmp_ioctl(t, "other: set owner", VHOST_SET_OWNER, NULL,
+			     -EBUSY);
+		vt_cmp_ioctl(t, "other: reset owner", VHOST_RESET_OWNER, NULL,
+			     -EPERM);
+		vt_cmp_ioctl(t, "other: mem table", VHOST_SET_MEM_TABLE, NULL,
+			     -EPERM);
 		state(t, "other: num", VHOST_SET_VRING_NUM, 0, 256, -EPERM);
 		state(t, "other: bad index", VHOST_SET_VRING_NUM, 9, 256, -EPERM);
 		state(t, "other: busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0, 0, -EPERM);
 		backend(t, "other: backend", 0, -1, -EPERM);
-		twin_ioctl(t, "other: backend NULL", VHOST_NET_SET_BACKEND, NULL, -EFAULT);
-		twin_ioctl(t, "other: get features", VHOST_GET_FEATURES, &features, 0);
+		vt_cmp_ioctl(t, "other: backend NULL", VHOST_NET_SET_BACKEND,
+			     NULL, -EFAULT);
+		vt_cmp_ioctl(t, "other: get features", VHOST_GET_FEATURES,
+			     &features, 0);
 		features = VT_F(VIRTIO_F_VERSION_1);
-		twin_ioctl(t, "other: set features", VHOST_SET_FEATURES, &features, 0);
+		vt_cmp_ioctl(t, "other: set features", VHOST_SET_FEATURES,
+			     &features, 0);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -308,7 +316,7 @@ static void case_owner(struct twin *t, void *arg)
 }
 
 /* The owner passes the fd on, and goes: the device has an owner that is dead. */
-static void case_owner_gone(struct twin *t, void *arg)
+static void case_owner_gone(struct vt_cmp *t, void *arg)
 {
 	int status;
 	pid_t pid;
@@ -320,27 +328,30 @@ static void case_owner_gone(struct twin *t, void *arg)
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	twin_ioctl(t, "gone: set owner", VHOST_SET_OWNER, NULL, -EBUSY);
-	twin_ioctl(t, "gone: reset owner", VHOST_RESET_OWNER, NULL, -EPERM);
+	vt_cmp_ioctl(t, "gone: set owner", VHOST_SET_OWNER, NULL, -EBUSY);
+	vt_cmp_ioctl(t, "gone: reset owner", VHOST_RESET_OWNER, NULL, -EPERM);
 	state(t, "gone: num", VHOST_SET_VRING_NUM, 0, 256, -EPERM);
-	twin_answer(t, twin_errno(close(t->fd)), 0, "gone: close");
+	vt_cmp_answer(t, vt_cmp_errno(close(t->fd)), 0, "gone: close");
 }
 
-static void case_features(struct twin *t, void *arg)
+static void case_features(struct vt_cmp *t, void *arg)
 {
 	uint64_t offered = 0, f;
 	unsigned int bit;
 
 	(void)arg;
-	twin_ioctl(t, "features: get", VHOST_GET_FEATURES, &offered, 0);
+	vt_cmp_ioctl(t, "features: get", VHOST_GET_FEATURES, &offered, 0);
 	for (bit = 0; bit < 64; bit++)
-		twin_answer(t, !!(offered & VT_F(bit)), TWIN_ANY,
-			    "features: offered bit %u", bit);
-	twin_ioctl(t, "features: get NULL", VHOST_GET_FEATURES, NULL, -EFAULT);
-	twin_ioctl(t, "features: get short", VHOST_GET_FEATURES, edge(7), -EFAULT);
-	twin_ioctl(t, "features: get read only", VHOST_GET_FEATURES,
-		   readonly(&offered, 8), -EFAULT);
-	twin_ioctl(t, "features: get misaligned", VHOST_GET_FEATURES, at(3), 0);
+		vt_cmp_answer(t, !!(offered & VT_F(bit)), VT_CMP_ANY,
+			      "features: offered bit %u", bit);
+	vt_cmp_ioctl(t, "features: get NULL", VHOST_GET_FEATURES, NULL,
+		     -EFAULT);
+	vt_cmp_ioctl(t, "features: get short", VHOST_GET_FEATURES, edge(7),
+		     -EFAULT);
+	vt_cmp_ioctl(t, "features: get read only", VHOST_GET_FEATURES,
+		     readonly(&offered, 8), -EFAULT);
+	vt_cmp_ioctl(t, "features: get misaligned", VHOST_GET_FEATURES, at(3),
+		     0);
 	/* no owner needed for any of this; then once more with one */
 	for (int owned = 0; owned < 2; owned++) {
 		for (bit = 0; bit < 64; bit++) {
@@ -348,51 +359,58 @@ static void case_features(struct twin *t, void *arg)
 
 			snprintf(what, sizeof(what), "features: bit %u", bit);
 			f = VT_F(bit);
-			twin_ioctl(t, what, VHOST_SET_FEATURES, &f,
-				   offered & f ? 0 : TWIN_ANY);
+			vt_cmp_ioctl(t, what, VHOST_SET_FEATURES, &f,
+				     offered & f ? 0 : VT_CMP_ANY);
 		}
 		f = 0;
-		twin_ioctl(t, "features: none", VHOST_SET_FEATURES, &f, 0);
+		vt_cmp_ioctl(t, "features: none", VHOST_SET_FEATURES, &f, 0);
 		f = ~0ULL;
-		twin_ioctl(t, "features: all", VHOST_SET_FEATURES, &f, -EOPNOTSUPP);
+		vt_cmp_ioctl(t, "features: all", VHOST_SET_FEATURES, &f,
+			     -EOPNOTSUPP);
 		f = VT_F(VIRTIO_F_VERSION_1) | VT_F(VIRTIO_NET_F_MRG_RXBUF) |
 		    VT_F(VIRTIO_RING_F_EVENT_IDX) | VT_F(VIRTIO_RING_F_INDIRECT_DESC);
-		twin_ioctl(t, "features: usual", VHOST_SET_FEATURES, &f, 0);
-		twin_ioctl(t, "features: set NULL", VHOST_SET_FEATURES, NULL, -EFAULT);
-		twin_ioctl(t, "features: set short", VHOST_SET_FEATURES, edge(7), -EFAULT);
+		vt_cmp_ioctl(t, "features: usual", VHOST_SET_FEATURES, &f, 0);
+		vt_cmp_ioctl(t, "features: set NULL", VHOST_SET_FEATURES, NULL,
+			     -EFAULT);
+		vt_cmp_ioctl(t, "features: set short", VHOST_SET_FEATURES,
+			     edge(7), -EFAULT);
 		if (!owned)
 			own(t);
 	}
 	/* legal while a ring runs */
-	twin_ioctl(t, "features: reset", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "features: reset", VHOST_RESET_OWNER, NULL, 0);
 	good_device(t, true);
 	f = VT_F(VIRTIO_F_VERSION_1);
-	twin_ioctl(t, "features: live", VHOST_SET_FEATURES, &f, 0);
+	vt_cmp_ioctl(t, "features: live", VHOST_SET_FEATURES, &f, 0);
 	f = VT_F(62);
-	twin_ioctl(t, "features: live unknown", VHOST_SET_FEATURES, &f, -EOPNOTSUPP);
+	vt_cmp_ioctl(t, "features: live unknown", VHOST_SET_FEATURES, &f,
+		     -EOPNOTSUPP);
 }
 
-static void case_backend_features(struct twin *t, void *arg)
+static void case_backend_features(struct vt_cmp *t, void *arg)
 {
 	uint64_t f = 0;
 	unsigned int bit;
 
 	(void)arg;
-	twin_ioctl(t, "backend features: get", VHOST_GET_BACKEND_FEATURES, &f, 0);
-	twin_answer(t, f, TWIN_ANY, "backend features: offered");
-	twin_ioctl(t, "backend features: get NULL", VHOST_GET_BACKEND_FEATURES,
-		   NULL, -EFAULT);
+	vt_cmp_ioctl(t, "backend features: get", VHOST_GET_BACKEND_FEATURES, &f,
+		     0);
+	vt_cmp_answer(t, f, VT_CMP_ANY, "backend features: offered");
+	vt_cmp_ioctl(t, "backend features: get NULL",
+		     VHOST_GET_BACKEND_FEATURES, NULL, -EFAULT);
 	for (bit = 0; bit < 64; bit++) {
 		char what[40];
 
 		snprintf(what, sizeof(what), "backend features: bit %u", bit);
 		f = VT_F(bit);
-		twin_ioctl(t, what, VHOST_SET_BACKEND_FEATURES, &f,
-			   bit == 1 ? 0 : -EOPNOTSUPP);
+		vt_cmp_ioctl(t, what, VHOST_SET_BACKEND_FEATURES, &f,
+			     bit == 1 ? 0 : -EOPNOTSUPP);
 	}
 	f = 0;
-	twin_ioctl(t, "backend features: none", VHOST_SET_BACKEND_FEATURES, &f, 0);
-	twin_ioctl(t, "backend features: NULL", VHOST_SET_BACKEND_FEATURES, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "backend features: none", VHOST_SET_BACKEND_FEATURES,
+		     &f, 0);
+	vt_cmp_ioctl(t, "backend features: NULL", VHOST_SET_BACKEND_FEATURES,
+		     NULL, -EFAULT);
 }
 
 static struct vhost_memory *regions(unsigned int n)
@@ -410,16 +428,16 @@ static struct vhost_memory *regions(unsigned int n)
 	return mem;
 }
 
-static void one(struct twin *t, const char *what, uint64_t gpa, uint64_t size,
+static void one(struct vt_cmp *t, const char *what, uint64_t gpa, uint64_t size,
 		uint64_t hva, uint64_t flags, long want)
 {
 	struct vhost_memory *mem = regions(1);
 
 	mem->regions[0] = (struct vhost_memory_region){ gpa, size, hva, flags };
-	twin_ioctl(t, what, VHOST_SET_MEM_TABLE, mem, want);
+	vt_cmp_ioctl(t, what, VHOST_SET_MEM_TABLE, mem, want);
 }
 
-static void mem_table_counts(struct twin *t)
+static void mem_table_counts(struct vt_cmp *t)
 {
 	static const struct {
 		unsigned int n;
@@ -435,13 +453,13 @@ static void mem_table_counts(struct twin *t)
 
 	for (i = 0; i < ARRAY_SIZE(counts); i++) {
 		snprintf(what, sizeof(what), "mem: %u regions", counts[i].n);
-		twin_ioctl(t, what, VHOST_SET_MEM_TABLE, regions(counts[i].n),
-			   counts[i].want);
+		vt_cmp_ioctl(t, what, VHOST_SET_MEM_TABLE, regions(counts[i].n),
+			     counts[i].want);
 	}
 }
 
 /* Called with no ring live and with one: access is checked only then. */
-static void mem_table_regions(struct twin *t, bool live)
+static void mem_table_regions(struct vt_cmp *t, bool live)
 {
 	uint64_t hva = (uintptr_t)area;
 	long live_fault = live ? -EFAULT : 0;
@@ -450,24 +468,24 @@ static void mem_table_regions(struct twin *t, bool live)
 	one(t, "mem: odd", GPA + 123, 4567, hva + 89, 0, 0);
 	one(t, "mem: flags_padding ignored", GPA, 4096, hva, ~0ULL, 0);
 	one(t, "mem: zero size", GPA, 0, hva, 0, -EFAULT);
-	one(t, "mem: zero size at 0", 0, 0, hva, 0, TWIN_ANY);
+	one(t, "mem: zero size at 0", 0, 0, hva, 0, VT_CMP_ANY);
 	one(t, "mem: gpa wraps", -4096ULL, 8192, hva, 0, -EFAULT);
 	one(t, "mem: gpa to the last byte", -4096ULL, 4096, hva, 0, 0);
 	one(t, "mem: hva wraps", GPA, 8192, -4096ULL, 0, live_fault);
 	one(t, "mem: kernel hva", GPA, 4096, KERNEL, 0, live_fault);
 	one(t, "mem: non-canonical hva", GPA, 4096, NONCANON, 0, live_fault);
 	one(t, "mem: hva into the kernel", GPA, 4096, 0x7ffffffff000ULL, 0,
-	    TWIN_ANY);
+	    VT_CMP_ANY);
 	one(t, "mem: huge", 0, 1ULL << 46, 4096, 0, 0);
 	/* how sharp the kernel's check is differs between kernels */
 	one(t, "mem: larger than the address space", 0, 1ULL << 48, 4096, 0,
-	    TWIN_ANY);
+	    VT_CMP_ANY);
 	one(t, "mem: nothing mapped there", GPA, 4096, 0x1000, 0, 0);
 	one(t, "mem: hva 0", GPA, 4096, 0, 0, 0);
 	one(t, "mem: gpa 0", 0, 4096, hva, 0, 0);
 }
 
-static void case_mem_table(struct twin *t, void *arg)
+static void case_mem_table(struct vt_cmp *t, void *arg)
 {
 	struct vhost_memory *mem;
 	bool live = arg;
@@ -478,69 +496,77 @@ static void case_mem_table(struct twin *t, void *arg)
 		good_ring(t, 1);
 		backend(t, "mem: backend", 1, tap_fd(), 0);
 	}
-	twin_ioctl(t, "mem: NULL", VHOST_SET_MEM_TABLE, NULL, -EFAULT);
-	twin_ioctl(t, "mem: short header", VHOST_SET_MEM_TABLE, edge(7), -EFAULT);
-	twin_ioctl(t, "mem: kernel pointer", VHOST_SET_MEM_TABLE, (void *)KERNEL, -EFAULT);
+	vt_cmp_ioctl(t, "mem: NULL", VHOST_SET_MEM_TABLE, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "mem: short header", VHOST_SET_MEM_TABLE, edge(7),
+		     -EFAULT);
+	vt_cmp_ioctl(t, "mem: kernel pointer", VHOST_SET_MEM_TABLE,
+		     (void *)KERNEL, -EFAULT);
 	/* the header ends the page: with no regions nothing more is read */
 	mem = edge(8);
 	memset(mem, 0, 8);
-	twin_ioctl(t, "mem: header only", VHOST_SET_MEM_TABLE, mem, 0);
+	vt_cmp_ioctl(t, "mem: header only", VHOST_SET_MEM_TABLE, mem, 0);
 	mem->nregions = 1;
-	twin_ioctl(t, "mem: region missing", VHOST_SET_MEM_TABLE, mem, -EFAULT);
+	vt_cmp_ioctl(t, "mem: region missing", VHOST_SET_MEM_TABLE, mem,
+		     -EFAULT);
 	mem->padding = 1;
-	twin_ioctl(t, "mem: padding before regions", VHOST_SET_MEM_TABLE, mem, -EOPNOTSUPP);
+	vt_cmp_ioctl(t, "mem: padding before regions", VHOST_SET_MEM_TABLE, mem,
+		     -EOPNOTSUPP);
 	mem->nregions = 0xffffffff;
-	twin_ioctl(t, "mem: padding before count", VHOST_SET_MEM_TABLE, mem, -EOPNOTSUPP);
+	vt_cmp_ioctl(t, "mem: padding before count", VHOST_SET_MEM_TABLE, mem,
+		     -EOPNOTSUPP);
 	mem->padding = 0;
-	twin_ioctl(t, "mem: count before regions", VHOST_SET_MEM_TABLE, mem, -E2BIG);
+	vt_cmp_ioctl(t, "mem: count before regions", VHOST_SET_MEM_TABLE, mem,
+		     -E2BIG);
 	mem = edge(8 + 32 + 31);
 	memcpy(mem, regions(1), 8 + 32);
 	mem->nregions = 2;
-	twin_ioctl(t, "mem: second region cut", VHOST_SET_MEM_TABLE, mem, -EFAULT);
+	vt_cmp_ioctl(t, "mem: second region cut", VHOST_SET_MEM_TABLE, mem,
+		     -EFAULT);
 
 	mem_table_counts(t);
 	mem_table_regions(t, live);
 
 	mem = regions(2);
 	mem->regions[1] = mem->regions[0];
-	twin_ioctl(t, "mem: same region twice", VHOST_SET_MEM_TABLE, mem, 0);
+	vt_cmp_ioctl(t, "mem: same region twice", VHOST_SET_MEM_TABLE, mem, 0);
 	mem = regions(3);
 	mem->regions[1].guest_phys_addr = GPA + 0x800;
-	twin_ioctl(t, "mem: overlapping", VHOST_SET_MEM_TABLE, mem, 0);
+	vt_cmp_ioctl(t, "mem: overlapping", VHOST_SET_MEM_TABLE, mem, 0);
 	mem = regions(3);
 	mem->regions[2].userspace_addr = mem->regions[0].userspace_addr;
-	twin_ioctl(t, "mem: alias", VHOST_SET_MEM_TABLE, mem, 0);
+	vt_cmp_ioctl(t, "mem: alias", VHOST_SET_MEM_TABLE, mem, 0);
 	mem = regions(2);
 	mem->regions[0].guest_phys_addr = GPA + 0x100000;
-	twin_ioctl(t, "mem: not in order", VHOST_SET_MEM_TABLE, mem, 0);
+	vt_cmp_ioctl(t, "mem: not in order", VHOST_SET_MEM_TABLE, mem, 0);
 	mem = regions(3);
 	mem->regions[1].memory_size = 0;
-	twin_ioctl(t, "mem: zero size in the middle", VHOST_SET_MEM_TABLE, mem, -EFAULT);
+	vt_cmp_ioctl(t, "mem: zero size in the middle", VHOST_SET_MEM_TABLE,
+		     mem, -EFAULT);
 }
 
-static void case_log(struct twin *t, void *arg)
+static void case_log(struct vt_cmp *t, void *arg)
 {
 	uint64_t base = (uintptr_t)at(4 << 20);
 	int fd = eventfd(0, EFD_CLOEXEC), null = open("/dev/null", O_RDWR);
 
 	(void)arg;
 	own(t);
-	twin_ioctl(t, "log base: NULL", VHOST_SET_LOG_BASE, NULL, -EFAULT);
-	twin_ioctl(t, "log base: good", VHOST_SET_LOG_BASE, &base, 0);
+	vt_cmp_ioctl(t, "log base: NULL", VHOST_SET_LOG_BASE, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "log base: good", VHOST_SET_LOG_BASE, &base, 0);
 	base = KERNEL;
 	/* no ring is live: nothing is checked */
-	twin_ioctl(t, "log base: kernel", VHOST_SET_LOG_BASE, &base, 0);
-	twin_ioctl(t, "log fd: NULL", VHOST_SET_LOG_FD, NULL, -EFAULT);
-	twin_ioctl(t, "log fd: eventfd", VHOST_SET_LOG_FD, &fd, 0);
-	twin_ioctl(t, "log fd: no eventfd", VHOST_SET_LOG_FD, &null, -EINVAL);
+	vt_cmp_ioctl(t, "log base: kernel", VHOST_SET_LOG_BASE, &base, 0);
+	vt_cmp_ioctl(t, "log fd: NULL", VHOST_SET_LOG_FD, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "log fd: eventfd", VHOST_SET_LOG_FD, &fd, 0);
+	vt_cmp_ioctl(t, "log fd: no eventfd", VHOST_SET_LOG_FD, &null, -EINVAL);
 	null = -1;
-	twin_ioctl(t, "log fd: unbind", VHOST_SET_LOG_FD, &null, 0);
+	vt_cmp_ioctl(t, "log fd: unbind", VHOST_SET_LOG_FD, &null, 0);
 	null = CLOSED;
-	twin_ioctl(t, "log fd: closed", VHOST_SET_LOG_FD, &null, -EBADF);
+	vt_cmp_ioctl(t, "log fd: closed", VHOST_SET_LOG_FD, &null, -EBADF);
 }
 
 /* What all ioctls on a ring have in common. */
-static void case_vring_index(struct twin *t, void *arg)
+static void case_vring_index(struct vt_cmp *t, void *arg)
 {
 	static const struct {
 		const char *what;
@@ -571,33 +597,36 @@ static void case_vring_index(struct twin *t, void *arg)
 	(void)arg;
 	own(t);
 	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
-		twin_ioctl(t, cmds[i].what, cmds[i].cmd, NULL, -EFAULT);
-		twin_ioctl(t, cmds[i].what, cmds[i].cmd, edge(3), -EFAULT);
+		vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, NULL, -EFAULT);
+		vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, edge(3), -EFAULT);
 		/* only the index can be read, and it is good */
 		p = edge(4);
 		for (j = 0; j < 2; j++) {
 			*p = j;
-			twin_ioctl(t, cmds[i].what, cmds[i].cmd, p, cmds[i].want);
+			vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, p,
+				     cmds[i].want);
 		}
 		/* a bad index is found before the rest is missed */
 		for (j = 0; j < ARRAY_SIZE(bad); j++) {
 			*p = bad[j];
-			twin_ioctl(t, cmds[i].what, cmds[i].cmd, p, -ENOBUFS);
+			vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, p, -ENOBUFS);
 		}
 		p = edge(cmds[i].size - 1);
 		if (cmds[i].size > 4) {
 			memset(p, 0, cmds[i].size - 1);
-			twin_ioctl(t, cmds[i].what, cmds[i].cmd, p, cmds[i].want);
+			vt_cmp_ioctl(t, cmds[i].what, cmds[i].cmd, p,
+				     cmds[i].want);
 		}
 	}
 	/* all of it readable, but the answer has nowhere to go */
 	p = readonly((unsigned int[]){ 0, 0 }, 8);
-	twin_ioctl(t, "index: get base, read only", VHOST_GET_VRING_BASE, p, -EFAULT);
-	twin_ioctl(t, "index: get busyloop, read only",
-		   VHOST_GET_VRING_BUSYLOOP_TIMEOUT, p, -EFAULT);
+	vt_cmp_ioctl(t, "index: get base, read only", VHOST_GET_VRING_BASE, p,
+		     -EFAULT);
+	vt_cmp_ioctl(t, "index: get busyloop, read only",
+		     VHOST_GET_VRING_BUSYLOOP_TIMEOUT, p, -EFAULT);
 }
 
-static void case_vring_num(struct twin *t, void *arg)
+static void case_vring_num(struct vt_cmp *t, void *arg)
 {
 	static const unsigned int bad[] = {
 		0, 3, 5, 255, 257, 0xffff, 0x10000, 0x18000, 0x80000000,
@@ -611,21 +640,21 @@ static void case_vring_num(struct twin *t, void *arg)
 		state(t, "num: bad", VHOST_SET_VRING_NUM, i % 2, bad[i], -EINVAL);
 	for (i = 1; i <= 0x8000; i *= 2)
 		state(t, "num: good", VHOST_SET_VRING_NUM, 0, i, 0);
-	twin_ioctl(t, "num: reset", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "num: reset", VHOST_RESET_OWNER, NULL, 0);
 	good_device(t, true);
 	state(t, "num: live", VHOST_SET_VRING_NUM, 1, 256, -EBUSY);
 	state(t, "num: live and bad", VHOST_SET_VRING_NUM, 1, 3, -EBUSY);
 	/* busy is found out before the rest is read, but after the index */
 	((unsigned int *)at(0))[0] = 1;
-	twin_ioctl(t, "num: live NULL", VHOST_SET_VRING_NUM, NULL, -EFAULT);
-	twin_ioctl(t, "num: live short",
-		   VHOST_SET_VRING_NUM, memcpy(edge(4), at(0), 4), -EBUSY);
+	vt_cmp_ioctl(t, "num: live NULL", VHOST_SET_VRING_NUM, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "num: live short", VHOST_SET_VRING_NUM,
+		     memcpy(edge(4), at(0), 4), -EBUSY);
 	state(t, "num: the other ring is not live", VHOST_SET_VRING_NUM, 0, 128, 0);
 	backend(t, "num: stop", 1, -1, 0);
 	state(t, "num: stopped", VHOST_SET_VRING_NUM, 1, 128, 0);
 }
 
-static void addr_checks(struct twin *t, bool live)
+static void addr_checks(struct vt_cmp *t, bool live)
 {
 	struct vhost_vring_addr a;
 	unsigned int i;
@@ -643,7 +672,7 @@ static void addr_checks(struct twin *t, bool live)
 	}
 	a = good_addr(1);
 	a.flags = 1 << VHOST_VRING_F_LOG;
-	addr(t, "addr: F_LOG", a, TWIN_ANY);
+	addr(t, "addr: F_LOG", a, VT_CMP_ANY);
 	a.log_guest_addr = 2;
 	addr(t, "addr: F_LOG misaligned", a, -EINVAL);
 	for (i = 1; i < 16; i++) {
@@ -683,7 +712,7 @@ static void addr_checks(struct twin *t, bool live)
 	a.desc_user_addr = 0x7fffffffe000ULL;
 	addr(t, "addr: desc ends at the top", a, 0);
 	a.desc_user_addr = 0x7fffffffeff0ULL;
-	addr(t, "addr: desc over the top", a, TWIN_ANY);
+	addr(t, "addr: desc over the top", a, VT_CMP_ANY);
 	/* nothing is mapped there, which is no matter of this call */
 	a = good_addr(1);
 	a.desc_user_addr = a.avail_user_addr = a.used_user_addr = 0x10000;
@@ -693,7 +722,7 @@ static void addr_checks(struct twin *t, bool live)
 	addr(t, "addr: good again", good_addr(1), 0);
 }
 
-static void case_vring_addr(struct twin *t, void *arg)
+static void case_vring_addr(struct vt_cmp *t, void *arg)
 {
 	struct vhost_vring_addr a;
 	bool live = arg;
@@ -732,7 +761,7 @@ static void case_vring_addr(struct twin *t, void *arg)
 	backend(t, "addr: unmapped desc and avail, start", 1, tap_fd(), 0);
 }
 
-static void case_vring_base(struct twin *t, void *arg)
+static void case_vring_base(struct vt_cmp *t, void *arg)
 {
 	static const unsigned int good[] = { 0, 1, 255, 256, 0x7fff, 0xffff };
 	static const unsigned int bad[] = { 0x10000, 0x80000000, 0xffffffff };
@@ -749,7 +778,7 @@ static void case_vring_base(struct twin *t, void *arg)
 		state(t, "base: bad", VHOST_SET_VRING_BASE, 1, bad[i], -EINVAL);
 		get_state(t, "base: unchanged", VHOST_GET_VRING_BASE, 1, 0xffff);
 	}
-	twin_ioctl(t, "base: reset", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "base: reset", VHOST_RESET_OWNER, NULL, 0);
 	good_device(t, true);
 	get_state(t, "base: after reset", VHOST_GET_VRING_BASE, 1, 0);
 	state(t, "base: live", VHOST_SET_VRING_BASE, 1, 0, -EBUSY);
@@ -760,7 +789,7 @@ static void case_vring_base(struct twin *t, void *arg)
 	get_state(t, "base: get stopped", VHOST_GET_VRING_BASE, 1, 77);
 }
 
-static void case_vring_fds(struct twin *t, void *arg)
+static void case_vring_fds(struct vt_cmp *t, void *arg)
 {
 	static const struct {
 		const char *what;
@@ -809,7 +838,7 @@ static void case_vring_fds(struct twin *t, void *arg)
 	file(t, "fd: kick unbound", VHOST_SET_VRING_KICK, 1, -1, 0);
 }
 
-static void case_misc(struct twin *t, void *arg)
+static void case_misc(struct vt_cmp *t, void *arg)
 {
 	static const unsigned int us[] = { 0, 1, 50, 0x7fffffff, 0xffffffff };
 	uint8_t fork_owner;
@@ -817,49 +846,62 @@ static void case_misc(struct twin *t, void *arg)
 
 	(void)arg;
 	fork_owner = 0;
-	twin_ioctl(t, "fork owner: get", VHOST_GET_FORK_FROM_OWNER, &fork_owner, TWIN_ANY);
-	twin_answer(t, fork_owner, TWIN_ANY, "fork owner: value");
+	vt_cmp_ioctl(t, "fork owner: get", VHOST_GET_FORK_FROM_OWNER,
+		     &fork_owner, VT_CMP_ANY);
+	vt_cmp_answer(t, fork_owner, VT_CMP_ANY, "fork owner: value");
 	for (i = 0; i < 4; i++) {
 		fork_owner = i;
-		twin_ioctl(t, "fork owner: set", VHOST_SET_FORK_FROM_OWNER,
-			   &fork_owner, TWIN_ANY);
+		vt_cmp_ioctl(t, "fork owner: set", VHOST_SET_FORK_FROM_OWNER,
+			     &fork_owner, VT_CMP_ANY);
 	}
-	twin_ioctl(t, "fork owner: set NULL", VHOST_SET_FORK_FROM_OWNER, NULL, TWIN_ANY);
-	twin_ioctl(t, "fork owner: get NULL", VHOST_GET_FORK_FROM_OWNER, NULL, TWIN_ANY);
+	vt_cmp_ioctl(t, "fork owner: set NULL", VHOST_SET_FORK_FROM_OWNER, NULL,
+		     VT_CMP_ANY);
+	vt_cmp_ioctl(t, "fork owner: get NULL", VHOST_GET_FORK_FROM_OWNER, NULL,
+		     VT_CMP_ANY);
 	fork_owner = 9;
-	twin_ioctl(t, "fork owner: get last", VHOST_GET_FORK_FROM_OWNER, &fork_owner, TWIN_ANY);
-	twin_answer(t, fork_owner, TWIN_ANY, "fork owner: last value");
+	vt_cmp_ioctl(t, "fork owner: get last", VHOST_GET_FORK_FROM_OWNER,
+		     &fork_owner, VT_CMP_ANY);
+	vt_cmp_answer(t, fork_owner, VT_CMP_ANY, "fork owner: last value");
 	own(t);
 	/* now it is too late, and that is said before the pointer is used */
-	twin_ioctl(t, "fork owner: late", VHOST_SET_FORK_FROM_OWNER, &fork_owner, TWIN_ANY);
-	twin_ioctl(t, "fork owner: late NULL", VHOST_SET_FORK_FROM_OWNER, NULL, TWIN_ANY);
+	vt_cmp_ioctl(t, "fork owner: late", VHOST_SET_FORK_FROM_OWNER,
+		     &fork_owner, VT_CMP_ANY);
+	vt_cmp_ioctl(t, "fork owner: late NULL", VHOST_SET_FORK_FROM_OWNER,
+		     NULL, VT_CMP_ANY);
 
 	for (i = 0; i < ARRAY_SIZE(us); i++) {
 		state(t, "busyloop: set", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, i % 2, us[i], 0);
 		get_state(t, "busyloop: get", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, i % 2, us[i]);
 	}
-	twin_ioctl(t, "busyloop: reset", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "busyloop: reset", VHOST_RESET_OWNER, NULL, 0);
 	own(t);
 	get_state(t, "busyloop: after reset", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0, 0);
 
 	memset(at(0), 0, 4096);
-	twin_ioctl(t, "other: endian", VHOST_SET_VRING_ENDIAN, at(0), -ENOTTY);
-	twin_ioctl(t, "other: scsi", VHOST_SCSI_GET_ABI_VERSION, at(0), -ENOTTY);
-	twin_ioctl(t, "other: vsock", VHOST_VSOCK_SET_RUNNING, at(0), -ENOTTY);
-	twin_ioctl(t, "other: vdpa", VHOST_VDPA_GET_STATUS, at(0), -ENOTTY);
-	twin_ioctl(t, "other: worker", VHOST_NEW_WORKER, at(0), -ENOTTY);
-	twin_ioctl(t, "other: tty", TCGETS, at(0), -ENOTTY);
-	twin_ioctl(t, "other: FIONREAD", FIONREAD, at(0), -ENOTTY);
-	twin_ioctl(t, "other: 0", 0, at(0), -ENOTTY);
-	twin_ioctl(t, "other: -1", 0xffffffff, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: endian", VHOST_SET_VRING_ENDIAN, at(0),
+		     -ENOTTY);
+	vt_cmp_ioctl(t, "other: scsi", VHOST_SCSI_GET_ABI_VERSION, at(0),
+		     -ENOTTY);
+	vt_cmp_ioctl(t, "other: vsock", VHOST_VSOCK_SET_RUNNING, at(0),
+		     -ENOTTY);
+	vt_cmp_ioctl(t, "other: vdpa", VHOST_VDPA_GET_STATUS, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: worker", VHOST_NEW_WORKER, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: tty", TCGETS, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: FIONREAD", FIONREAD, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: 0", 0, at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: -1", 0xffffffff, at(0), -ENOTTY);
 	/* right number, wrong direction or size */
-	twin_ioctl(t, "other: num as read", _IOR(VHOST_VIRTIO, 0x10, uint64_t), at(0), -ENOTTY);
-	twin_ioctl(t, "other: num as long", _IOW(VHOST_VIRTIO, 0x10, char[16]), at(0), -ENOTTY);
-	twin_ioctl(t, "other: owner as write", _IOW(VHOST_VIRTIO, 0x01, int), at(0), -ENOTTY);
-	twin_ioctl(t, "other: backend as read", _IOR(VHOST_VIRTIO, 0x30, uint64_t), at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: num as read",
+		     _IOR(VHOST_VIRTIO, 0x10, uint64_t), at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: num as long",
+		     _IOW(VHOST_VIRTIO, 0x10, char[16]), at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: owner as write", _IOW(VHOST_VIRTIO, 0x01, int),
+		     at(0), -ENOTTY);
+	vt_cmp_ioctl(t, "other: backend as read",
+		     _IOR(VHOST_VIRTIO, 0x30, uint64_t), at(0), -ENOTTY);
 }
 
-static void case_backend(struct twin *t, void *arg)
+static void case_backend(struct vt_cmp *t, void *arg)
 {
 	int tap = tap_fd(), tap2 = tap_fd(), loose = open("/dev/net/tun", O_RDWR);
 	int raw = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
@@ -871,8 +913,9 @@ static void case_backend(struct twin *t, void *arg)
 	unsigned int i;
 
 	(void)arg;
-	twin_ioctl(t, "backend: NULL", VHOST_NET_SET_BACKEND, NULL, -EFAULT);
-	twin_ioctl(t, "backend: short", VHOST_NET_SET_BACKEND, edge(7), -EFAULT);
+	vt_cmp_ioctl(t, "backend: NULL", VHOST_NET_SET_BACKEND, NULL, -EFAULT);
+	vt_cmp_ioctl(t, "backend: short", VHOST_NET_SET_BACKEND, edge(7),
+		     -EFAULT);
 	own(t);
 	backend(t, "backend: bad index", 2, -1, -ENOBUFS);
 	backend(t, "backend: bad index and fd", 0xffffffff, CLOSED, -ENOBUFS);
@@ -917,21 +960,22 @@ static void case_backend(struct twin *t, void *arg)
 	close(tap);
 	close(tap2);
 	backend(t, "backend: stop closed tap", 0, -1, 0);
-	twin_ioctl(t, "backend: reset owner live", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "backend: reset owner live", VHOST_RESET_OWNER, NULL,
+		     0);
 	own(t);
 	state(t, "backend: reset stopped it", VHOST_SET_VRING_NUM, 1, 256, 0);
 	/* the memory table is empty now, but there is one */
-	backend(t, "backend: after reset", 1, raw, TWIN_ANY);
+	backend(t, "backend: after reset", 1, raw, VT_CMP_ANY);
 }
 
 /* One tap for two devices, and a device that is closed while it runs. */
-static void case_shared_tap(struct twin *t, void *arg)
+static void case_shared_tap(struct vt_cmp *t, void *arg)
 {
-	struct twin other = { .path = t->path, .log = t->log };
+	struct vt_cmp other = { .path = t->path, .log = t->log };
 	int tap = good_device(t, true);
 
 	(void)arg;
-	if (twin_open(&other) < 0)
+	if (vt_cmp_open(&other) < 0)
 		return;
 	own(&other);
 	one_region(&other);
@@ -939,18 +983,20 @@ static void case_shared_tap(struct twin *t, void *arg)
 	backend(&other, "shared: rx of another", 0, tap, 0);
 	good_ring(&other, 1);
 	backend(&other, "shared: tx of another", 1, tap, 0);
-	twin_answer(&other, twin_errno(close(other.fd)), 0, "shared: close");
+	vt_cmp_answer(&other, vt_cmp_errno(close(other.fd)), 0,
+		      "shared: close");
 	backend(t, "shared: stop", 1, -1, 0);
 }
 
-static void write_msg(struct twin *t, const char *what, const void *msg,
+static void write_msg(struct vt_cmp *t, const char *what, const void *msg,
 		      size_t len, long want)
 {
-	twin_answer(t, twin_errno(write(t->fd, msg, len)), want, "%s", what);
+	vt_cmp_answer(t, vt_cmp_errno(write(t->fd, msg, len)), want, "%s",
+		      what);
 }
 
 /* Without an IOTLB nothing comes out, and nothing goes in. */
-static void io_checks(struct twin *t)
+static void io_checks(struct vt_cmp *t)
 {
 	struct vhost_msg v1 = { .type = VHOST_IOTLB_MSG };
 	struct vhost_msg_v2 v2 = { .type = VHOST_IOTLB_MSG_V2 };
@@ -962,22 +1008,29 @@ static void io_checks(struct twin *t)
 
 	fcntl(t->fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	for (i = 0; i < sizeof(struct vhost_msg); i += 8)
-		twin_answer(t, twin_errno(read(t->fd, buf, i)), 0, "io: read %u", i);
-	twin_answer(t, twin_errno(read(t->fd, buf, 71)), 0, "io: read 71");
-	twin_answer(t, twin_errno(read(t->fd, buf, 72)), -EAGAIN, "io: read 72");
-	twin_answer(t, twin_errno(read(t->fd, buf, 256)), -EAGAIN, "io: read 256");
-	twin_answer(t, twin_errno(read(t->fd, null, 72)), -EAGAIN, "io: read NULL");
+		vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, i)), 0,
+			      "io: read %u", i);
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, 71)), 0, "io: read 71");
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, 72)), -EAGAIN,
+		      "io: read 72");
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, 256)), -EAGAIN,
+		      "io: read 256");
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, null, 72)), -EAGAIN,
+		      "io: read NULL");
 	fcntl(t->fd, F_SETFL, O_RDWR);
-	twin_answer(t, twin_errno(read(t->fd, buf, 72)), -EBADFD, "io: read blocking");
-	twin_answer(t, twin_errno(read(t->fd, buf, 71)), 0, "io: read blocking, short");
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, 72)), -EBADFD,
+		      "io: read blocking");
+	vt_cmp_answer(t, vt_cmp_errno(read(t->fd, buf, 71)), 0,
+		      "io: read blocking, short");
 
 	for (i = 0; i <= sizeof(v1); i += 4)
-		write_msg(t, "io: write zeroes", buf, i, i ? -EINVAL : TWIN_ANY);
+		write_msg(t, "io: write zeroes", buf, i,
+			  i ? -EINVAL : VT_CMP_ANY);
 	v1.iotlb.type = VHOST_IOTLB_UPDATE;
 	write_msg(t, "io: zero size", &v1, sizeof(v1), -EINVAL);
 	v1.iotlb.size = 4096;
 	for (i = 4; i < sizeof(v1); i += 4)
-		write_msg(t, "io: cut v1", &v1, i, TWIN_ANY);
+		write_msg(t, "io: cut v1", &v1, i, VT_CMP_ANY);
 	write_msg(t, "io: update v1", &v1, sizeof(v1), -EFAULT);
 	v1.iotlb.type = VHOST_IOTLB_INVALIDATE;
 	write_msg(t, "io: invalidate v1", &v1, sizeof(v1), -EFAULT);
@@ -989,27 +1042,37 @@ static void io_checks(struct twin *t)
 	write_msg(t, "io: message 77", &v1, sizeof(v1), -EINVAL);
 	v2.iotlb = (struct vhost_iotlb_msg){ .size = 4096, .type = VHOST_IOTLB_UPDATE };
 	for (i = 4; i < sizeof(v2); i += 4)
-		write_msg(t, "io: cut v2", &v2, i, TWIN_ANY);
+		write_msg(t, "io: cut v2", &v2, i, VT_CMP_ANY);
 	write_msg(t, "io: update v2", &v2, sizeof(v2), -EFAULT);
 	v2.asid = 5;
 	write_msg(t, "io: asid", &v2, sizeof(v2), -EFAULT);
-	twin_answer(t, twin_errno(write(t->fd, null, sizeof(v1))), -EINVAL, "io: write NULL");
-	twin_answer(t, twin_errno(write(t->fd, edge(8), sizeof(v1))), -EINVAL, "io: write cut");
+	vt_cmp_answer(t, vt_cmp_errno(write(t->fd, null, sizeof(v1))), -EINVAL,
+		      "io: write NULL");
+	vt_cmp_answer(t, vt_cmp_errno(write(t->fd, edge(8), sizeof(v1))),
+		      -EINVAL, "io: write cut");
 
-	twin_answer(t, twin_errno(poll(&p, 1, 0)), 0, "io: poll");
-	twin_answer(t, p.revents, 0, "io: poll events");
-	twin_answer(t, twin_errno(lseek(t->fd, 100, SEEK_SET)), TWIN_ANY, "io: lseek");
-	twin_answer(t, twin_errno(lseek(t->fd, 0, SEEK_END)), TWIN_ANY, "io: lseek end");
-	twin_answer(t, twin_errno(pread(t->fd, buf, 72, 0)), TWIN_ANY, "io: pread");
-	twin_answer(t, twin_errno(ftruncate(t->fd, 0)), TWIN_ANY, "io: ftruncate");
-	twin_answer(t, twin_errno(fsync(t->fd)), TWIN_ANY, "io: fsync");
-	twin_answer(t, mmap(NULL, 4096, PROT_READ, MAP_SHARED, t->fd, 0) ==
-		    MAP_FAILED ? -errno : 0, -ENODEV, "io: mmap");
+	vt_cmp_answer(t, vt_cmp_errno(poll(&p, 1, 0)), 0, "io: poll");
+	vt_cmp_answer(t, p.revents, 0, "io: poll events");
+	vt_cmp_answer(t, vt_cmp_errno(lseek(t->fd, 100, SEEK_SET)), VT_CMP_ANY,
+		      "io: lseek");
+	vt_cmp_answer(t, vt_cmp_errno(lseek(t->fd, 0, SEEK_END)), VT_CMP_ANY,
+		      "io: lseek end");
+	vt_cmp_answer(t, vt_cmp_errno(pread(t->fd, buf, 72, 0)), VT_CMP_ANY,
+		      "io: pread");
+	vt_cmp_answer(t, vt_cmp_errno(ftruncate(t->fd, 0)), VT_CMP_ANY,
+		      "io: ftruncate");
+	vt_cmp_answer(t, vt_cmp_errno(fsync(t->fd)), VT_CMP_ANY, "io: fsync");
+	vt_cmp_answer(t,
+		      mmap(NULL, 4096, PROT_READ, MAP_SHARED, t->fd, 0) ==
+				      MAP_FAILED ?
+			      -errno :
+			      0,
+		      -ENODEV, "io: mmap");
 }
 
-static void case_io(struct twin *t, void *arg)
+static void case_io(struct vt_cmp *t, void *arg)
 {
-	struct twin ro = { .path = t->path, .log = t->log };
+	struct vt_cmp ro = { .path = t->path, .log = t->log };
 
 	(void)arg;
 	io_checks(t);
@@ -1023,12 +1086,12 @@ static void case_io(struct twin *t, void *arg)
 	good_ring(&ro, 0);
 	backend(&ro, "io: O_RDONLY backend", 0, tap_fd(), 0);
 	close(ro.fd);
-	twin_answer(t, twin_errno(open(t->path, O_RDWR | O_DIRECTORY)), -ENOTDIR,
-		    "io: O_DIRECTORY");
+	vt_cmp_answer(t, vt_cmp_errno(open(t->path, O_RDWR | O_DIRECTORY)),
+		      -ENOTDIR, "io: O_DIRECTORY");
 }
 
 /* What RESET_OWNER forgets. */
-static void case_reset(struct twin *t, void *arg)
+static void case_reset(struct vt_cmp *t, void *arg)
 {
 	int ev = eventfd(0, 0);
 
@@ -1038,7 +1101,7 @@ static void case_reset(struct twin *t, void *arg)
 	state(t, "reset: base", VHOST_SET_VRING_BASE, 0, 1000, 0);
 	file(t, "reset: kick", VHOST_SET_VRING_KICK, 1, ev, 0);
 	file(t, "reset: call", VHOST_SET_VRING_CALL, 1, ev, 0);
-	twin_ioctl(t, "reset: reset", VHOST_RESET_OWNER, NULL, 0);
+	vt_cmp_ioctl(t, "reset: reset", VHOST_RESET_OWNER, NULL, 0);
 	state(t, "reset: unowned", VHOST_GET_VRING_BASE, 0, 0, -EPERM);
 	own(t);
 	get_state(t, "reset: get base", VHOST_GET_VRING_BASE, 0, 0);
@@ -1077,7 +1140,7 @@ static bool have_compat(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
-static void case_compat(struct twin *t, void *arg)
+static void case_compat(struct vt_cmp *t, void *arg)
 {
 	char *low = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
@@ -1087,35 +1150,46 @@ static void case_compat(struct twin *t, void *arg)
 	struct vhost_vring_file *f = (void *)(low + 3072);
 
 	(void)arg;
-	twin_answer(t, ioctl32(t->fd, VHOST_GET_FEATURES, s), 0, "compat: features");
-	twin_answer(t, ioctl32(t->fd, VHOST_GET_FEATURES, NULL), -EFAULT, "compat: NULL");
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), -EPERM, "compat: unowned");
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_OWNER, NULL), 0, "compat: owner");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_GET_FEATURES, s), 0,
+		      "compat: features");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_GET_FEATURES, NULL), -EFAULT,
+		      "compat: NULL");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), -EPERM,
+		      "compat: unowned");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_OWNER, NULL), 0,
+		      "compat: owner");
 	mem->nregions = 1;
 	mem->regions[0] = (struct vhost_memory_region){ GPA, 65536, (uintptr_t)low, 0 };
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_MEM_TABLE, mem), 0, "compat: mem");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_MEM_TABLE, mem), 0,
+		      "compat: mem");
 	*s = (struct vhost_vring_state){ 1, 256 };
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), 0, "compat: num");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), 0,
+		      "compat: num");
 	s->index = 2;
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), -ENOBUFS, "compat: index");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_VRING_NUM, s), -ENOBUFS,
+		      "compat: index");
 	*a = (struct vhost_vring_addr){
 		.index = 1,
 		.desc_user_addr = (uintptr_t)low + 16384,
 		.avail_user_addr = (uintptr_t)low + 24576,
 		.used_user_addr = (uintptr_t)low + 32768,
 	};
-	twin_answer(t, ioctl32(t->fd, VHOST_SET_VRING_ADDR, a), 0, "compat: addr");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_VRING_ADDR, a), 0,
+		      "compat: addr");
 	*f = (struct vhost_vring_file){ 1, tap_fd() };
-	twin_answer(t, ioctl32(t->fd, VHOST_NET_SET_BACKEND, f), 0, "compat: backend");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_NET_SET_BACKEND, f), 0,
+		      "compat: backend");
 	f->fd = -1;
-	twin_answer(t, ioctl32(t->fd, VHOST_NET_SET_BACKEND, f), 0, "compat: stop");
-	twin_answer(t, ioctl32(t->fd, VHOST_RESET_OWNER, NULL), 0, "compat: reset");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_NET_SET_BACKEND, f), 0,
+		      "compat: stop");
+	vt_cmp_answer(t, ioctl32(t->fd, VHOST_RESET_OWNER, NULL), 0,
+		      "compat: reset");
 }
 #endif
 
 static const struct {
 	const char *name;
-	twin_script script;
+	vt_cmp_script script;
 	void *arg;
 } cases[] = {
 	{ "unowned", case_unowned, NULL },
@@ -1159,14 +1233,14 @@ static void skip_case(unsigned int i, const char *why, unsigned int results)
 }
 
 /* The answers to one case on one device: as they should be? */
-static bool run_side(const char *path, unsigned int i, struct twin_log *log,
-		     const struct twin_known *k, uint64_t offered)
+static bool run_side(const char *path, unsigned int i, struct vt_cmp_log *log,
+		     const struct vt_cmp_known *k, uint64_t offered)
 {
 	unsigned int bad;
 	int r;
 
-	r = twin_run(path, cases[i].script, cases[i].arg, log);
-	bad = twin_check(path, log, k, offered, true);
+	r = vt_cmp_run(path, cases[i].script, cases[i].arg, log);
+	bad = vt_cmp_check(path, log, k, offered, true);
 	ksft_test_result(!r && !bad, "%s: %s (%u calls)\n", path, cases[i].name,
 			 log->n);
 	return !r;
@@ -1174,13 +1248,13 @@ static bool run_side(const char *path, unsigned int i, struct twin_log *log,
 
 int main(void)
 {
-	struct twin_pair p;
+	struct vt_cmp_pair p;
 	unsigned int i, bad;
 
 	ksft_print_header();
 	area = mmap(NULL, AREA_SIZE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (area == MAP_FAILED || vt_netns_enter() || twin_pair_open(&p))
+	if (area == MAP_FAILED || vt_netns_enter() || vt_cmp_pair_open(&p))
 		ksft_exit_fail_msg("cannot set up\n");
 	i = ARRAY_SIZE(cases);
 	ksft_set_plan(p.both ? 3 * i : i + 1);
@@ -1195,12 +1269,12 @@ int main(void)
 			continue;
 		}
 		if (p.have_stock)
-			ok &= run_side(TWIN_STOCK, i, p.stock, NULL, 0);
+			ok &= run_side(VT_CMP_STOCK, i, p.stock, NULL, 0);
 		if (p.have_ours)
 			ok &= run_side(p.path, i, p.ours, known, p.offered);
 		if (!p.both)
 			continue;
-		bad = twin_compare(p.stock, p.ours, known, p.offered, true);
+		bad = vt_cmp_both(p.stock, p.ours, known, p.offered, true);
 		ksft_test_result(ok && !bad, "same: %s\n", cases[i].name);
 	}
 	ksft_finished();

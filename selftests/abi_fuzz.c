@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include <kselftest.h>
-#include "twin.h"
+#include "cmp.h"
 #include "vhost_test.h"
 
 #define SEQ_LEN		28
@@ -212,7 +212,7 @@ static void make_arg(const struct call *c, union arg *arg)
 	}
 }
 
-static void run_sequence(struct twin *t, void *arg)
+static void run_sequence(struct vt_cmp *t, void *arg)
 {
 	struct sequence *s = arg;
 	unsigned int i;
@@ -223,11 +223,11 @@ static void run_sequence(struct twin *t, void *arg)
 		long ret;
 
 		make_arg(c, &a);
-		ret = twin_ioctl(t, kinds[c->kind].name, kinds[c->kind].cmd,
-				 is_null(c) ? NULL : &a, TWIN_ANY);
+		ret = vt_cmp_ioctl(t, kinds[c->kind].name, kinds[c->kind].cmd,
+				   is_null(c) ? NULL : &a, VT_CMP_ANY);
 		if (!ret && !is_null(c) &&
 		    (c->kind == GET_BASE || c->kind == GET_BUSY))
-			twin_answer(t, a.state.num, TWIN_ANY, "value");
+			vt_cmp_answer(t, a.state.num, VT_CMP_ANY, "value");
 	}
 }
 
@@ -301,19 +301,19 @@ static void make_sequence(unsigned int seed, struct sequence *s)
 }
 
 /* Does the pair of devices give the same answers? */
-static bool same(struct twin_pair *p, struct sequence *s, bool loud)
+static bool same(struct vt_cmp_pair *p, struct sequence *s, bool loud)
 {
-	const char *a = p->have_stock ? TWIN_STOCK : p->path;
+	const char *a = p->have_stock ? VT_CMP_STOCK : p->path;
 
-	if (twin_run(a, run_sequence, s, p->stock) ||
-	    twin_run(p->both ? p->path : a, run_sequence, s, p->ours))
+	if (vt_cmp_run(a, run_sequence, s, p->stock) ||
+	    vt_cmp_run(p->both ? p->path : a, run_sequence, s, p->ours))
 		return false;
 	/* the calls in here have no known differences */
-	return !twin_compare(p->stock, p->ours, NULL, 0, loud);
+	return !vt_cmp_both(p->stock, p->ours, NULL, 0, loud);
 }
 
 /* Leave out every call without which the answers still differ. */
-static void shrink(struct twin_pair *p, struct sequence *s)
+static void shrink(struct vt_cmp_pair *p, struct sequence *s)
 {
 	unsigned int i = s->n;
 
@@ -372,11 +372,11 @@ static void try_sequences(struct board *b, unsigned int seed, unsigned int count
 			  uint64_t end)
 {
 	struct sequence s;
-	struct twin_pair p;
+	struct vt_cmp_pair p;
 	unsigned int i, j, ok;
 
 	/* logs of its own */
-	if (twin_pair_open(&p))
+	if (vt_cmp_pair_open(&p))
 		return;
 	while (atomic_load(&b->nbad) < MAX_BAD && vt_now_ns() < end) {
 		i = atomic_fetch_add(&b->next, 1);
@@ -397,7 +397,7 @@ static void try_sequences(struct board *b, unsigned int seed, unsigned int count
 }
 
 /* Once more, alone, and shorter and shorter. */
-static void explain(struct twin_pair *p, unsigned int seed)
+static void explain(struct vt_cmp_pair *p, unsigned int seed)
 {
 	struct sequence s;
 	unsigned int i;
@@ -423,7 +423,7 @@ int main(void)
 	uint64_t end = vt_now_ns() +
 		       vt_timeout_ms(env("ABI_SECONDS", SECONDS)) * 1000000000ULL;
 	struct board *b;
-	struct twin_pair p;
+	struct vt_cmp_pair p;
 
 	ksft_print_header();
 	area = mmap(NULL, AREA_SIZE, PROT_READ | PROT_WRITE,
@@ -431,7 +431,7 @@ int main(void)
 	b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (area == MAP_FAILED || b == MAP_FAILED || vt_netns_enter() ||
-	    !open_fds() || twin_pair_open(&p))
+	    !open_fds() || vt_cmp_pair_open(&p))
 		ksft_exit_fail_msg("cannot set up\n");
 	ksft_set_plan(p.both ? 1 : 2);
 	if (!p.both)

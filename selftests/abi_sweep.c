@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <kselftest.h>
-#include "twin.h"
+#include "cmp.h"
 #include "vhost_test.h"
 
 #define NR_END	0x90
@@ -20,9 +20,9 @@
 static const unsigned int sizes[] = { 0, 1, 2, 4, 8, 16, 32, 40, 72 };
 
 /* See abi.c, which has the reasons at length. */
-static const struct twin_known known[] = {
-	{ "*: 04 *", TWIN_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
-	{ "*: 07 *", TWIN_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
+static const struct vt_cmp_known known[] = {
+	{ "*: 04 *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
+	{ "*: 07 *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
 	{ }
 };
 
@@ -42,7 +42,7 @@ static uint32_t hash(const void *p, size_t len)
 /* What an argument is. */
 enum { ARG_NULL, ARG_ZERO, ARG_ONES, ARG_ENDS };
 
-static void call(struct twin *t, const char *state, unsigned int nr,
+static void call(struct vt_cmp *t, const char *state, unsigned int nr,
 		 unsigned int dir, unsigned int size, int arg)
 {
 	unsigned int cmd = _IOC(dir, VHOST_VIRTIO, nr, size);
@@ -50,12 +50,13 @@ static void call(struct twin *t, const char *state, unsigned int nr,
 	long ret;
 
 	memset(buf, arg == ARG_ONES ? 0xff : 0, 4096);
-	ret = twin_errno(ioctl(t->fd, cmd, p));
-	twin_answer(t, ret, TWIN_ANY, "%s: %02x dir %u size %u arg %d", state,
-		    nr, dir, size, arg);
+	ret = vt_cmp_errno(ioctl(t->fd, cmd, p));
+	vt_cmp_answer(t, ret, VT_CMP_ANY, "%s: %02x dir %u size %u arg %d",
+		      state, nr, dir, size, arg);
 	/* the answers of these differ by what is offered; abi.c looks at them */
 	if (p && cmd != VHOST_GET_FEATURES && cmd != VHOST_GET_BACKEND_FEATURES)
-		twin_answer(t, hash(buf, 4096), TWIN_ANY, "%s: %02x data", state, nr);
+		vt_cmp_answer(t, hash(buf, 4096), VT_CMP_ANY, "%s: %02x data",
+			      state, nr);
 }
 
 struct sweep {
@@ -63,7 +64,7 @@ struct sweep {
 	bool owned;
 };
 
-static void sweep(struct twin *t, void *arg)
+static void sweep(struct vt_cmp *t, void *arg)
 {
 	struct sweep *s = arg;
 	unsigned int dir, i;
@@ -87,7 +88,7 @@ static void sweep(struct twin *t, void *arg)
 }
 
 /* Other drivers' ioctls, and numbers that are no ioctls. */
-static void foreign(struct twin *t, void *arg)
+static void foreign(struct vt_cmp *t, void *arg)
 {
 	unsigned int type;
 
@@ -98,37 +99,41 @@ static void foreign(struct twin *t, void *arg)
 		if (type == VHOST_VIRTIO || type == 'T' || type == 'f' ||
 		    type == 'X' || type == 0x15 || type == 0x94 || !type)
 			continue;
-		twin_answer(t, twin_errno(ioctl(t->fd, _IO(type, 0x10), buf)),
-			    TWIN_ANY, "foreign: %02x none", type);
-		twin_answer(t, twin_errno(ioctl(t->fd, _IOW(type, 0x10, long), buf)),
-			    TWIN_ANY, "foreign: %02x write", type);
+		vt_cmp_answer(t,
+			      vt_cmp_errno(ioctl(t->fd, _IO(type, 0x10), buf)),
+			      VT_CMP_ANY, "foreign: %02x none", type);
+		vt_cmp_answer(
+			t,
+			vt_cmp_errno(ioctl(t->fd, _IOW(type, 0x10, long), buf)),
+			VT_CMP_ANY, "foreign: %02x write", type);
 	}
 }
 
 /* One script on both; adds up calls and differences. */
-static void both(struct twin_pair *p, twin_script script, void *arg,
+static void both(struct vt_cmp_pair *p, vt_cmp_script script, void *arg,
 		 unsigned int *calls, unsigned int *bad)
 {
-	if (twin_run(p->have_stock ? TWIN_STOCK : p->path, script, arg, p->stock))
+	if (vt_cmp_run(p->have_stock ? VT_CMP_STOCK : p->path, script, arg,
+		       p->stock))
 		++*bad;
 	*calls += p->stock->n;
 	if (!p->both)
 		return;
-	if (twin_run(p->path, script, arg, p->ours))
+	if (vt_cmp_run(p->path, script, arg, p->ours))
 		++*bad;
-	*bad += twin_compare(p->stock, p->ours, known, p->offered, true);
+	*bad += vt_cmp_both(p->stock, p->ours, known, p->offered, true);
 }
 
 int main(void)
 {
 	static const char *const names[] = { "unowned", "owned" };
 	unsigned int owned, nr, calls, bad;
-	struct twin_pair p;
+	struct vt_cmp_pair p;
 
 	ksft_print_header();
 	buf = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buf == MAP_FAILED || twin_pair_open(&p))
+	if (buf == MAP_FAILED || vt_cmp_pair_open(&p))
 		ksft_exit_fail_msg("cannot set up\n");
 	ksft_set_plan(3 + !p.both);
 	if (!p.both)

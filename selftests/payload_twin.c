@@ -13,7 +13,7 @@
 #include <net/if.h>
 #include <sys/syscall.h>
 #include "payload.h"
-#include "twin.h"
+#include "cmp.h"
 
 /* ------------------------------------------------------------------ records */
 
@@ -438,8 +438,8 @@ FIXTURE_SETUP(twin)
 {
 	if (!vt_dev_is_ours())
 		SKIP(return, "VHOST_DEV is stock itself");
-	if (access(TWIN_STOCK, R_OK | W_OK))
-		SKIP(return, "there is no " TWIN_STOCK);
+	if (access(VT_CMP_STOCK, R_OK | W_OK))
+		SKIP(return, "there is no " VT_CMP_STOCK);
 }
 
 FIXTURE_TEARDOWN(twin)
@@ -458,7 +458,7 @@ TEST_F_TIMEOUT(twin, same, 300)
 	unsigned int i, q;
 
 	for (i = 0; i < 2; i++) {
-		setenv("VHOST_DEV", i ? ours : TWIN_STOCK, 1);
+		setenv("VHOST_DEV", i ? ours : VT_CMP_STOCK, 1);
 		ASSERT_EQ(0, vt_rig_open(&rig, &cfg));
 		variant->script(&rig, &self->rec[i]);
 		tap_counters(&rig, &self->rec[i]);

@@ -7,43 +7,43 @@
  * The two records must then be equal, and both must be what the script says it
  * wants, but for the differences that the test declares and explains.
  */
-#ifndef TWIN_H
-#define TWIN_H
+#ifndef VHOST_TEST_CMP_H
+#define VHOST_TEST_CMP_H
 
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TWIN_MAX	8192
-#define TWIN_WHAT	56
+#define VT_CMP_MAX	8192
+#define VT_CMP_WHAT	56
 
 /* No answer is wrong in itself: only compare. */
-#define TWIN_ANY	LONG_MIN
+#define VT_CMP_ANY	LONG_MIN
 
-#define TWIN_STOCK	"/dev/vhost-net"
+#define VT_CMP_STOCK	"/dev/vhost-net"
 
-struct twin_answer {
-	char what[TWIN_WHAT];
+struct vt_cmp_answer {
+	char what[VT_CMP_WHAT];
 	/* as from a system call in the kernel: negative is -errno */
 	long ret;
 	long want;
 };
 
-struct twin_log {
+struct vt_cmp_log {
 	/* what the script was at when it died or hung */
 	volatile unsigned int n;
-	struct twin_answer answer[TWIN_MAX];
+	struct vt_cmp_answer answer[VT_CMP_MAX];
 };
 
 /* What a script gets. */
-struct twin {
+struct vt_cmp {
 	const char *path;
 	int fd;
-	struct twin_log *log;
+	struct vt_cmp_log *log;
 };
 
 /* A difference that is meant to be. The first row that matches counts. */
-struct twin_known {
+struct vt_cmp_known {
 	/* pattern for 'what', as of fnmatch() */
 	const char *what;
 	/* the answers of stock and of the device under test */
@@ -54,19 +54,19 @@ struct twin_known {
 	const char *why;
 };
 
-typedef void (*twin_script)(struct twin *t, void *arg);
+typedef void (*vt_cmp_script)(struct vt_cmp *t, void *arg);
 
 /* For scripts: open the device (O_RDWR), make calls, record answers. */
-int twin_open(struct twin *t);
-long twin_ioctl(struct twin *t, const char *what, unsigned long cmd, void *arg,
-		long want);
-void twin_answer(struct twin *t, long ret, long want, const char *fmt, ...)
+int vt_cmp_open(struct vt_cmp *t);
+long vt_cmp_ioctl(struct vt_cmp *t, const char *what, unsigned long cmd,
+		  void *arg, long want);
+void vt_cmp_answer(struct vt_cmp *t, long ret, long want, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* -errno if @ret is -1, else @ret. */
-long twin_errno(long ret);
+long vt_cmp_errno(long ret);
 
 /* The two devices, as far as they are here. */
-struct twin_pair {
+struct vt_cmp_pair {
 	/* the device under test, which may be stock itself */
 	const char *path;
 	bool have_stock;
@@ -76,31 +76,31 @@ struct twin_pair {
 	char why[96];
 	uint64_t offered;
 	/* zeroed, and children can write them */
-	struct twin_log *stock;
-	struct twin_log *ours;
+	struct vt_cmp_log *stock;
+	struct vt_cmp_log *ours;
 };
 
 /* -ENOENT if neither is here. */
-int twin_pair_open(struct twin_pair *p);
+int vt_cmp_pair_open(struct vt_cmp_pair *p);
 
 /*
  * Run @script against @path. 0, -ETIMEDOUT if it did not end, -ECHILD if it
  * died; @log holds what it recorded until then.
  */
-int twin_run(const char *path, twin_script script, void *arg,
-	     struct twin_log *log);
+int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
+	       struct vt_cmp_log *log);
 
 /*
  * Compare with what the script wants; returns the number of wrong answers and
  * describes them if @loud. @known may be NULL for stock.
  */
-unsigned int twin_check(const char *path, const struct twin_log *log,
-			const struct twin_known *known, uint64_t offered,
-			bool loud);
-/* Compare the two; the number of unexplained differences. */
-unsigned int twin_compare(const struct twin_log *stock,
-			  const struct twin_log *ours,
-			  const struct twin_known *known, uint64_t offered,
+unsigned int vt_cmp_check(const char *path, const struct vt_cmp_log *log,
+			  const struct vt_cmp_known *known, uint64_t offered,
 			  bool loud);
+/* Compare the two; the number of unexplained differences. */
+unsigned int vt_cmp_both(const struct vt_cmp_log *stock,
+			 const struct vt_cmp_log *ours,
+			 const struct vt_cmp_known *known, uint64_t offered,
+			 bool loud);
 
 #endif

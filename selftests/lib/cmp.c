@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Run the same calls against two device nodes and compare the answers. */
-#include "twin.h"
+#include "cmp.h"
 #include "vhost_test.h"
 
 #include <errno.h>
@@ -17,23 +17,24 @@
 #include <time.h>
 #include <unistd.h>
 
-long twin_errno(long ret)
+long vt_cmp_errno(long ret)
 {
 	return ret == -1 ? -errno : ret;
 }
 
-static struct twin_answer *next_answer(struct twin *t)
+static struct vt_cmp_answer *next_answer(struct vt_cmp *t)
 {
-	if (t->log->n >= TWIN_MAX) {
-		vt_msg("twin: more than %d answers: a bug in the test", TWIN_MAX);
+	if (t->log->n >= VT_CMP_MAX) {
+		vt_msg("cmp: more than %d answers: a bug in the test",
+		       VT_CMP_MAX);
 		_exit(1);
 	}
 	return &t->log->answer[t->log->n];
 }
 
-void twin_answer(struct twin *t, long ret, long want, const char *fmt, ...)
+void vt_cmp_answer(struct vt_cmp *t, long ret, long want, const char *fmt, ...)
 {
-	struct twin_answer *a = next_answer(t);
+	struct vt_cmp_answer *a = next_answer(t);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -44,28 +45,28 @@ void twin_answer(struct twin *t, long ret, long want, const char *fmt, ...)
 	t->log->n++;
 }
 
-int twin_open(struct twin *t)
+int vt_cmp_open(struct vt_cmp *t)
 {
 	t->fd = open(t->path, O_RDWR | O_CLOEXEC);
 	return t->fd;
 }
 
-long twin_ioctl(struct twin *t, const char *what, unsigned long cmd, void *arg,
-		long want)
+long vt_cmp_ioctl(struct vt_cmp *t, const char *what, unsigned long cmd,
+		  void *arg, long want)
 {
-	struct twin_answer *a = next_answer(t);
+	struct vt_cmp_answer *a = next_answer(t);
 
 	/* name it first: should it hang, this is what is reported */
 	snprintf(a->what, sizeof(a->what), "%s", what);
 	a->want = want;
-	a->ret = twin_errno(ioctl(t->fd, cmd, arg));
+	a->ret = vt_cmp_errno(ioctl(t->fd, cmd, arg));
 	t->log->n++;
 	return a->ret;
 }
 
-static struct twin_log *alloc_log(void)
+static struct vt_cmp_log *alloc_log(void)
 {
-	void *p = mmap(NULL, sizeof(struct twin_log), PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, sizeof(struct vt_cmp_log), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
@@ -84,34 +85,35 @@ static uint64_t features_of(const char *path)
 	return features;
 }
 
-int twin_pair_open(struct twin_pair *p)
+int vt_cmp_pair_open(struct vt_cmp_pair *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->path = vt_dev_path();
-	p->have_stock = !access(TWIN_STOCK, R_OK | W_OK);
-	p->have_ours = strcmp(p->path, TWIN_STOCK) && !access(p->path, R_OK | W_OK);
+	p->have_stock = !access(VT_CMP_STOCK, R_OK | W_OK);
+	p->have_ours = strcmp(p->path, VT_CMP_STOCK) &&
+		       !access(p->path, R_OK | W_OK);
 	p->both = p->have_stock && p->have_ours;
 	p->offered = p->have_ours ? features_of(p->path) : 0;
 	p->stock = alloc_log();
 	p->ours = alloc_log();
 	if (!p->stock || !p->ours)
 		return -ENOMEM;
-	if (!strcmp(p->path, TWIN_STOCK))
+	if (!strcmp(p->path, VT_CMP_STOCK))
 		snprintf(p->why, sizeof(p->why), "VHOST_DEV is stock itself");
 	else if (!p->both)
 		snprintf(p->why, sizeof(p->why), "there is no %s",
-			 p->have_stock ? p->path : TWIN_STOCK);
+			 p->have_stock ? p->path : VT_CMP_STOCK);
 	if (p->have_stock || p->have_ours)
 		return 0;
-	vt_msg("twin: there is neither %s nor %s", TWIN_STOCK, p->path);
+	vt_msg("cmp: there is neither %s nor %s", VT_CMP_STOCK, p->path);
 	return -ENOENT;
 }
 
-int twin_run(const char *path, twin_script script, void *arg,
-	     struct twin_log *log)
+int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
+	       struct vt_cmp_log *log)
 {
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
-	struct twin t = { .path = path, .fd = -1, .log = log };
+	struct vt_cmp t = { .path = path, .fd = -1, .log = log };
 	bool killed = false;
 	int status;
 	pid_t pid;
@@ -123,8 +125,8 @@ int twin_run(const char *path, twin_script script, void *arg,
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
-		if (twin_open(&t) < 0) {
-			vt_msg("twin: cannot open %s: %m", path);
+		if (vt_cmp_open(&t) < 0) {
+			vt_msg("cmp: cannot open %s: %m", path);
 			_exit(1);
 		}
 		script(&t, arg);
@@ -134,7 +136,7 @@ int twin_run(const char *path, twin_script script, void *arg,
 		if (vt_now_ns() > end) {
 			if (killed) {
 				/* not even SIGKILL helps: leave it */
-				vt_msg("twin: %s: process %d does not die",
+				vt_msg("cmp: %s: process %d does not die",
 				       path, pid);
 				return -ETIMEDOUT;
 			}
@@ -146,7 +148,7 @@ int twin_run(const char *path, twin_script script, void *arg,
 	}
 	if (!killed && WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	vt_msg("twin: %s: %s after %u answers, at or after \"%s\"", path,
+	vt_msg("cmp: %s: %s after %u answers, at or after \"%s\"", path,
 	       killed ? "hung" : "died", log->n,
 	       log->answer[log->n ? log->n - !log->answer[log->n].what[0] : 0].what);
 	return killed ? -ETIMEDOUT : -ECHILD;
@@ -162,31 +164,31 @@ static const char *name(long ret, char *buf, size_t len)
 }
 
 /* The declared answer of the device under test, if @stock is stock's. */
-static bool is_known(const struct twin_known *k, uint64_t offered,
+static bool is_known(const struct vt_cmp_known *k, uint64_t offered,
 		     const char *what, long stock, long ours)
 {
 	for (; k && k->what; k++) {
 		if (k->until >= 0 && (offered & VT_F(k->until)))
 			continue;
-		if ((stock == k->stock || k->stock == TWIN_ANY) &&
-		    (ours == k->ours || k->ours == TWIN_ANY) &&
+		if ((stock == k->stock || k->stock == VT_CMP_ANY) &&
+		    (ours == k->ours || k->ours == VT_CMP_ANY) &&
 		    !fnmatch(k->what, what, 0))
 			return true;
 	}
 	return false;
 }
 
-unsigned int twin_check(const char *path, const struct twin_log *log,
-			const struct twin_known *known, uint64_t offered,
-			bool loud)
+unsigned int vt_cmp_check(const char *path, const struct vt_cmp_log *log,
+			  const struct vt_cmp_known *known, uint64_t offered,
+			  bool loud)
 {
 	unsigned int i, bad = 0;
 	char a[32], b[32];
 
 	for (i = 0; i < log->n; i++) {
-		const struct twin_answer *x = &log->answer[i];
+		const struct vt_cmp_answer *x = &log->answer[i];
 
-		if (x->want == TWIN_ANY || x->ret == x->want ||
+		if (x->want == VT_CMP_ANY || x->ret == x->want ||
 		    is_known(known, offered, x->what, x->want, x->ret))
 			continue;
 		bad++;
@@ -198,17 +200,17 @@ unsigned int twin_check(const char *path, const struct twin_log *log,
 	return bad;
 }
 
-unsigned int twin_compare(const struct twin_log *stock,
-			  const struct twin_log *ours,
-			  const struct twin_known *known, uint64_t offered,
-			  bool loud)
+unsigned int vt_cmp_both(const struct vt_cmp_log *stock,
+			 const struct vt_cmp_log *ours,
+			 const struct vt_cmp_known *known, uint64_t offered,
+			 bool loud)
 {
 	unsigned int i, bad = 0;
 	char a[32], b[32];
 
 	for (i = 0; i < stock->n && i < ours->n; i++) {
-		const struct twin_answer *x = &stock->answer[i];
-		const struct twin_answer *y = &ours->answer[i];
+		const struct vt_cmp_answer *x = &stock->answer[i];
+		const struct vt_cmp_answer *y = &ours->answer[i];
 
 		/* another question: the scripts took different ways */
 		if (strcmp(x->what, y->what)) {
