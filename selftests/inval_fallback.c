@@ -11,14 +11,15 @@
 
 static const char *map_anon(size_t len, char **p)
 {
-	return om_fd(-1, len, MAP_PRIVATE | MAP_ANONYMOUS, p);
+	return vt_odd_mem_fd(-1, len, MAP_PRIVATE | MAP_ANONYMOUS, p);
 }
 
 static const char *map_shmem(size_t len, char **p)
 {
 	int fd = memfd_create("rings", MFD_CLOEXEC);
 
-	return ftruncate(fd, len) ? "no memfd" : om_fd(fd, len, MAP_SHARED, p);
+	return ftruncate(fd, len) ? "no memfd" :
+				    vt_odd_mem_fd(fd, len, MAP_SHARED, p);
 }
 
 static const char *map_hugetlb(size_t len, char **p)
@@ -49,34 +50,34 @@ FIXTURE(memory)
 
 FIXTURE_VARIANT(memory)
 {
-	om_map map;
+	vt_odd_mem_map map;
 	/* the counter of the reason, or NULL: the fast path is used */
 	const char *reason;
 };
 
 FIXTURE_VARIANT_ADD(memory, file)
 {
-	.map = om_file, .reason = "fallback_file",
+	.map = vt_odd_mem_file, .reason = "fallback_file",
 };
 
 FIXTURE_VARIANT_ADD(memory, file_private)
 {
-	.map = om_file_private,
+	.map = vt_odd_mem_file_private,
 };
 
 FIXTURE_VARIANT_ADD(memory, secret)
 {
-	.map = om_secret, .reason = "fallback_nodirect",
+	.map = vt_odd_mem_secret, .reason = "fallback_nodirect",
 };
 
 FIXTURE_VARIANT_ADD(memory, pfn)
 {
-	.map = om_pfn, .reason = "fallback_nodirect",
+	.map = vt_odd_mem_pfn, .reason = "fallback_nodirect",
 };
 
 FIXTURE_VARIANT_ADD(memory, kernel_pages)
 {
-	.map = om_kernel_pages, .reason = "fallback_file",
+	.map = vt_odd_mem_kernel_pages, .reason = "fallback_file",
 };
 
 FIXTURE_VARIANT_ADD(memory, anon)
@@ -138,12 +139,12 @@ static int sync_file(struct vt_inval *inval)
 
 	while (!r && vt_now_ns() < end)
 		if (msync(inval->dev, inval->len, MS_SYNC) ||
-		    fsync(om_file_fd()))
+		    fsync(vt_odd_mem_file_fd()))
 			r = -errno;
 	if (!r)
 		r = vt_inval_quiesce(inval);
-	if (!r &&
-	    pread(om_file_fd(), now, inval->len, 0) != (ssize_t)inval->len)
+	if (!r && pread(vt_odd_mem_file_fd(), now, inval->len, 0) !=
+			  (ssize_t)inval->len)
 		r = -EIO;
 	if (!r && inval->cfg.slow &&
 	    vt_differ(now, inval->dev, inval->len) >= 0)
@@ -175,7 +176,7 @@ TEST_F_TIMEOUT(memory, path, 300)
 	}
 	if (!variant->reason)
 		EXPECT_EQ(0, vt_inval_hot(inval));
-	if (om_file_fd() >= 0)
+	if (vt_odd_mem_file_fd() >= 0)
 		EXPECT_EQ(0, sync_file(inval));
 
 	/* to memory of which all is known, and back */

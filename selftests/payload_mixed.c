@@ -145,7 +145,7 @@ static struct tally since(const struct vt_rig *rig, unsigned int vq,
 
 static const char *map_anon(size_t len, char **p)
 {
-	return om_fd(-1, len, MAP_PRIVATE | MAP_ANONYMOUS, p);
+	return vt_odd_mem_fd(-1, len, MAP_PRIVATE | MAP_ANONYMOUS, p);
 }
 
 FIXTURE(fallback)
@@ -157,7 +157,7 @@ FIXTURE(fallback)
 
 FIXTURE_VARIANT(fallback)
 {
-	om_map map;
+	vt_odd_mem_map map;
 	/* added to the guest address, the host address; taken off the length */
 	unsigned int gpa_skew;
 	unsigned int hva_skew;
@@ -166,12 +166,12 @@ FIXTURE_VARIANT(fallback)
 	bool readable;
 };
 
-FIXTURE_VARIANT_ADD(fallback, file) { .map = om_file, .readable = true };
-FIXTURE_VARIANT_ADD(fallback, secret) { .map = om_secret };
-FIXTURE_VARIANT_ADD(fallback, pfn) { .map = om_pfn };
+FIXTURE_VARIANT_ADD(fallback, file){ .map = vt_odd_mem_file, .readable = true };
+FIXTURE_VARIANT_ADD(fallback, secret) { .map = vt_odd_mem_secret };
+FIXTURE_VARIANT_ADD(fallback, pfn) { .map = vt_odd_mem_pfn };
 FIXTURE_VARIANT_ADD(fallback, kernel_pages)
 {
-	.map = om_kernel_pages, .readable = true,
+	.map = vt_odd_mem_kernel_pages, .readable = true,
 };
 
 FIXTURE_VARIANT_ADD(fallback, byte_odd)
@@ -285,9 +285,9 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 		EXPECT_EQ(0, vt_event_read(rig->vq[q].err));
 	}
 	/* what the device wrote into the file is in the file */
-	if (om_file_fd() >= 0) {
+	if (vt_odd_mem_file_fd() >= 0) {
 		ASSERT_EQ(0, msync(odd, ODD_LEN, MS_SYNC));
-		ASSERT_EQ(2000, pread(om_file_fd(), got, 2000, 30000));
+		ASSERT_EQ(2000, pread(vt_odd_mem_file_fd(), got, 2000, 30000));
 		EXPECT_EQ(0, memcmp(got, odd + 30000, 2000));
 	}
 }

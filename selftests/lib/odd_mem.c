@@ -21,7 +21,7 @@
 
 #define MNT	"/run/vhost-test"
 
-const char *om_fd(int fd, size_t len, int flags, char **p)
+const char *vt_odd_mem_fd(int fd, size_t len, int flags, char **p)
 {
 	*p = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
 	return *p == MAP_FAILED ? "cannot map it" : NULL;
@@ -30,7 +30,7 @@ const char *om_fd(int fd, size_t len, int flags, char **p)
 /* A file on a real file system, which must be told before a page is dirtied. */
 static int file_fd = -1;
 
-int om_file_fd(void)
+int vt_odd_mem_file_fd(void)
 {
 	return file_fd;
 }
@@ -50,21 +50,21 @@ static const char *open_file(size_t len)
 	return file_fd < 0 || ftruncate(file_fd, len) ? "cannot make a file" : NULL;
 }
 
-const char *om_file(size_t len, char **p)
+const char *vt_odd_mem_file(size_t len, char **p)
 {
 	const char *why = open_file(len);
 
-	return why ? why : om_fd(file_fd, len, MAP_SHARED, p);
+	return why ? why : vt_odd_mem_fd(file_fd, len, MAP_SHARED, p);
 }
 
-const char *om_file_private(size_t len, char **p)
+const char *vt_odd_mem_file_private(size_t len, char **p)
 {
 	const char *why = open_file(len);
 
-	return why ? why : om_fd(file_fd, len, MAP_PRIVATE, p);
+	return why ? why : vt_odd_mem_fd(file_fd, len, MAP_PRIVATE, p);
 }
 
-const char *om_secret(size_t len, char **p)
+const char *vt_odd_mem_secret(size_t len, char **p)
 {
 	int fd = syscall(SYS_memfd_secret, O_CLOEXEC);
 
@@ -73,7 +73,7 @@ const char *om_secret(size_t len, char **p)
 	/* the pages are locked: there is a limit */
 	if (fd < 0 || ftruncate(fd, len))
 		return "cannot make a secret file";
-	return om_fd(fd, len, MAP_SHARED, p);
+	return vt_odd_mem_fd(fd, len, MAP_SHARED, p);
 }
 
 /* Of the DRM interface, whose header is in no package that is needed else. */
@@ -97,7 +97,7 @@ struct dumb_map {
 #define DUMB_MAP	_IOWR('d', 0xb3, struct dumb_map)
 
 /* A buffer of a virtual GPU: a mapping of bare page frames. */
-const char *om_pfn(size_t len, char **p)
+const char *vt_odd_mem_pfn(size_t len, char **p)
 {
 	struct dumb_create create = {
 		.width = len / 4, .height = 1, .bpp = 32,
@@ -128,7 +128,7 @@ const char *om_pfn(size_t len, char **p)
 }
 
 /* Pages of the kernel, put into a mapping one by one. */
-const char *om_kernel_pages(size_t len, char **p)
+const char *vt_odd_mem_kernel_pages(size_t len, char **p)
 {
 	struct tpacket_req req = {
 		.tp_block_size = VT_PAGE,
@@ -142,5 +142,5 @@ const char *om_kernel_pages(size_t len, char **p)
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)))
 		return "no packet ring";
-	return om_fd(fd, len, MAP_SHARED, p);
+	return vt_odd_mem_fd(fd, len, MAP_SHARED, p);
 }

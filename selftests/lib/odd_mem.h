@@ -8,21 +8,21 @@
 
 #include <stddef.h>
 
-typedef const char *(*om_map)(size_t len, char **p);
+typedef const char *(*vt_odd_mem_map)(size_t len, char **p);
 
 /* A descriptor's own. */
-const char *om_fd(int fd, size_t len, int flags, char **p);
+const char *vt_odd_mem_fd(int fd, size_t len, int flags, char **p);
 /* A file on a real file system, which must be told before a page is dirtied. */
-const char *om_file(size_t len, char **p);
+const char *vt_odd_mem_file(size_t len, char **p);
 /* The same, of which this process has copies: that is no odd memory. */
-const char *om_file_private(size_t len, char **p);
+const char *vt_odd_mem_file_private(size_t len, char **p);
 /* The file of the last two, -1 before that. */
-int om_file_fd(void);
+int vt_odd_mem_file_fd(void);
 /* memfd_secret() */
-const char *om_secret(size_t len, char **p);
+const char *vt_odd_mem_secret(size_t len, char **p);
 /* A buffer of a virtual GPU: a mapping of bare page frames. */
-const char *om_pfn(size_t len, char **p);
+const char *vt_odd_mem_pfn(size_t len, char **p);
 /* Pages of the kernel, put into a mapping one by one. */
-const char *om_kernel_pages(size_t len, char **p);
+const char *vt_odd_mem_kernel_pages(size_t len, char **p);
 
 #endif
