@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The MMU that a device makes of its memory table: shared where tables are
- * equal, and rings in guest memory are reached through it.
+ * Devices with equal memory tables share one MMU, which the first of them makes;
+ * a device reaches rings in guest memory through it.
  * Timeout: 120 s
  */
 #include <kselftest_harness.h>
@@ -65,31 +65,31 @@ static int set_two(struct vt_dev *dev, char *at, bool turned)
 TEST_F(share, equal_tables)
 {
 	struct vt_dev *a = &self->dev[0], *b = &self->dev[1];
-	uint64_t table;
+	uint64_t mmu;
 
 	EXPECT_EQ(0, vt_mmu_dev_id(a));
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = vt_mmu_dev_id(a);
-	EXPECT_NE(0, table);
+	mmu = vt_mmu_dev_id(a);
+	EXPECT_NE(0, mmu);
 	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
 	EXPECT_EQ(0, vt_mmu_dev_count(a, "attached"));
 
 	/* the order is no difference, anything else is */
 	ASSERT_EQ(0, set_two(b, self->at, true));
-	EXPECT_EQ(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(mmu, vt_mmu_dev_id(b));
 	EXPECT_EQ(2, vt_mmu_dev_count(a, "refs"));
 	ASSERT_EQ(0, set_two(b, self->at + VT_PAGE, true));
-	EXPECT_NE(table, vt_mmu_dev_id(b));
+	EXPECT_NE(mmu, vt_mmu_dev_id(b));
 	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
 	b->nregions = 1;
 	ASSERT_EQ(0, vt_dev_set_mem_table(b));
-	EXPECT_NE(table, vt_mmu_dev_id(b));
+	EXPECT_NE(mmu, vt_mmu_dev_id(b));
 
 	/* it stays for the other when one goes */
 	ASSERT_EQ(0, set_two(b, self->at, false));
-	EXPECT_EQ(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(mmu, vt_mmu_dev_id(b));
 	vt_dev_close(a);
-	EXPECT_EQ(table, vt_mmu_dev_id(b));
+	EXPECT_EQ(mmu, vt_mmu_dev_id(b));
 	EXPECT_EQ(1, vt_mmu_dev_count(b, "refs"));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, ioctl(b->fd, VHOST_SET_OWNER, NULL));
@@ -100,23 +100,23 @@ TEST_F(share, equal_tables)
 TEST_F(share, set_again)
 {
 	struct vt_dev *a = &self->dev[0];
-	uint64_t table;
+	uint64_t mmu;
 
 	ASSERT_EQ(0, set_two(a, self->at, false));
-	table = vt_mmu_dev_id(a);
+	mmu = vt_mmu_dev_id(a);
 	ASSERT_EQ(0, set_two(a, self->at, true));
-	EXPECT_EQ(table, vt_mmu_dev_id(a));
+	EXPECT_EQ(mmu, vt_mmu_dev_id(a));
 	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
 	EXPECT_EQ(0, vt_mmu_dev_count(a, "failures"));
 }
 
 TEST_F(share, processes_do_not)
 {
-	uint64_t table;
+	uint64_t mmu;
 	pid_t pid;
 
 	ASSERT_EQ(0, set_two(&self->dev[0], self->at, false));
-	table = vt_mmu_dev_id(&self->dev[0]);
+	mmu = vt_mmu_dev_id(&self->dev[0]);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -124,7 +124,7 @@ TEST_F(share, processes_do_not)
 		int bad = vt_dev_open(&own, 0) || set_two(&own, self->at, false);
 
 		/* equal numbers, but of another address space */
-		bad |= vt_mmu_dev_id(&own) == table ||
+		bad |= vt_mmu_dev_id(&own) == mmu ||
 		       vt_mmu_dev_count(&own, "refs") != 1;
 		_exit(bad);
 	}
@@ -238,7 +238,7 @@ static uint64_t rings_gpa(const struct vt_inval *inval)
 }
 
 /*
- * Pages that were installed since come from the table, but for the few that
+ * Pages that were installed since come from the MMU, but for the few that
  * were gone from there again each time the device looked.
  */
 static void most_from_table(struct __test_metadata *_metadata,
@@ -358,7 +358,7 @@ TEST_F_TIMEOUT(ring, region_comes_and_goes, 300)
 
 /*
  * A region that begins and ends within a page: what it covers whole comes from
- * the table, the rest does not. GPA and HVA that do not fit map nothing.
+ * the MMU, the rest does not. GPA and HVA that do not fit map nothing.
  */
 TEST_F_TIMEOUT(ring, odd_region, 300)
 {
