@@ -9,11 +9,11 @@
 #include "mmu_oracle.h"
 
 /* A second memslot behind a hole; what lies behind it is the same memory. */
-#define GPA2	(2 * MO_GPA)
+#define GPA2	(2 * VT_AREA_GPA)
 
 FIXTURE(age)
 {
-	struct mo_area a;
+	struct vt_area a;
 	const char *why;
 	uint64_t bits[VT_HUGE_SIZE / VT_PAGE / 64];
 };
@@ -26,12 +26,12 @@ FIXTURE_SETUP(age)
 
 FIXTURE_TEARDOWN(age)
 {
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 }
 
 #define OPEN(backing)							\
 	do {								\
-		self->why = mo_open(&self->a, backing);			\
+		self->why = vt_area_open(&self->a, backing);			\
 		if (self->why)						\
 			SKIP(return, "%s", self->why);			\
 	} while (0)
@@ -46,7 +46,7 @@ static size_t popcount(const uint64_t *bits, size_t words)
 }
 
 /* How many pages are young; -1 after an error. The bitmap says the same. */
-static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
+static long young(struct vt_area *a, uint32_t flags, size_t first, size_t n,
 		  uint64_t *bits)
 {
 	size_t words = (n + 63) / 64;
@@ -54,8 +54,8 @@ static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
 	int r;
 
 	memset(bits, 0xff, words * 8);
-	r = vt_mmu_age(a->mmu, flags, MO_GPA + first * VT_PAGE, n * VT_PAGE,
-		       bits, &count);
+	r = vt_mmu_age(a->mmu, flags, VT_AREA_GPA + first * VT_PAGE,
+		       n * VT_PAGE, bits, &count);
 	if (r) {
 		vt_msg("age: %s", strerror(-r));
 		return -1;
@@ -69,14 +69,14 @@ static long young(struct mo_area *a, uint32_t flags, size_t first, size_t n,
 }
 
 /* Read a few bytes of each page, in turn write them. */
-static int use(struct mo_area *a, size_t first, size_t step)
+static int use(struct vt_area *a, size_t first, size_t step)
 {
 	uint64_t val;
 	size_t i;
 	int r = 0;
 
 	for (i = first; i < a->pages && !r; i += step) {
-		uint64_t gpa = MO_GPA + i * VT_PAGE + i % 512 * 8;
+		uint64_t gpa = VT_AREA_GPA + i * VT_PAGE + i % 512 * 8;
 
 		r = i / step % 2 ? vt_mmu_read64(a->mmu, gpa, &val) :
 				   vt_mmu_write64(a->mmu, gpa, i);
@@ -84,7 +84,7 @@ static int use(struct mo_area *a, size_t first, size_t step)
 	return r;
 }
 
-static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
+static void test_and_clear(struct __test_metadata *_metadata, struct vt_area *a,
 			   uint64_t *bits)
 {
 	uint64_t fixed, count;
@@ -93,22 +93,22 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	/* mapped is not yet used */
-	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, 0, MO_GPA, a->len));
+	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, 0, VT_AREA_GPA, a->len));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
-	ASSERT_EQ(0, mo_look(a, 0, &t));
+	ASSERT_EQ(0, vt_area_look(a, 0, &t));
 	EXPECT_NE(0, t.perms);
 	EXPECT_EQ(0, t.state & VMMU_STATE_YOUNG);
 
 	ASSERT_EQ(0, use(a, 0, 1));
-	fixed = mo_stat(a, "pf_fixed");
+	fixed = vt_area_stat(a, "pf_fixed");
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	/* looking does not age */
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
-	ASSERT_EQ(0, mo_look(a, 3, &t));
+	ASSERT_EQ(0, vt_area_look(a, 3, &t));
 	EXPECT_NE(0, t.state & VMMU_STATE_YOUNG);
 	/* neither is translating a use */
 	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
-	ASSERT_EQ(0, mo_look(a, 3, &t));
+	ASSERT_EQ(0, vt_area_look(a, 3, &t));
 	EXPECT_EQ(0, t.state & VMMU_STATE_YOUNG);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
@@ -131,83 +131,85 @@ static void test_and_clear(struct __test_metadata *_metadata, struct mo_area *a,
 	EXPECT_EQ((a->pages + 1) / 3 - 11, young(a, 0, 0, a->pages, bits));
 
 	/* neither buffer is needed, and one without the other is enough */
-	EXPECT_EQ(0, vt_mmu_age(a->mmu, 0, MO_GPA, a->len, NULL, &count));
+	EXPECT_EQ(0, vt_mmu_age(a->mmu, 0, VT_AREA_GPA, a->len, NULL, &count));
 	EXPECT_EQ((a->pages + 1) / 3 - 11, count);
-	EXPECT_EQ(0, vt_mmu_age(a->mmu, VMMU_AGE_CLEAR, MO_GPA, a->len, NULL,
-				NULL));
+	EXPECT_EQ(0, vt_mmu_age(a->mmu, VMMU_AGE_CLEAR, VT_AREA_GPA, a->len,
+				NULL, NULL));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 
 	/* nothing of this was a fault */
-	EXPECT_EQ(fixed, mo_stat(a, "pf_fixed"));
-	EXPECT_EQ(a->pages, mo_stat(a, "pages_4k"));
+	EXPECT_EQ(fixed, vt_area_stat(a, "pf_fixed"));
+	EXPECT_EQ(a->pages, vt_area_stat(a, "pages_4k"));
 }
 
 TEST_F_TIMEOUT(age, anon, 300)
 {
-	OPEN(MO_ANON);
+	OPEN(VT_AREA_ANON);
 	test_and_clear(_metadata, &self->a, self->bits);
 }
 
 TEST_F_TIMEOUT(age, memfd, 300)
 {
-	OPEN(MO_MEMFD);
+	OPEN(VT_AREA_MEMFD);
 	test_and_clear(_metadata, &self->a, self->bits);
 }
 
-static void huge(struct __test_metadata *_metadata, struct mo_area *a,
+static void huge(struct __test_metadata *_metadata, struct vt_area *a,
 		 uint64_t *bits)
 {
 	struct vmmu_translate t;
 	uint64_t val;
 
-	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, VMMU_POPULATE_WRITE, MO_GPA,
-					 a->len));
-	ASSERT_EQ(0, mo_look(a, 0, &t));
+	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, VMMU_POPULATE_WRITE,
+					 VT_AREA_GPA, a->len));
+	ASSERT_EQ(0, vt_area_look(a, 0, &t));
 	ASSERT_EQ(21, t.page_shift);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	/* one word, and all of it is young; of a part, that part */
-	ASSERT_EQ(0, vt_mmu_read64(a->mmu, MO_GPA + 77 * VT_PAGE, &val));
+	ASSERT_EQ(0, vt_mmu_read64(a->mmu, VT_AREA_GPA + 77 * VT_PAGE, &val));
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(100, young(a, 0, 200, 100, bits));
 	/* there is one mark for all of it */
 	EXPECT_EQ(100, young(a, VMMU_AGE_CLEAR, 200, 100, bits));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
-	ASSERT_EQ(0, vt_mmu_write64(a->mmu, MO_GPA + a->len - 8, 1));
+	ASSERT_EQ(0, vt_mmu_write64(a->mmu, VT_AREA_GPA + a->len - 8, 1));
 	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
-	EXPECT_EQ(1, mo_stat(a, "pages_2m"));
+	EXPECT_EQ(1, vt_area_stat(a, "pages_2m"));
 }
 
 TEST_F_TIMEOUT(age, thp, 300)
 {
-	OPEN(MO_THP);
+	OPEN(VT_AREA_THP);
 	huge(_metadata, &self->a, self->bits);
 }
 
 TEST_F_TIMEOUT(age, hugetlb, 300)
 {
-	OPEN(MO_HUGETLB);
+	OPEN(VT_AREA_HUGETLB);
 	huge(_metadata, &self->a, self->bits);
 }
 
 TEST_F_TIMEOUT(age, holes, 300)
 {
-	struct mo_area *a = &self->a;
+	struct vt_area *a = &self->a;
 	uint64_t *bits = self->bits, count;
 	size_t half, i;
 
-	OPEN(MO_ANON);
+	OPEN(VT_AREA_ANON);
 	half = a->pages / 2;
 	ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
 	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 	/* a memslot, a hole of three pages, another, nothing */
+	ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, VT_AREA_GPA, a->base,
+				 half * VT_PAGE));
 	ASSERT_EQ(0,
-		  vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, half * VT_PAGE));
-	ASSERT_EQ(0, vt_mmu_slot(a->mmu, 1, 0, MO_GPA + (half + 3) * VT_PAGE,
-				 a->base + half * VT_PAGE, half * VT_PAGE));
+		  vt_mmu_slot(a->mmu, 1, 0, VT_AREA_GPA + (half + 3) * VT_PAGE,
+			      a->base + half * VT_PAGE, half * VT_PAGE));
 	for (i = 0; i < a->pages; i++)
 		ASSERT_EQ(0, vt_mmu_write64(a->mmu,
-					    MO_GPA + (i + (i < half ? 0 : 3)) *
-							     VT_PAGE,
+					    VT_AREA_GPA +
+						    (i + (i < half ? 0 : 3)) *
+							    VT_PAGE,
 					    i));
 	EXPECT_EQ(2 * half, young(a, 0, 0, a->pages + 50, bits));
 	for (i = 0; i < a->pages + 50; i++)
@@ -224,7 +226,7 @@ TEST_F_TIMEOUT(age, holes, 300)
 	EXPECT_EQ(0, count);
 	/* a buffer that is not there is told */
 	EXPECT_EQ(-EFAULT,
-		  vt_mmu_age(a->mmu, 0, MO_GPA, a->len, (void *)8, NULL));
+		  vt_mmu_age(a->mmu, 0, VT_AREA_GPA, a->len, (void *)8, NULL));
 	/* what a deleted memslot used is forgotten */
 	ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 1));
 	EXPECT_EQ(half - 1, young(a, 0, 0, a->pages + 3, bits));
@@ -246,15 +248,15 @@ static void *use_all(void *arg)
 TEST_F_TIMEOUT(age, live, 300)
 {
 	unsigned int round, rounds = vt_scale(200);
-	struct mo_area *a = &self->a;
+	struct vt_area *a = &self->a;
 	uint64_t *bits = self->bits, fixed;
 	void *error;
 	pthread_t t;
 	size_t i;
 
-	OPEN(MO_ANON);
-	ASSERT_EQ(0, mo_fill_mmu(a, 1));
-	fixed = mo_stat(a, "pf_fixed");
+	OPEN(VT_AREA_ANON);
+	ASSERT_EQ(0, vt_area_fill_mmu(a, 1));
+	fixed = vt_area_stat(a, "pf_fixed");
 	ASSERT_EQ(0, pthread_create(&t, NULL, use_all, a));
 	for (round = 0; round < rounds; round++) {
 		uint64_t val;
@@ -263,15 +265,16 @@ TEST_F_TIMEOUT(age, live, 300)
 		ASSERT_GE(n, 0);
 		/* nobody else clears: this one has to be found */
 		i = round % a->pages;
-		ASSERT_EQ(0, vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &val));
+		ASSERT_EQ(0, vt_mmu_read64(a->mmu, VT_AREA_GPA + i * VT_PAGE,
+					   &val));
 		ASSERT_EQ(1, young(a, 0, i, 1, bits));
 	}
 	atomic_store(&stop, true);
 	pthread_join(t, &error);
 	EXPECT_EQ(NULL, error);
 	/* its pages were aged, not unmapped */
-	EXPECT_EQ(fixed, mo_stat(a, "pf_fixed"));
-	EXPECT_EQ(a->pages, mo_stat(a, "pages_4k"));
+	EXPECT_EQ(fixed, vt_area_stat(a, "pf_fixed"));
+	EXPECT_EQ(a->pages, vt_area_stat(a, "pages_4k"));
 }
 
 /* -------------------------------------------------------- the kernel's own */
@@ -328,15 +331,16 @@ TEST_F_TIMEOUT(age, reclaim, 300)
 	p = mem.base;
 	mmu = vt_mmu_open();
 	ASSERT_GE(mmu, 0);
-	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, MO_GPA, p, 2 * HALF));
-	ASSERT_EQ(0, vt_mmu_populate_all(mmu, VMMU_POPULATE_WRITE, MO_GPA,
+	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, VT_AREA_GPA, p, 2 * HALF));
+	ASSERT_EQ(0, vt_mmu_populate_all(mmu, VMMU_POPULATE_WRITE, VT_AREA_GPA,
 					 2 * HALF));
 	vt_drain_lru();
 	ASSERT_EQ(0, madvise(p, 2 * HALF, MADV_COLD));
 	vt_drain_lru();
 	for (i = 0; i < 4; i++) {
 		for (off = 0; off < HALF; off += VT_PAGE)
-			ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + off, &val));
+			ASSERT_EQ(0,
+				  vt_mmu_read64(mmu, VT_AREA_GPA + off, &val));
 		/* it gives up early when little was to be had: that is fine */
 		vt_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
 	}

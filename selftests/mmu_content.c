@@ -13,7 +13,7 @@ static pid_t child;
 static int go[2];
 
 /* The child waits, then must find what was there when it was born. */
-static int fork_child(struct mo_area *a, uint64_t gen)
+static int fork_child(struct vt_area *a, uint64_t gen)
 {
 	char c;
 
@@ -24,31 +24,32 @@ static int fork_child(struct mo_area *a, uint64_t gen)
 		return -errno;
 	if (child)
 		return 0;
-	if (read(go[0], &c, 1) != 1 || mo_check_at(a, a->base, gen, "a child"))
+	if (read(go[0], &c, 1) != 1 ||
+	    vt_area_check_at(a, a->base, gen, "a child"))
 		_exit(1);
 	/* its own writes are nobody else's */
-	mo_fill(a, 0xdead);
-	_exit(mo_check(a, 0xdead) ? 2 : 0);
+	vt_area_fill(a, 0xdead);
+	_exit(vt_area_check(a, 0xdead) ? 2 : 0);
 }
 
-static int fork_mmu_writes(struct mo_area *a, uint64_t gen)
+static int fork_mmu_writes(struct vt_area *a, uint64_t gen)
 {
 	int r = fork_child(a, gen);
 
 	return r ? r : KEPT;
 }
 
-static int fork_process_writes(struct mo_area *a, uint64_t gen)
+static int fork_process_writes(struct vt_area *a, uint64_t gen)
 {
 	int r = fork_child(a, gen);
 
 	if (r)
 		return r;
-	mo_fill(a, gen + 1);
+	vt_area_fill(a, gen + 1);
 	return NEXT;
 }
 
-static int end_child(struct mo_area *a)
+static int end_child(struct vt_area *a)
 {
 	int status;
 
@@ -64,7 +65,7 @@ static int end_child(struct mo_area *a)
 }
 
 /* The child of a threaded process: system calls and plain memory only. */
-static void watch(struct mo_area *a)
+static void watch(struct vt_area *a)
 {
 	unsigned int i;
 
@@ -78,7 +79,7 @@ static void watch(struct mo_area *a)
 	_exit(0);
 }
 
-static int fork_live(struct mo_area *a, uint64_t gen)
+static int fork_live(struct vt_area *a, uint64_t gen)
 {
 	int status = 0;
 
@@ -96,7 +97,7 @@ static int fork_live(struct mo_area *a, uint64_t gen)
 	return child < 0 ? -errno : KEPT;
 }
 
-static int end_live(struct mo_area *a)
+static int end_live(struct vt_area *a)
 {
 	(void)a;
 	return child ? vt_wait_child(child, VT_TIMEOUT) : 0;
@@ -115,23 +116,23 @@ static const struct change fork_process = {
 /* ------------------------------------------------- pages that only move */
 
 /* Nearly all of it must be out. */
-static int swap_all(struct mo_area *a, uint64_t gen)
+static int swap_all(struct vt_area *a, uint64_t gen)
 {
 	long n;
 
 	(void)gen;
 	if (vt_swap_on())
 		return -ENOTSUP;
-	n = mo_page_out(a);
+	n = vt_change_page_out(a);
 	if (n >= 0 && (size_t)n < a->pages * 3 / 4) {
 		vt_msg("%s: only %ld of %zu pages were paged out",
-		       mo_name(a->backing), n, a->pages);
+		       vt_area_name(a->backing), n, a->pages);
 		return -EBUSY;
 	}
 	return n < 0 ? n : KEPT;
 }
 
-static int swap_some(struct mo_area *a, uint64_t gen)
+static int swap_some(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	if (vt_swap_on())
@@ -143,51 +144,51 @@ static const struct change page_out = {
 	.at_rest = swap_all, .live = swap_some, .hint = true,
 };
 
-static int migrate_some(struct mo_area *a, uint64_t gen)
+static int migrate_some(struct vt_area *a, uint64_t gen)
 {
 	long n;
 
 	(void)gen;
 	if (access("/sys/devices/system/node/node1", F_OK))
 		return -ENOTSUP;
-	n = mo_migrate(a);
+	n = vt_change_migrate(a);
 	return n < 0 ? n : KEPT;
 }
 
-static int migrate_all(struct mo_area *a, uint64_t gen)
+static int migrate_all(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	if (access("/sys/devices/system/node/node1", F_OK))
 		return -ENOTSUP;
-	return mo_migrate(a) > 0 ? KEPT : -EBUSY;
+	return vt_change_migrate(a) > 0 ? KEPT : -EBUSY;
 }
 
 static const struct change migrate = {
 	.at_rest = migrate_all, .live = migrate_some,
 };
 
-static int merge_only(struct mo_area *a, uint64_t gen)
+static int merge_only(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_merge(a);
+	int r = vt_change_merge(a);
 
 	(void)gen;
 	return r ? r : KEPT;
 }
 
-static int merge_unmerge(struct mo_area *a, uint64_t gen)
+static int merge_unmerge(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_merge(a);
+	int r = vt_change_merge(a);
 
 	/* mapped while merged, then taken apart */
 	if (!r)
-		r = mo_check_mmu(a, gen);
+		r = vt_area_check_mmu(a, gen);
 	if (!r)
-		r = mo_unmerge(a);
+		r = vt_change_unmerge(a);
 	return r ? r : KEPT;
 }
 
 /* Words that change all the time are not merged, the rest of memory is. */
-static int merge_live(struct mo_area *a, uint64_t gen)
+static int merge_live(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	if (access("/sys/kernel/mm/ksm/run", W_OK))
@@ -203,13 +204,14 @@ static int merge_live(struct mo_area *a, uint64_t gen)
 }
 
 /* What was written through the MMU may not be in the page merged with. */
-static int twin_is_same(struct mo_area *a)
+static int twin_is_same(struct vt_area *a)
 {
 	size_t i;
 
 	/* each test merges the generation that it has filled by then: 2 */
 	for (i = 0; i < a->pages; i++)
-		if (((uint64_t *)mo_twin())[i * MO_WORDS] != mo_word(2, i, 0))
+		if (((uint64_t *)vt_change_twin())[i * VT_AREA_WORDS] !=
+		    vt_area_word(2, i, 0))
 			return -EBADMSG;
 	return 0;
 }
@@ -226,53 +228,53 @@ static const struct change ksm_unmerge = {
 
 /* ------------------------------------------------------------ huge pages */
 
-static int thp_split(struct mo_area *a, uint64_t gen)
+static int thp_split(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_split(a);
+	int r = vt_change_split(a);
 
 	(void)gen;
 	if (r)
 		return r == -ENOENT ? -ENOTSUP : r;
-	return mo_is_huge(a) ? -EBUSY : KEPT;
+	return vt_area_is_huge(a) ? -EBUSY : KEPT;
 }
 
-static int thp_split_mapping(struct mo_area *a, uint64_t gen)
+static int thp_split_mapping(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_split_mapping(a);
+	int r = vt_change_split_mapping(a);
 
 	(void)gen;
 	return r ? r : KEPT;
 }
 
 /* Content and a mapping of small pages, then one huge page. */
-static int thp_collapse(struct mo_area *a, uint64_t gen)
+static int thp_collapse(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_split(a);
+	int r = vt_change_split(a);
 
 	if (!r)
-		r = mo_check_mmu(a, gen);
+		r = vt_area_check_mmu(a, gen);
 	if (!r)
-		r = mo_collapse(a);
+		r = vt_change_collapse(a);
 	return r ? r : KEPT;
 }
 
-static int collapse_split_live(struct mo_area *a, uint64_t gen)
+static int collapse_split_live(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_collapse(a);
+	int r = vt_change_collapse(a);
 
 	(void)gen;
 	if (!r || r == -EBUSY)
-		r = mo_split(a);
+		r = vt_change_split(a);
 	return r ? r : KEPT;
 }
 
-static int split_mapping_live(struct mo_area *a, uint64_t gen)
+static int split_mapping_live(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_split_mapping(a);
+	int r = vt_change_split_mapping(a);
 
 	(void)gen;
 	if (!r)
-		r = mo_collapse(a);
+		r = vt_change_collapse(a);
 	return r && r != -EBUSY ? r : KEPT;
 }
 

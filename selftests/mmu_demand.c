@@ -48,7 +48,7 @@ struct worker {
 /* Of page @n, told from others by its number. */
 static uint64_t stamp(size_t n)
 {
-	return mo_word(1, n, 0);
+	return vt_area_word(1, n, 0);
 }
 
 static void *work(void *arg)
@@ -176,7 +176,7 @@ FIXTURE_SETUP(demand)
 	self->mmu = vt_mmu_open();
 	ASSERT_GE(self->mmu, 0);
 	self->stats = vt_mmu_stats_open(self->mmu);
-	ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, 0, MO_GPA, self->mem.base,
+	ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, 0, VT_AREA_GPA, self->mem.base,
 				 self->pages * VT_PAGE));
 }
 
@@ -196,7 +196,8 @@ static int start_over(int mmu, struct vt_mem *mem, size_t pages)
 	int r = vt_mmu_slot_delete(mmu, 0);
 
 	return r ? r :
-		   vt_mmu_slot(mmu, 0, 0, MO_GPA, mem->base, pages * VT_PAGE);
+		   vt_mmu_slot(mmu, 0, 0, VT_AREA_GPA, mem->base,
+			       pages * VT_PAGE);
 }
 
 TEST_F_TIMEOUT(demand, disjoint, 300)
@@ -212,7 +213,7 @@ TEST_F_TIMEOUT(demand, disjoint, 300)
 			w[i] = (struct worker){
 				.mmu = self->mmu,
 				.how = variant->how,
-				.gpa = MO_GPA + i * each * VT_PAGE,
+				.gpa = VT_AREA_GPA + i * each * VT_PAGE,
 				.first = i * each,
 				.pages = each,
 			};
@@ -245,8 +246,12 @@ static void same_pages(struct __test_metadata *_metadata, int mmu, int stats,
 	pthread_barrier_init(&step, NULL, MAX_THREADS);
 	for (i = 0; i < MAX_THREADS; i++)
 		w[i] = (struct worker){
-			.mmu = mmu, .how = how, .gpa = MO_GPA, .pages = pages,
-			.step = &step, .id = i,
+			.mmu = mmu,
+			.how = how,
+			.gpa = VT_AREA_GPA,
+			.pages = pages,
+			.step = &step,
+			.id = i,
 		};
 	ASSERT_GT(run(w, MAX_THREADS), 0);
 	pthread_barrier_destroy(&step);
@@ -273,7 +278,7 @@ static void check_words(struct __test_metadata *_metadata, const char *base,
 
 		for (k = 0; how == WRITE && k < MAX_THREADS; k++)
 			wrong += p[k] != stamp(i);
-		for (k = MAX_THREADS; k < MO_WORDS; k++)
+		for (k = MAX_THREADS; k < VT_AREA_WORDS; k++)
 			wrong += p[k] != 0;
 	}
 	EXPECT_EQ(0, wrong);
@@ -306,54 +311,54 @@ TEST_F_TIMEOUT(demand, same_held, 300)
 
 FIXTURE(served)
 {
-	struct mo_area a;
-	struct mo_uffd u;
+	struct vt_area a;
+	struct vt_uffd u;
 	const char *why;
 };
 
 FIXTURE_VARIANT(served)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 	uint64_t features;
 	uint64_t mode;
 };
 
 FIXTURE_VARIANT_ADD(served, missing)
 {
-	.backing = MO_ANON, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	.backing = VT_AREA_ANON, .mode = UFFDIO_REGISTER_MODE_MISSING,
 };
 
 FIXTURE_VARIANT_ADD(served, missing_memfd)
 {
-	.backing = MO_MEMFD, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	.backing = VT_AREA_MEMFD, .mode = UFFDIO_REGISTER_MODE_MISSING,
 };
 
 FIXTURE_VARIANT_ADD(served, minor)
 {
-	.backing = MO_MEMFD, .mode = UFFDIO_REGISTER_MODE_MINOR,
+	.backing = VT_AREA_MEMFD, .mode = UFFDIO_REGISTER_MODE_MINOR,
 	.features = UFFD_FEATURE_MINOR_SHMEM,
 };
 
 FIXTURE_SETUP(served)
 {
-	self->why = mo_open(&self->a, variant->backing);
+	self->why = vt_area_open(&self->a, variant->backing);
 	if (!self->why)
-		self->why = mo_uffd_open(&self->u, &self->a, variant->features,
+		self->why = vt_uffd_open(&self->u, &self->a, variant->features,
 					 variant->mode);
 }
 
 FIXTURE_TEARDOWN(served)
 {
 	if (self->u.a)
-		mo_uffd_close(&self->u);
-	mo_close(&self->a);
+		vt_uffd_close(&self->u);
+	vt_area_close(&self->a);
 }
 
 /* Take the pages away, so that the handlers have to bring generation @gen. */
-static int take_away(struct mo_area *a, struct mo_uffd *u, uint64_t gen,
+static int take_away(struct vt_area *a, struct vt_uffd *u, uint64_t gen,
 		     bool minor)
 {
-	mo_fill(a, gen);
+	vt_area_fill(a, gen);
 	memcpy(u->src, a->base, a->len);
 	if (minor || a->fd < 0)
 		return madvise(a->base, a->len, MADV_DONTNEED) ? -errno : 0;
@@ -361,7 +366,7 @@ static int take_away(struct mo_area *a, struct mo_uffd *u, uint64_t gen,
 }
 
 static void serve_threads(struct __test_metadata *_metadata,
-			  struct mo_area *a, struct mo_uffd *u, bool same)
+			  struct vt_area *a, struct vt_uffd *u, bool same)
 {
 	pthread_barrier_t step;
 	struct worker w[MAX_THREADS] = {};
@@ -373,16 +378,16 @@ static void serve_threads(struct __test_metadata *_metadata,
 		from = same ? 0 : i * each;
 		w[i] = (struct worker){
 			.mmu = a->mmu, .how = i % 2 ? POPULATE : READ,
-			.gpa = MO_GPA + from * VT_PAGE, .first = from,
+			.gpa = VT_AREA_GPA + from * VT_PAGE, .first = from,
 			.pages = each, .step = &step, .id = i,
 		};
 	}
 	ASSERT_GT(run(w, MAX_THREADS), 0);
 	pthread_barrier_destroy(&step);
 	EXPECT_GE(u->faults, a->pages);
-	EXPECT_EQ(0, mo_check_mmu(a, 1));
-	EXPECT_EQ(0, mo_check(a, 1));
-	EXPECT_EQ(0, mo_stat(a, "mmu_lock_write_fault"));
+	EXPECT_EQ(0, vt_area_check_mmu(a, 1));
+	EXPECT_EQ(0, vt_area_check(a, 1));
+	EXPECT_EQ(0, vt_area_stat(a, "mmu_lock_write_fault"));
 	TH_LOG("%s: %llu faults served for %zu pages, %llu times twice",
 	       same ? "same" : "disjoint", (unsigned long long)u->faults,
 	       a->pages, (unsigned long long)u->existed);
@@ -393,7 +398,7 @@ TEST_F_TIMEOUT(served, disjoint, 300)
 	if (self->why)
 		SKIP(return, "%s", self->why);
 	ASSERT_EQ(0, take_away(&self->a, &self->u, 1, variant->features));
-	ASSERT_EQ(0, mo_uffd_serve(&self->u));
+	ASSERT_EQ(0, vt_uffd_serve(&self->u));
 	serve_threads(_metadata, &self->a, &self->u, false);
 }
 
@@ -402,7 +407,7 @@ TEST_F_TIMEOUT(served, same, 300)
 	if (self->why)
 		SKIP(return, "%s", self->why);
 	ASSERT_EQ(0, take_away(&self->a, &self->u, 1, variant->features));
-	ASSERT_EQ(0, mo_uffd_serve(&self->u));
+	ASSERT_EQ(0, vt_uffd_serve(&self->u));
 	serve_threads(_metadata, &self->a, &self->u, true);
 }
 
@@ -410,7 +415,7 @@ TEST_F_TIMEOUT(served, same, 300)
 
 struct blocked {
 	_Atomic bool done;
-	struct mo_area *a;
+	struct vt_area *a;
 	int r;
 	uint64_t val;
 };
@@ -419,7 +424,7 @@ static void *read_blocked(void *arg)
 {
 	struct blocked *b = arg;
 
-	b->r = vt_mmu_read64(b->a->mmu, MO_GPA, &b->val);
+	b->r = vt_mmu_read64(b->a->mmu, VT_AREA_GPA, &b->val);
 	atomic_store(&b->done, true);
 	return NULL;
 }
@@ -442,7 +447,7 @@ static bool interruptible(void)
 }
 
 /* Waits until somebody is blocked in a fault on the area. */
-static int wait_blocked(struct mo_uffd *u)
+static int wait_blocked(struct vt_uffd *u)
 {
 	struct pollfd p = { .fd = u->fd, .events = POLLIN };
 
@@ -474,16 +479,16 @@ TEST_F_TIMEOUT(served, signal, 300)
 	}
 	EXPECT_TRUE(b.done);
 	/* whatever happened, let go of it */
-	ASSERT_EQ(0, mo_uffd_serve(&self->u));
+	ASSERT_EQ(0, vt_uffd_serve(&self->u));
 	pthread_join(t, NULL);
 	EXPECT_EQ(-EINTR, b.r);
-	EXPECT_EQ(0, mo_check_mmu(&self->a, 1));
+	EXPECT_EQ(0, vt_area_check_mmu(&self->a, 1));
 }
 
 TEST_F_TIMEOUT(served, kill, 300)
 {
-	struct mo_area *a = &self->a;
-	struct mo_uffd *u = &self->u;
+	struct vt_area *a = &self->a;
+	struct vt_uffd *u = &self->u;
 	struct blocked b = {};
 	pid_t pid;
 	int status, ready[2];
@@ -497,8 +502,8 @@ TEST_F_TIMEOUT(served, kill, 300)
 	if (!pid) {
 		/* an MMU and a userfaultfd of its own: those are the parent's */
 		b.a = a;
-		if (mo_open(a, variant->backing) ||
-		    mo_uffd_open(u, a, variant->features, variant->mode) ||
+		if (vt_area_open(a, variant->backing) ||
+		    vt_uffd_open(u, a, variant->features, variant->mode) ||
 		    take_away(a, u, 1, variant->features) ||
 		    pthread_create(&(pthread_t){ 0 }, NULL, read_blocked, &b) ||
 		    wait_blocked(u) || write(ready[1], "", 1) != 1)

@@ -14,7 +14,7 @@
 static struct vt_held_pages held;
 static bool holding;
 
-static int hold(struct mo_area *a)
+static int hold(struct vt_area *a)
 {
 	int r = vt_hold_pages(&held, a->base,
 			      a->len < 64 * VT_PAGE ? a->len : 64 * VT_PAGE);
@@ -23,22 +23,24 @@ static int hold(struct mo_area *a)
 	return r;
 }
 
-static int check_held(struct mo_area *a)
+static int check_held(struct vt_area *a)
 {
 	(void)a;
 	return holding ? vt_check_held_pages(&held) : 0;
 }
 
-static int discard(struct mo_area *a, uint64_t gen)
+static int discard(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	if (madvise(a->base, a->len, MADV_DONTNEED))
-		return a->backing == MO_HUGETLB && errno == EINVAL ?
+		return a->backing == VT_AREA_HUGETLB && errno == EINVAL ?
 		       -ENOTSUP : -errno;
-	return a->backing == MO_MEMFD || a->backing == MO_HUGEFD ? KEPT : LOST;
+	return a->backing == VT_AREA_MEMFD || a->backing == VT_AREA_HUGEFD ?
+		       KEPT :
+		       LOST;
 }
 
-static int hold_discard(struct mo_area *a, uint64_t gen)
+static int hold_discard(struct vt_area *a, uint64_t gen)
 {
 	int r = hold(a);
 
@@ -55,14 +57,14 @@ static const struct change dontneed_shared = {
 	.at_rest = discard, .live = discard,
 };
 
-static int punch(struct mo_area *a, uint64_t gen)
+static int punch(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	return fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			 a->len) ? -errno : LOST;
 }
 
-static int hold_punch(struct mo_area *a, uint64_t gen)
+static int hold_punch(struct vt_area *a, uint64_t gen)
 {
 	int r = hold(a);
 
@@ -74,17 +76,19 @@ static const struct change punch_hole = {
 	.loses = true,
 };
 
-static int replace(struct mo_area *a, uint64_t gen)
+static int replace(struct vt_area *a, uint64_t gen)
 {
-	int r = mo_remap(a);
+	int r = vt_area_remap(a);
 
 	(void)gen;
 	if (r)
 		return r;
-	return a->backing == MO_MEMFD || a->backing == MO_HUGEFD ? KEPT : LOST;
+	return a->backing == VT_AREA_MEMFD || a->backing == VT_AREA_HUGEFD ?
+		       KEPT :
+		       LOST;
 }
 
-static int hold_replace(struct mo_area *a, uint64_t gen)
+static int hold_replace(struct vt_area *a, uint64_t gen)
 {
 	int r = hold(a);
 
@@ -92,7 +96,7 @@ static int hold_replace(struct mo_area *a, uint64_t gen)
 		r = replace(a, gen);
 	if (r < 0)
 		return r;
-	mo_fill(a, gen + 1);
+	vt_area_fill(a, gen + 1);
 	return NEXT;
 }
 
@@ -107,7 +111,7 @@ static const struct change map_fixed_shared = {
 };
 
 /* Freed lazily: a write through the MMU counts as the process's own. */
-static int lazy_free(struct mo_area *a, uint64_t gen)
+static int lazy_free(struct vt_area *a, uint64_t gen)
 {
 	long n;
 
@@ -115,13 +119,13 @@ static int lazy_free(struct mo_area *a, uint64_t gen)
 		return -ENOTSUP;
 	if (madvise(a->base, a->len, MADV_FREE))
 		return -errno;
-	if (mo_fill_mmu(a, gen + 1))
+	if (vt_area_fill_mmu(a, gen + 1))
 		return -EBADMSG;
-	n = mo_page_out(a);
+	n = vt_change_page_out(a);
 	return n < 0 ? n : NEXT;
 }
 
-static int lazy_free_live(struct mo_area *a, uint64_t gen)
+static int lazy_free_live(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	return madvise(a->base, a->len, MADV_FREE) ||
@@ -134,20 +138,20 @@ static const struct change madv_free = {
 
 /* ------------------------------------------------ another address space */
 
-static int move_away(struct mo_area *a)
+static int move_away(struct vt_area *a)
 {
 	return mremap(a->base, a->len, a->len, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      a->scratch) == a->scratch ? 0 : -errno;
 }
 
-static int move_back(struct mo_area *a)
+static int move_back(struct vt_area *a)
 {
 	return mremap(a->scratch, a->len, a->len, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      a->base) == a->base ? 0 : -errno;
 }
 
 /* The slot is where the memory was: nothing is there until it comes back. */
-static int move_and_back(struct mo_area *a, uint64_t gen)
+static int move_and_back(struct vt_area *a, uint64_t gen)
 {
 	uint64_t word = 0;
 	size_t i;
@@ -156,30 +160,30 @@ static int move_and_back(struct mo_area *a, uint64_t gen)
 	if (r)
 		return r == -EINVAL ? -ENOTSUP : r;
 	for (i = 0; i < a->pages; i += 7)
-		if (vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) !=
+		if (vt_mmu_read64(a->mmu, VT_AREA_GPA + i * VT_PAGE, &word) !=
 			    -EFAULT ||
-		    vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, 0) !=
+		    vt_mmu_write64(a->mmu, VT_AREA_GPA + i * VT_PAGE, 0) !=
 			    -EFAULT) {
 			vt_msg("mremap: page %zu is still there, with %#llx",
 			       i, (unsigned long long)word);
 			return -EBADMSG;
 		}
 	/* through a slot of its own it is seen where it is now */
-	r = vt_mmu_slot(a->mmu, 1, 0, 2 * MO_GPA, a->scratch, a->len);
+	r = vt_mmu_slot(a->mmu, 1, 0, 2 * VT_AREA_GPA, a->scratch, a->len);
 	if (!r)
-		r = vt_mmu_read(a->mmu, 2 * MO_GPA, a->buf, a->len);
+		r = vt_mmu_read(a->mmu, 2 * VT_AREA_GPA, a->buf, a->len);
 	if (!r)
-		r = mo_check_at(a, a->buf, gen, "the moved memory");
+		r = vt_area_check_at(a, a->buf, gen, "the moved memory");
 	if (!r)
 		r = move_back(a);
-	if (!r && vt_mmu_read64(a->mmu, 2 * MO_GPA, &word) != -EFAULT)
+	if (!r && vt_mmu_read64(a->mmu, 2 * VT_AREA_GPA, &word) != -EFAULT)
 		r = -EBADMSG;
 	if (!r)
 		r = vt_mmu_slot_delete(a->mmu, 1);
 	return r ? r : KEPT;
 }
 
-static int move_live(struct mo_area *a, uint64_t gen)
+static int move_live(struct vt_area *a, uint64_t gen)
 {
 	int r = move_away(a);
 
@@ -194,16 +198,16 @@ static const struct change move = {
 };
 
 /* Other memory takes its place, and goes again. */
-static int exchange(struct mo_area *a, uint64_t gen)
+static int exchange(struct vt_area *a, uint64_t gen)
 {
 	int r = move_away(a);
 
 	if (!r)
-		r = mo_remap(a);
+		r = vt_area_remap(a);
 	if (r)
 		return r;
-	mo_fill(a, gen + 7);
-	r = mo_check_mmu(a, gen + 7);
+	vt_area_fill(a, gen + 7);
+	r = vt_area_check_mmu(a, gen + 7);
 	if (!r)
 		r = move_back(a);
 	return r ? r : KEPT;
@@ -213,17 +217,17 @@ static const struct change swap_places = {
 	.at_rest = exchange, .live = move_live, .breaks = true,
 };
 
-static int protect(struct mo_area *a, uint64_t gen)
+static int protect(struct vt_area *a, uint64_t gen)
 {
 	uint64_t word;
 	size_t i;
 
 	if (mprotect(a->base, a->len, PROT_READ))
 		return -errno;
-	if (mo_check_mmu(a, gen))
+	if (vt_area_check_mmu(a, gen))
 		return -EBADMSG;
 	for (i = 0; i < a->pages; i++)
-		if (vt_mmu_write64(a->mmu, MO_GPA + i * VT_PAGE, 1) !=
+		if (vt_mmu_write64(a->mmu, VT_AREA_GPA + i * VT_PAGE, 1) !=
 		    -EFAULT) {
 			vt_msg("mprotect: page %zu can be written", i);
 			return -EBADMSG;
@@ -231,7 +235,7 @@ static int protect(struct mo_area *a, uint64_t gen)
 	if (mprotect(a->base, a->len, PROT_NONE))
 		return -errno;
 	for (i = 0; i < a->pages; i++)
-		if (vt_mmu_read64(a->mmu, MO_GPA + i * VT_PAGE, &word) !=
+		if (vt_mmu_read64(a->mmu, VT_AREA_GPA + i * VT_PAGE, &word) !=
 		    -EFAULT) {
 			vt_msg("mprotect: page %zu can be read", i);
 			return -EBADMSG;
@@ -239,7 +243,7 @@ static int protect(struct mo_area *a, uint64_t gen)
 	return mprotect(a->base, a->len, PROT_READ | PROT_WRITE) ? -errno : KEPT;
 }
 
-static int protect_live(struct mo_area *a, uint64_t gen)
+static int protect_live(struct vt_area *a, uint64_t gen)
 {
 	(void)gen;
 	if (mprotect(a->base, a->len, PROT_READ) ||

@@ -43,39 +43,39 @@ static uint64_t of_pfn(const char *path, uint64_t pfn)
 
 FIXTURE(pin)
 {
-	struct mo_area a;
+	struct vt_area a;
 	const char *why;
 };
 
 FIXTURE_VARIANT(pin)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 };
 
-FIXTURE_VARIANT_ADD(pin, anon) { .backing = MO_ANON };
-FIXTURE_VARIANT_ADD(pin, thp) { .backing = MO_THP };
-FIXTURE_VARIANT_ADD(pin, memfd) { .backing = MO_MEMFD };
-FIXTURE_VARIANT_ADD(pin, hugetlb) { .backing = MO_HUGETLB };
-FIXTURE_VARIANT_ADD(pin, private) { .backing = MO_PRIVATE };
+FIXTURE_VARIANT_ADD(pin, anon) { .backing = VT_AREA_ANON };
+FIXTURE_VARIANT_ADD(pin, thp) { .backing = VT_AREA_THP };
+FIXTURE_VARIANT_ADD(pin, memfd) { .backing = VT_AREA_MEMFD };
+FIXTURE_VARIANT_ADD(pin, hugetlb) { .backing = VT_AREA_HUGETLB };
+FIXTURE_VARIANT_ADD(pin, private) { .backing = VT_AREA_PRIVATE };
 
 FIXTURE_SETUP(pin)
 {
-	self->why = mo_open(&self->a, variant->backing);
+	self->why = vt_area_open(&self->a, variant->backing);
 	if (!self->why)
-		mo_fill(&self->a, 1);
+		vt_area_fill(&self->a, 1);
 }
 
 FIXTURE_TEARDOWN(pin)
 {
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 }
 
 /* Map all of it, and use it. */
-static void map_all(struct __test_metadata *_metadata, struct mo_area *a)
+static void map_all(struct __test_metadata *_metadata, struct vt_area *a)
 {
-	ASSERT_EQ(0, mo_check_mmu(a, 1));
-	ASSERT_EQ(0, mo_fill_mmu(a, 2));
-	ASSERT_EQ(a->pages, mo_mapped(a));
+	ASSERT_EQ(0, vt_area_check_mmu(a, 1));
+	ASSERT_EQ(0, vt_area_fill_mmu(a, 2));
+	ASSERT_EQ(a->pages, vt_area_mapped(a));
 }
 
 TEST_F_TIMEOUT(pin, counts, 300)
@@ -84,7 +84,7 @@ TEST_F_TIMEOUT(pin, counts, 300)
 		"VmLck", "VmPin", "RssAnon", "RssFile", "RssShmem",
 		"HugetlbPages",
 	};
-	struct mo_area *a = &self->a;
+	struct vt_area *a = &self->a;
 	uint64_t maps[512], pfns[512];
 	long before[6];
 	size_t i;
@@ -117,24 +117,24 @@ TEST_F_TIMEOUT(pin, counts, 300)
 }
 
 /* Somebody's reference would keep the page where it is. */
-static void move_all(struct __test_metadata *_metadata, struct mo_area *a)
+static void move_all(struct __test_metadata *_metadata, struct vt_area *a)
 {
-	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB;
+	bool huge = a->backing == VT_AREA_THP || a->backing == VT_AREA_HUGETLB;
 	long units = huge ? a->len / VT_HUGE_SIZE : a->pages, round;
 	size_t i;
 
 	/* one by one: what a batch of pages would do for the others, none does */
 	vt_drain_lru();
 	for (round = 0; round < 4 && !huge; round++) {
-		ASSERT_EQ(0, mo_check_mmu(a, 1));
+		ASSERT_EQ(0, vt_area_check_mmu(a, 1));
 		for (i = 3; i < a->pages; i += 16)
-			EXPECT_EQ(1, mo_migrate_page(a, i));
+			EXPECT_EQ(1, vt_change_migrate_page(a, i));
 	}
 	for (round = 0; round < 4; round++) {
-		mo_fill(a, 1);
+		vt_area_fill(a, 1);
 		map_all(_metadata, a);
-		EXPECT_GE(mo_migrate(a), (units * 95 + 99) / 100);
-		EXPECT_EQ(0, mo_check_mmu(a, 2));
+		EXPECT_GE(vt_change_migrate(a), (units * 95 + 99) / 100);
+		EXPECT_EQ(0, vt_area_check_mmu(a, 2));
 	}
 }
 
@@ -149,7 +149,7 @@ TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
 	lru_gen = vt_set_lru_gen(0);
 	move_all(_metadata, &self->a);
 	vt_set_lru_gen(VT_LRU_GEN);
-	mo_fill(&self->a, 1);
+	vt_area_fill(&self->a, 1);
 	move_all(_metadata, &self->a);
 	vt_set_lru_gen(lru_gen);
 }
@@ -157,89 +157,89 @@ TEST_F_TIMEOUT(pin, moved_while_mapped, 300)
 /* A huge page can be split only when every reference is known. */
 TEST(split_while_mapped)
 {
-	struct mo_area area, *a = &area;
-	const char *why = mo_open(a, MO_THP);
+	struct vt_area area, *a = &area;
+	const char *why = vt_area_open(a, VT_AREA_THP);
 
 	if (why)
 		SKIP(return, "%s", why);
-	mo_fill(a, 1);
+	vt_area_fill(a, 1);
 	map_all(_metadata, a);
-	if (mo_split(a) == -ENOENT)
+	if (vt_change_split(a) == -ENOENT)
 		SKIP(return, "no split_huge_pages");
 	EXPECT_FALSE(vt_kpageflag(a->base, VT_KPF_THP));
-	EXPECT_EQ(0, mo_check_mmu(a, 2));
-	mo_close(a);
+	EXPECT_EQ(0, vt_area_check_mmu(a, 2));
+	vt_area_close(a);
 }
 
 /* -------------------------------------------------------------- swapping */
 
 FIXTURE(swap)
 {
-	struct mo_area a;
+	struct vt_area a;
 	const char *why;
 };
 
 FIXTURE_VARIANT(swap)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 };
 
-FIXTURE_VARIANT_ADD(swap, anon) { .backing = MO_ANON };
-FIXTURE_VARIANT_ADD(swap, thp) { .backing = MO_THP };
-FIXTURE_VARIANT_ADD(swap, memfd) { .backing = MO_MEMFD };
-FIXTURE_VARIANT_ADD(swap, private) { .backing = MO_PRIVATE };
+FIXTURE_VARIANT_ADD(swap, anon) { .backing = VT_AREA_ANON };
+FIXTURE_VARIANT_ADD(swap, thp) { .backing = VT_AREA_THP };
+FIXTURE_VARIANT_ADD(swap, memfd) { .backing = VT_AREA_MEMFD };
+FIXTURE_VARIANT_ADD(swap, private) { .backing = VT_AREA_PRIVATE };
 
 FIXTURE_SETUP(swap)
 {
-	self->why = mo_open(&self->a, variant->backing);
+	self->why = vt_area_open(&self->a, variant->backing);
 	if (!self->why)
-		mo_fill(&self->a, 1);
+		vt_area_fill(&self->a, 1);
 }
 
 FIXTURE_TEARDOWN(swap)
 {
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 }
 
 /* As would it keep it in memory. */
 TEST_F_TIMEOUT(swap, swapped_while_mapped, 300)
 {
 	const char *why = self->why ? self->why : vt_swap_on();
-	struct mo_area *a = &self->a;
+	struct vt_area *a = &self->a;
 	uint64_t zapped;
 
 	if (why)
 		SKIP(return, "%s", why);
 	map_all(_metadata, a);
-	zapped = mo_stat(a, "pages_zapped");
-	EXPECT_GE(mo_page_out(a), a->pages * 9 / 10);
-	EXPECT_LE(mo_mapped(a), a->pages / 10);
-	EXPECT_GE(mo_stat(a, "pages_zapped"), zapped + a->pages * 9 / 10);
-	EXPECT_EQ(0, mo_check_mmu(a, 2));
+	zapped = vt_area_stat(a, "pages_zapped");
+	EXPECT_GE(vt_change_page_out(a), a->pages * 9 / 10);
+	EXPECT_LE(vt_area_mapped(a), a->pages / 10);
+	EXPECT_GE(vt_area_stat(a, "pages_zapped"), zapped + a->pages * 9 / 10);
+	EXPECT_EQ(0, vt_area_check_mmu(a, 2));
 }
 
 /* Only the MMU ever writes, onto pages whose copy in swap is good. */
 static void written_swapped(struct __test_metadata *_metadata,
-			    struct mo_area *a, bool delete_first)
+			    struct vt_area *a, bool delete_first)
 {
 	unsigned int round;
 	uint64_t gen = 1;
 	size_t i;
 
 	for (round = 0; round < 3; round++) {
-		ASSERT_GE(mo_page_out(a), a->pages / 2);
+		ASSERT_GE(vt_change_page_out(a), a->pages / 2);
 		for (i = 0; i < a->pages; i++)
 			*(volatile char *)(a->base + i * VT_PAGE);
-		EXPECT_EQ(0, mo_check_mmu(a, gen));
-		EXPECT_EQ(0, mo_fill_mmu(a, ++gen));
+		EXPECT_EQ(0, vt_area_check_mmu(a, gen));
+		EXPECT_EQ(0, vt_area_fill_mmu(a, ++gen));
 		/* it is not always reclaim that takes the entries away */
 		if (delete_first) {
 			ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
-			ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base,
-						 a->len));
+			ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, VT_AREA_GPA,
+						 a->base, a->len));
 		}
-		ASSERT_GE(mo_page_out(a), a->pages / 2);
-		EXPECT_EQ(0, mo_check(a, gen));
+		ASSERT_GE(vt_change_page_out(a), a->pages / 2);
+		EXPECT_EQ(0, vt_area_check(a, gen));
 	}
 }
 
@@ -268,26 +268,26 @@ TEST_F_TIMEOUT(swap, written_deleted_swapped, 300)
 static void clean_written(struct __test_metadata *_metadata, bool delete_first)
 {
 	const char *why = vt_mmu_available() ? vt_swap_on() : VT_MMU_NO_DEV;
-	struct mo_area area, *a = &area;
+	struct vt_area area, *a = &area;
 	size_t i;
 
 	if (!why)
-		why = mo_open(a, MO_MEMFD);
+		why = vt_area_open(a, VT_AREA_MEMFD);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_REMOVE));
 	for (i = 0; i < a->pages; i++)
 		*(volatile char *)(a->base + i * VT_PAGE);
-	ASSERT_EQ(0, mo_fill_mmu(a, 1));
+	ASSERT_EQ(0, vt_area_fill_mmu(a, 1));
 	if (delete_first) {
 		ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
-		ASSERT_EQ(0,
-			  vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len));
+		ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, VT_AREA_GPA, a->base,
+					 a->len));
 	}
-	ASSERT_GE(mo_page_out(a), a->pages / 2);
-	EXPECT_EQ(0, mo_check_mmu(a, 1));
-	EXPECT_EQ(0, mo_check(a, 1));
-	mo_close(a);
+	ASSERT_GE(vt_change_page_out(a), a->pages / 2);
+	EXPECT_EQ(0, vt_area_check_mmu(a, 1));
+	EXPECT_EQ(0, vt_area_check(a, 1));
+	vt_area_close(a);
 }
 
 TEST(clean_written_then_swapped)
@@ -304,28 +304,28 @@ TEST(clean_written_deleted_swapped)
 
 FIXTURE(anonymous)
 {
-	struct mo_area a;
+	struct vt_area a;
 	const char *why;
 };
 
 FIXTURE_VARIANT(anonymous)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 };
 
-FIXTURE_VARIANT_ADD(anonymous, small) { .backing = MO_ANON };
-FIXTURE_VARIANT_ADD(anonymous, huge) { .backing = MO_THP };
+FIXTURE_VARIANT_ADD(anonymous, small) { .backing = VT_AREA_ANON };
+FIXTURE_VARIANT_ADD(anonymous, huge) { .backing = VT_AREA_THP };
 
 FIXTURE_SETUP(anonymous)
 {
-	self->why = mo_open(&self->a, variant->backing);
+	self->why = vt_area_open(&self->a, variant->backing);
 	if (!self->why)
-		mo_fill(&self->a, 1);
+		vt_area_fill(&self->a, 1);
 }
 
 FIXTURE_TEARDOWN(anonymous)
 {
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 }
 
 static size_t still_anon(const uint64_t *pfns, size_t n)
@@ -341,7 +341,7 @@ static size_t still_anon(const uint64_t *pfns, size_t n)
 /* Pages that the process gives back are free, not only gone from it. */
 TEST_F_TIMEOUT(anonymous, freed, 300)
 {
-	struct mo_area *a = &self->a;
+	struct vt_area *a = &self->a;
 	uint64_t pfns[512];
 	long rss;
 	size_t i;
@@ -357,9 +357,9 @@ TEST_F_TIMEOUT(anonymous, freed, 300)
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_DONTNEED));
 	/* some kernels keep up to 64 pages of each thread uncounted */
 	EXPECT_LE(status_kb("RssAnon"), rss - (long)a->len / 1024 + 256);
-	EXPECT_EQ(0, mo_stat(a, "pages_4k"));
-	EXPECT_EQ(0, mo_stat(a, "pages_2m"));
-	EXPECT_EQ(0, mo_mapped(a));
+	EXPECT_EQ(0, vt_area_stat(a, "pages_4k"));
+	EXPECT_EQ(0, vt_area_stat(a, "pages_2m"));
+	EXPECT_EQ(0, vt_area_mapped(a));
 	/* a few may have found another use by now */
 	EXPECT_LE(still_anon(pfns, a->pages), a->pages / 4);
 }
@@ -405,7 +405,7 @@ TEST(file_shared)
 	mmu = vt_mmu_open();
 	ASSERT_GE(mmu, 0);
 	stats = vt_mmu_stats_open(mmu);
-	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, MO_GPA, p, len));
+	ASSERT_EQ(0, vt_mmu_slot(mmu, 0, 0, VT_AREA_GPA, p, len));
 
 	/* read through the tables, written by the user's own access */
 	for (i = 0; i < FILE_PAGES; i++)
@@ -413,7 +413,8 @@ TEST(file_shared)
 	direct = vt_mmu_stat(stats, "bytes_direct");
 	user = vt_mmu_stat(stats, "bytes_user");
 	for (i = 0, wrong = 0; i < FILE_PAGES; i++) {
-		ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + i * VT_PAGE, &val));
+		ASSERT_EQ(0,
+			  vt_mmu_read64(mmu, VT_AREA_GPA + i * VT_PAGE, &val));
 		wrong += val != i;
 	}
 	EXPECT_EQ(0, wrong);
@@ -424,13 +425,14 @@ TEST(file_shared)
 	for (val = 1; val <= 2; val++) {
 		user = vt_mmu_stat(stats, "bytes_user");
 		for (i = 0; i < FILE_PAGES; i++)
-			ASSERT_EQ(0, vt_mmu_write64(mmu, MO_GPA + i * VT_PAGE,
-						    mo_word(val, i, 0)));
+			ASSERT_EQ(0,
+				  vt_mmu_write64(mmu, VT_AREA_GPA + i * VT_PAGE,
+						 vt_area_word(val, i, 0)));
 		EXPECT_EQ(user + FILE_PAGES * 8,
 			  vt_mmu_stat(stats, "bytes_user"));
 		for (i = 0, wrong = 0; i < FILE_PAGES; i++)
 			wrong += *(uint64_t *)(q + i * VT_PAGE) !=
-				 mo_word(val, i, 0);
+				 vt_area_word(val, i, 0);
 		EXPECT_EQ(0, wrong);
 		ASSERT_EQ(0, msync(p, len, MS_SYNC));
 		/* what is not on the disk is gone after this */
@@ -441,10 +443,11 @@ TEST(file_shared)
 			uint64_t got = 0;
 
 			ASSERT_EQ(8, pread(fd, &got, 8, i * VT_PAGE));
-			wrong += got != mo_word(val, i, 0);
-			ASSERT_EQ(0, vt_mmu_read64(mmu, MO_GPA + i * VT_PAGE,
-						   &got));
-			wrong += got != mo_word(val, i, 0);
+			wrong += got != vt_area_word(val, i, 0);
+			ASSERT_EQ(0,
+				  vt_mmu_read64(mmu, VT_AREA_GPA + i * VT_PAGE,
+						&got));
+			wrong += got != vt_area_word(val, i, 0);
 		}
 		EXPECT_EQ(0, wrong);
 	}

@@ -83,7 +83,7 @@ static const struct change move_away = {
 /* Other pages, never seen before. */
 static int map_new(struct vt_payload *p)
 {
-	return mo_remap(&p->a);
+	return vt_area_remap(&p->a);
 }
 
 static const struct change new_pages = { .op = map_new,
@@ -143,7 +143,7 @@ static int page_out_all(struct vt_payload *p)
 
 	if (vt_swap_on())
 		return -ENOTSUP;
-	n = mo_page_out(&p->a);
+	n = vt_change_page_out(&p->a);
 	if (n >= 0 && (size_t)n < p->a.pages / 2) {
 		vt_msg("change: only %ld of %zu pages were paged out", n,
 		       p->a.pages);
@@ -162,7 +162,7 @@ static int move_pages(struct vt_payload *p)
 
 	if (access("/sys/devices/system/node/node1", F_OK))
 		return -ENOTSUP;
-	n = mo_migrate(&p->a);
+	n = vt_change_migrate(&p->a);
 	return n < 0 ? n : 0;
 }
 
@@ -180,16 +180,16 @@ static int merge(struct vt_payload *p)
 {
 	int r;
 
-	if (twin_was && memcmp(mo_twin(), twin_was, p->a.len)) {
+	if (twin_was && memcmp(vt_change_twin(), twin_was, p->a.len)) {
 		vt_msg("change: the device wrote to a page merged with another");
 		return -EBADMSG;
 	}
-	r = mo_merge(&p->a);
+	r = vt_change_merge(&p->a);
 	if (r)
 		return r;
 	if (!twin_was)
 		twin_was = malloc(p->a.len);
-	memcpy(twin_was, mo_twin(), p->a.len);
+	memcpy(twin_was, vt_change_twin(), p->a.len);
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static int merge_then_unmerge(struct vt_payload *p)
 {
 	int r = merge(p);
 
-	return r ? r : mo_unmerge(&p->a);
+	return r ? r : vt_change_unmerge(&p->a);
 }
 
 static const struct change ksm_unmerge = {
@@ -212,12 +212,12 @@ static const struct change ksm_unmerge = {
 /* To small pages and to a huge one again. */
 static int split_and_collapse(struct vt_payload *p)
 {
-	int r = mo_split(&p->a);
+	int r = vt_change_split(&p->a);
 
 	if (r)
 		return r == -ENOENT ? -ENOTSUP : r;
 	vt_sleep_ms(2);
-	r = mo_collapse(&p->a);
+	r = vt_change_collapse(&p->a);
 	/* it is given up when the device or the driver is at a page just then */
 	return r == -EBUSY ? 0 : r;
 }
@@ -228,10 +228,10 @@ static const struct change split_collapse = {
 
 static int split_mapping(struct vt_payload *p)
 {
-	int r = mo_split_mapping(&p->a);
+	int r = vt_change_split_mapping(&p->a);
 
 	if (!r)
-		r = mo_collapse(&p->a);
+		r = vt_change_collapse(&p->a);
 	return r == -EBUSY ? 0 : r;
 }
 
@@ -277,7 +277,7 @@ TEST_F_TIMEOUT(payload, content, 300)
 	r = vt_payload_change(p, c->op, c->hint ? 8 : vt_scale(ROUNDS), flags);
 	if (r == -ENOTSUP)
 		SKIP(return, "this kernel cannot do it to %s",
-		     mo_name(p->a.backing));
+		     vt_area_name(p->a.backing));
 	EXPECT_EQ(0, r);
 	EXPECT_EQ(0, vt_payload_stop(p));
 	/* and the pages last taken out of use are as they were */
@@ -285,14 +285,14 @@ TEST_F_TIMEOUT(payload, content, 300)
 		EXPECT_EQ(-1, vt_differ(p->copies + !p->copy * p->a.len,
 					snapshot, p->a.len));
 	if (twin_was)
-		EXPECT_EQ(0, memcmp(mo_twin(), twin_was, p->a.len));
+		EXPECT_EQ(0, memcmp(vt_change_twin(), twin_was, p->a.len));
 }
 
 #define ON(change_, backing_, ...)					\
 	FIXTURE_VARIANT_ADD(payload, change_##_##backing_)		\
 	{								\
 		.change = &change_,					\
-		.cfg = { .backing = MO_##backing_, __VA_ARGS__ },	\
+		.cfg = { .backing = VT_AREA_##backing_, __VA_ARGS__ },	\
 	}
 
 /* Packets of many pages, into buffers smaller than a page. */

@@ -18,7 +18,7 @@
 /* Both rings of a device share a worker; each is kept as full as can be. */
 TEST(both_directions)
 {
-	struct vt_payload_cfg cfg = { .backing = MO_ANON, .window = 200 };
+	struct vt_payload_cfg cfg = { .backing = VT_AREA_ANON, .window = 200 };
 	unsigned int i, slices = vt_scale(16), q;
 	uint64_t was[2], n[2], sum[2] = {};
 	struct vt_payload p;
@@ -64,7 +64,7 @@ static int discard(void *arg)
 TEST(notifier_wait)
 {
 	struct vt_payload_cfg cfg = {
-		.backing = MO_MEMFD, .alias = true,
+		.backing = VT_AREA_MEMFD, .alias = true,
 		.len_max = 60000, .rx_buf = 2000, .window = 5,
 	};
 	unsigned int slices = vt_scale(16), q;

@@ -24,14 +24,14 @@ FIXTURE_VARIANT(forked)
 	struct vt_payload_cfg cfg;
 };
 
-FIXTURE_VARIANT_ADD(forked, anon) { .cfg = { .backing = MO_ANON } };
-FIXTURE_VARIANT_ADD(forked, thp) { .cfg = { .backing = MO_THP } };
-FIXTURE_VARIANT_ADD(forked, private) { .cfg = { .backing = MO_PRIVATE } };
+FIXTURE_VARIANT_ADD(forked, anon) { .cfg = { .backing = VT_AREA_ANON } };
+FIXTURE_VARIANT_ADD(forked, thp) { .cfg = { .backing = VT_AREA_THP } };
+FIXTURE_VARIANT_ADD(forked, private) { .cfg = { .backing = VT_AREA_PRIVATE } };
 
 FIXTURE_VARIANT_ADD(forked, large)
 {
 	.cfg = {
-		.backing = MO_ANON,
+		.backing = VT_AREA_ANON,
 		.len_max = 20000, .rx_buf = 1900, .window = 12,
 	},
 };
@@ -224,17 +224,17 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 FIXTURE(page)
 {
 	struct vt_rig rig;
-	struct mo_area a;
+	struct vt_area a;
 	bool direct;
 };
 
 FIXTURE_VARIANT(page)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 };
 
-FIXTURE_VARIANT_ADD(page, anon) { MO_ANON };
-FIXTURE_VARIANT_ADD(page, thp) { MO_THP };
+FIXTURE_VARIANT_ADD(page, anon) { VT_AREA_ANON };
+FIXTURE_VARIANT_ADD(page, thp) { VT_AREA_THP };
 
 FIXTURE_SETUP(page)
 {
@@ -243,7 +243,7 @@ FIXTURE_SETUP(page)
 
 	memset(&self->rig, 0, sizeof(self->rig));
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
-	why = mo_alloc(&self->a, variant->backing, VT_HUGE_SIZE);
+	why = vt_area_alloc(&self->a, variant->backing, VT_HUGE_SIZE);
 	if (why)
 		SKIP(return, "%s", why);
 	cfg.mem_at = self->a.base;
@@ -258,7 +258,7 @@ FIXTURE_SETUP(page)
 FIXTURE_TEARDOWN(page)
 {
 	vt_rig_close(&self->rig);
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 }
 
 #define FRAME	1400

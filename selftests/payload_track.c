@@ -27,7 +27,7 @@ FIXTURE_SETUP(uffd)
 	self->p.inval.rig.tap.sock = self->p.inval.fd = -1;
 }
 
-static struct mo_uffd watcher;
+static struct vt_uffd watcher;
 static bool watching;
 
 FIXTURE_TEARDOWN(uffd)
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(uffd)
 	/* the handler must live until nobody faults any more */
 	vt_payload_close(&self->p);
 	if (watching)
-		mo_uffd_close(&watcher);
+		vt_uffd_close(&watcher);
 }
 
 static const char *begin(struct vt_payload *p, struct vt_payload_cfg cfg,
@@ -48,17 +48,17 @@ static const char *begin(struct vt_payload *p, struct vt_payload_cfg cfg,
 	*err = vt_payload_start(p);
 	if (*err)
 		return NULL;
-	why = mo_uffd_open(&watcher, &p->a, features, mode);
+	why = vt_uffd_open(&watcher, &p->a, features, mode);
 	watching = !why;
 	if (!why)
-		*err = mo_uffd_serve(&watcher);
+		*err = vt_uffd_serve(&watcher);
 	return why;
 }
 
 static int write_protect(struct vt_payload *p)
 {
 	(void)p;
-	return mo_uffd_protect(&watcher);
+	return vt_uffd_protect(&watcher);
 }
 
 #define WP	(UFFD_FEATURE_PAGEFAULT_FLAG_WP)
@@ -69,7 +69,7 @@ TEST_F_TIMEOUT(uffd, write_protect_anon, 300)
 	const char *why;
 	int err;
 
-	why = begin(p, (struct vt_payload_cfg){ .backing = MO_ANON }, WP,
+	why = begin(p, (struct vt_payload_cfg){ .backing = VT_AREA_ANON }, WP,
 		    UFFDIO_REGISTER_MODE_WP, &err);
 	if (why)
 		SKIP(return, "%s", why);
@@ -88,7 +88,7 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 	int err;
 
 	why = begin(p,
-		    (struct vt_payload_cfg){ .backing = MO_MEMFD,
+		    (struct vt_payload_cfg){ .backing = VT_AREA_MEMFD,
 					     .alias = true },
 		    WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
 		    UFFDIO_REGISTER_MODE_WP, &err);
@@ -126,7 +126,7 @@ TEST_F_TIMEOUT(uffd, missing, 300)
 	const char *why;
 	int err;
 
-	why = begin(p, (struct vt_payload_cfg){ .backing = MO_ANON }, 0,
+	why = begin(p, (struct vt_payload_cfg){ .backing = VT_AREA_ANON }, 0,
 		    UFFDIO_REGISTER_MODE_MISSING, &err);
 	if (why)
 		SKIP(return, "%s", why);
@@ -145,7 +145,7 @@ TEST_F_TIMEOUT(uffd, minor, 300)
 	int err;
 
 	why = begin(p,
-		    (struct vt_payload_cfg){ .backing = MO_MEMFD,
+		    (struct vt_payload_cfg){ .backing = VT_AREA_MEMFD,
 					     .alias = true },
 		    UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR, &err);
 	if (why)
@@ -164,19 +164,19 @@ TEST_F_TIMEOUT(uffd, minor, 300)
 FIXTURE(one)
 {
 	struct vt_rig rig;
-	struct mo_area a;
+	struct vt_area a;
 	int mmu;
 };
 
 FIXTURE_VARIANT(one)
 {
-	enum mo_backing backing;
+	enum vt_area_backing backing;
 };
 
-FIXTURE_VARIANT_ADD(one, anon) { MO_ANON };
-FIXTURE_VARIANT_ADD(one, thp) { MO_THP };
-FIXTURE_VARIANT_ADD(one, memfd) { MO_MEMFD };
-FIXTURE_VARIANT_ADD(one, private) { MO_PRIVATE };
+FIXTURE_VARIANT_ADD(one, anon) { VT_AREA_ANON };
+FIXTURE_VARIANT_ADD(one, thp) { VT_AREA_THP };
+FIXTURE_VARIANT_ADD(one, memfd) { VT_AREA_MEMFD };
+FIXTURE_VARIANT_ADD(one, private) { VT_AREA_PRIVATE };
 
 FIXTURE_SETUP(one)
 {
@@ -186,8 +186,9 @@ FIXTURE_SETUP(one)
 	memset(&self->rig, 0, sizeof(self->rig));
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
 	self->mmu = -1;
-	why = mo_alloc(&self->a, variant->backing,
-		       variant->backing == MO_THP ? VT_HUGE_SIZE : 1UL << 20);
+	why = vt_area_alloc(&self->a, variant->backing,
+			    variant->backing == VT_AREA_THP ? VT_HUGE_SIZE :
+							      1UL << 20);
 	if (why)
 		SKIP(return, "%s", why);
 	cfg.mem_at = self->a.base;
@@ -200,7 +201,7 @@ FIXTURE_SETUP(one)
 FIXTURE_TEARDOWN(one)
 {
 	vt_rig_close(&self->rig);
-	mo_close(&self->a);
+	vt_area_close(&self->a);
 	if (self->mmu >= 0)
 		close(self->mmu);
 }
@@ -333,7 +334,7 @@ TEST_F_TIMEOUT(one, soft_dirty, 300)
 		ASSERT_EQ(0, rx_pages(rig, mask));
 		dirty = soft_dirty(rig);
 		/* a huge page is dirty as a whole */
-		if (variant->backing == MO_THP)
+		if (variant->backing == VT_AREA_THP)
 			dirty &= mask;
 		EXPECT_EQ(mask, dirty);
 	}
@@ -358,7 +359,7 @@ TEST_F_TIMEOUT(one, swap_out, 300)
 			vt_frame_fill(frame, RX_LEN - hdr, 23, i * 10 + round);
 			ASSERT_EQ(RX_LEN, vt_payload_rx(rig, &sg, 1, 1, NULL,
 							frame, RX_LEN - hdr));
-			ASSERT_GE(mo_page_out(&self->a), 0);
+			ASSERT_GE(vt_change_page_out(&self->a), 0);
 			hits += !(vt_pagemap(page) & VT_F(VT_PM_PRESENT));
 			/* only read: what is in swap is as good as the page */
 			ASSERT_EQ(0, memcmp(page + hdr, frame, RX_LEN - hdr)) {

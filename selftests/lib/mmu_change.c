@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the host does to the memory of an mo_area. */
+/* What the host does to the memory of an vt_area. */
 #include "mmu_oracle.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define KSM	"/sys/kernel/mm/ksm/"
 #define SPLIT	"/sys/kernel/debug/split_huge_pages"
 
-size_t mo_absent(const struct mo_area *a)
+size_t vt_area_absent(const struct vt_area *a)
 {
 	size_t i, n = 0;
 
@@ -26,7 +26,7 @@ size_t mo_absent(const struct mo_area *a)
 	return n;
 }
 
-long mo_page_out(struct mo_area *a)
+long vt_change_page_out(struct vt_area *a)
 {
 	unsigned int tries;
 	size_t gone = 0;
@@ -36,7 +36,7 @@ long mo_page_out(struct mo_area *a)
 		vt_drain_lru();
 		if (madvise(a->base, a->len, MADV_PAGEOUT))
 			return -errno;
-		gone = mo_absent(a);
+		gone = vt_area_absent(a);
 	}
 	return gone;
 }
@@ -62,27 +62,28 @@ static long migrate(char *base, size_t step, size_t n)
 	return moved;
 }
 
-long mo_migrate(struct mo_area *a)
+long vt_change_migrate(struct vt_area *a)
 {
-	bool huge = a->backing == MO_THP || a->backing == MO_HUGETLB ||
-		    a->backing == MO_HUGEFD;
+	bool huge = a->backing == VT_AREA_THP ||
+		    a->backing == VT_AREA_HUGETLB ||
+		    a->backing == VT_AREA_HUGEFD;
 	size_t step = huge ? VT_HUGE_SIZE : VT_PAGE;
 
 	vt_drain_lru();
 	return migrate(a->base, step, a->len / step);
 }
 
-long mo_migrate_page(struct mo_area *a, size_t page)
+long vt_change_migrate_page(struct vt_area *a, size_t page)
 {
 	return migrate(a->base + page * VT_PAGE, VT_PAGE, 1);
 }
 
-bool mo_is_huge(const struct mo_area *a)
+bool vt_area_is_huge(const struct vt_area *a)
 {
 	return vt_is_thp(a->base, a->len);
 }
 
-int mo_collapse(struct mo_area *a)
+int vt_change_collapse(struct vt_area *a)
 {
 	unsigned int tries;
 
@@ -91,7 +92,7 @@ int mo_collapse(struct mo_area *a)
 		if (madvise(a->base, a->len, MADV_COLLAPSE)) {
 			if (errno != EAGAIN && errno != EBUSY)
 				return -errno;
-		} else if (mo_is_huge(a)) {
+		} else if (vt_area_is_huge(a)) {
 			return 0;
 		}
 		vt_sleep_ms(5);
@@ -99,7 +100,7 @@ int mo_collapse(struct mo_area *a)
 	return -EBUSY;
 }
 
-int mo_split(struct mo_area *a)
+int vt_change_split(struct vt_area *a)
 {
 	unsigned long at = (unsigned long)a->base;
 
@@ -107,7 +108,7 @@ int mo_split(struct mo_area *a)
 	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at, at + a->len);
 }
 
-int mo_split_mapping(struct mo_area *a)
+int vt_change_split_mapping(struct vt_area *a)
 {
 	char *page = a->base + 3 * VT_PAGE;
 
@@ -122,12 +123,12 @@ int mo_split_mapping(struct mo_area *a)
 
 static char *twin;
 
-char *mo_twin(void)
+char *vt_change_twin(void)
 {
 	return twin;
 }
 
-static size_t merged(struct mo_area *a)
+static size_t merged(struct vt_area *a)
 {
 	size_t i, n = 0;
 
@@ -140,7 +141,7 @@ static size_t merged(struct mo_area *a)
 	return n;
 }
 
-int mo_merge(struct mo_area *a)
+int vt_change_merge(struct vt_area *a)
 {
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
 	size_t n;
@@ -171,7 +172,7 @@ int mo_merge(struct mo_area *a)
 	return -ETIMEDOUT;
 }
 
-int mo_unmerge(struct mo_area *a)
+int vt_change_unmerge(struct vt_area *a)
 {
 	if (madvise(a->base, a->len, MADV_UNMERGEABLE))
 		return -errno;
@@ -180,7 +181,7 @@ int mo_unmerge(struct mo_area *a)
 
 /* ---------------------------------------------------------- userfaultfd */
 
-const char *mo_uffd_open(struct mo_uffd *u, struct mo_area *a,
+const char *vt_uffd_open(struct vt_uffd *u, struct vt_area *a,
 			 uint64_t features, uint64_t mode)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
@@ -201,7 +202,7 @@ const char *mo_uffd_open(struct mo_uffd *u, struct mo_area *a,
 	return NULL;
 }
 
-static void resolve(struct mo_uffd *u, uint64_t addr, uint64_t flags)
+static void resolve(struct vt_uffd *u, uint64_t addr, uint64_t flags)
 {
 	struct uffdio_range page = { addr, VT_PAGE };
 	struct uffdio_writeprotect wp = { .range = page };
@@ -229,7 +230,7 @@ static void resolve(struct mo_uffd *u, uint64_t addr, uint64_t flags)
 
 static void *serve(void *arg)
 {
-	struct mo_uffd *u = arg;
+	struct vt_uffd *u = arg;
 
 	while (!atomic_load(&u->stop)) {
 		struct pollfd p = { .fd = u->fd, .events = POLLIN };
@@ -248,9 +249,9 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-int mo_uffd_serve(struct mo_uffd *u)
+int vt_uffd_serve(struct vt_uffd *u)
 {
-	while (u->threads < MO_UFFD_THREADS) {
+	while (u->threads < VT_UFFD_THREADS) {
 		if (pthread_create(&u->thread[u->threads], NULL, serve, u))
 			return -EAGAIN;
 		u->threads++;
@@ -258,7 +259,7 @@ int mo_uffd_serve(struct mo_uffd *u)
 	return 0;
 }
 
-int mo_uffd_protect(struct mo_uffd *u)
+int vt_uffd_protect(struct vt_uffd *u)
 {
 	struct uffdio_writeprotect wp = {
 		.range = { (unsigned long)u->a->base, u->a->len },
@@ -268,7 +269,7 @@ int mo_uffd_protect(struct mo_uffd *u)
 	return ioctl(u->fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
 }
 
-void mo_uffd_close(struct mo_uffd *u)
+void vt_uffd_close(struct vt_uffd *u)
 {
 	atomic_store(&u->stop, true);
 	while (u->threads)

@@ -14,29 +14,29 @@
 #define FILE_PATH	"/bin/bash"
 
 static const char *const names[] = {
-	[MO_ANON] = "anon",
-	[MO_THP] = "thp",
-	[MO_MEMFD] = "memfd",
-	[MO_HUGETLB] = "hugetlb",
-	[MO_HUGEFD] = "hugetlb memfd",
-	[MO_PRIVATE] = "private file",
+	[VT_AREA_ANON] = "anon",
+	[VT_AREA_THP] = "thp",
+	[VT_AREA_MEMFD] = "memfd",
+	[VT_AREA_HUGETLB] = "hugetlb",
+	[VT_AREA_HUGEFD] = "hugetlb memfd",
+	[VT_AREA_PRIVATE] = "private file",
 };
 
-const char *mo_name(enum mo_backing backing)
+const char *vt_area_name(enum vt_area_backing backing)
 {
 	return names[backing];
 }
 
-static bool is_hugetlb(enum mo_backing backing)
+static bool is_hugetlb(enum vt_area_backing backing)
 {
-	return backing == MO_HUGETLB || backing == MO_HUGEFD;
+	return backing == VT_AREA_HUGETLB || backing == VT_AREA_HUGEFD;
 }
 
-size_t mo_len(enum mo_backing backing)
+size_t vt_area_len(enum vt_area_backing backing)
 {
 	if (is_hugetlb(backing))
 		return VT_HUGE_SIZE;
-	return backing == MO_THP ? VT_HUGE_SIZE : 64 * VT_PAGE;
+	return backing == VT_AREA_THP ? VT_HUGE_SIZE : 64 * VT_PAGE;
 }
 
 /* ---------------------------------------------------------------- areas */
@@ -56,16 +56,16 @@ static char *reserve(size_t len)
 /* For the area, for copies of it, and for each node to take it in. */
 #define HUGE_PAGES	12
 
-static const char *open_backing(struct mo_area *a)
+static const char *open_backing(struct vt_area *a)
 {
 	switch (a->backing) {
-	case MO_MEMFD:
+	case VT_AREA_MEMFD:
 		a->fd = memfd_create("vhost-test", MFD_CLOEXEC);
 		break;
-	case MO_HUGEFD:
+	case VT_AREA_HUGEFD:
 		a->fd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_HUGETLB);
 		break;
-	case MO_PRIVATE:
+	case VT_AREA_PRIVATE:
 		a->fd = open(FILE_PATH, O_RDONLY | O_CLOEXEC);
 		if (a->fd < 0 || lseek(a->fd, 0, SEEK_END) < (off_t)a->len)
 			return "no " FILE_PATH " of some length";
@@ -78,20 +78,20 @@ static const char *open_backing(struct mo_area *a)
 	return NULL;
 }
 
-int mo_remap(struct mo_area *a)
+int vt_area_remap(struct vt_area *a)
 {
 	int flags = MAP_FIXED;
 
-	flags |= a->backing == MO_MEMFD || a->backing == MO_HUGEFD ?
+	flags |= a->backing == VT_AREA_MEMFD || a->backing == VT_AREA_HUGEFD ?
 		 MAP_SHARED : MAP_PRIVATE;
 	if (a->fd < 0)
 		flags |= MAP_ANONYMOUS;
-	if (a->backing == MO_HUGETLB)
+	if (a->backing == VT_AREA_HUGETLB)
 		flags |= MAP_HUGETLB;
 	if (mmap(a->base, a->len, PROT_READ | PROT_WRITE, flags, a->fd, 0) !=
 	    a->base)
 		return -errno;
-	if (a->backing == MO_THP)
+	if (a->backing == VT_AREA_THP)
 		madvise(a->base, a->len, MADV_HUGEPAGE);
 	else if (!is_hugetlb(a->backing))
 		madvise(a->base, a->len, MADV_NOHUGEPAGE);
@@ -99,21 +99,22 @@ int mo_remap(struct mo_area *a)
 }
 
 /* Fault all pages in without writing to the file. */
-static void touch(struct mo_area *a)
+static void touch(struct vt_area *a)
 {
 	size_t i;
 
 	for (i = 0; i < a->pages; i++) {
 		volatile char *p = a->base + i * VT_PAGE;
 
-		if (a->backing == MO_PRIVATE)
+		if (a->backing == VT_AREA_PRIVATE)
 			*p;
 		else
 			*p = 0;
 	}
 }
 
-const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
+const char *vt_area_alloc(struct vt_area *a, enum vt_area_backing backing,
+			  size_t len)
 {
 	const char *why;
 	int r;
@@ -132,16 +133,17 @@ const char *mo_alloc(struct mo_area *a, enum mo_backing backing, size_t len)
 	why = open_backing(a);
 	if (why)
 		return why;
-	r = mo_remap(a);
+	r = vt_area_remap(a);
 	if (r)
 		return is_hugetlb(backing) ? "no huge pages" : "cannot map it";
 	touch(a);
-	if (backing == MO_THP && !vt_is_thp(a->base, a->len) && mo_collapse(a))
+	if (backing == VT_AREA_THP && !vt_is_thp(a->base, a->len) &&
+	    vt_change_collapse(a))
 		return "cannot get transparent huge pages";
 	return NULL;
 }
 
-const char *mo_open(struct mo_area *a, enum mo_backing backing)
+const char *vt_area_open(struct vt_area *a, enum vt_area_backing backing)
 {
 	const char *why;
 	int r;
@@ -149,13 +151,13 @@ const char *mo_open(struct mo_area *a, enum mo_backing backing)
 	memset(a, 0, sizeof(*a));
 	if (!vt_mmu_available())
 		return VT_MMU_NO_DEV;
-	why = mo_alloc(a, backing, mo_len(backing));
+	why = vt_area_alloc(a, backing, vt_area_len(backing));
 	if (why)
 		return why;
 	a->mmu = vt_mmu_open();
 	a->stats = a->mmu < 0 ? -1 : vt_mmu_stats_open(a->mmu);
 	r = a->mmu < 0 ? a->mmu :
-	    vt_mmu_slot(a->mmu, 0, 0, MO_GPA, a->base, a->len);
+	    vt_mmu_slot(a->mmu, 0, 0, VT_AREA_GPA, a->base, a->len);
 	if (r || a->stats < 0) {
 		vt_msg("mmu: cannot set up an MMU: %s", strerror(-r));
 		abort();
@@ -163,7 +165,7 @@ const char *mo_open(struct mo_area *a, enum mo_backing backing)
 	return NULL;
 }
 
-void mo_close(struct mo_area *a)
+void vt_area_close(struct vt_area *a)
 {
 	if (!a->base)
 		return;
@@ -178,7 +180,7 @@ void mo_close(struct mo_area *a)
 	memset(a, 0, sizeof(*a));
 }
 
-uint64_t mo_stat(const struct mo_area *a, const char *name)
+uint64_t vt_area_stat(const struct vt_area *a, const char *name)
 {
 	uint64_t n = vt_mmu_stat(a->stats, name);
 
@@ -187,44 +189,44 @@ uint64_t mo_stat(const struct mo_area *a, const char *name)
 	return n;
 }
 
-int mo_look(const struct mo_area *a, size_t page, struct vmmu_translate *t)
+int vt_area_look(const struct vt_area *a, size_t page, struct vmmu_translate *t)
 {
 	memset(t, 0, sizeof(*t));
-	return vt_mmu_translate(a->mmu, 0, MO_GPA + page * VT_PAGE, t);
+	return vt_mmu_translate(a->mmu, 0, VT_AREA_GPA + page * VT_PAGE, t);
 }
 
-size_t mo_mapped(const struct mo_area *a)
+size_t vt_area_mapped(const struct vt_area *a)
 {
 	struct vmmu_translate t;
 	size_t i, n = 0;
 
 	for (i = 0; i < a->pages; i++)
-		n += !mo_look(a, i, &t) && t.perms;
+		n += !vt_area_look(a, i, &t) && t.perms;
 	return n;
 }
 
 /* --------------------------------------------------------------- stamps */
 
-uint64_t mo_word(uint64_t gen, size_t page, size_t word)
+uint64_t vt_area_word(uint64_t gen, size_t page, size_t word)
 {
 	return gen << 40 | (uint64_t)page << 16 | word;
 }
 
 /* One page as it has to be. */
-static void make_page(struct mo_area *a, uint64_t gen, size_t page, uint64_t *p)
+static void make_page(struct vt_area *a, uint64_t gen, size_t page, uint64_t *p)
 {
 	size_t i;
 
-	if (gen != MO_UNWRITTEN) {
-		for (i = 0; i < MO_WORDS; i++)
-			p[i] = mo_word(gen, page, i);
-	} else if (a->backing != MO_PRIVATE ||
+	if (gen != VT_AREA_UNWRITTEN) {
+		for (i = 0; i < VT_AREA_WORDS; i++)
+			p[i] = vt_area_word(gen, page, i);
+	} else if (a->backing != VT_AREA_PRIVATE ||
 		   pread(a->fd, p, VT_PAGE, page * VT_PAGE) != VT_PAGE) {
 		memset(p, 0, VT_PAGE);
 	}
 }
 
-void mo_fill(struct mo_area *a, uint64_t gen)
+void vt_area_fill(struct vt_area *a, uint64_t gen)
 {
 	size_t i;
 
@@ -232,23 +234,24 @@ void mo_fill(struct mo_area *a, uint64_t gen)
 		make_page(a, gen, i, (uint64_t *)(a->base + i * VT_PAGE));
 }
 
-int mo_fill_mmu(struct mo_area *a, uint64_t gen)
+int vt_area_fill_mmu(struct vt_area *a, uint64_t gen)
 {
 	size_t i;
 	int r;
 
 	for (i = 0; i < a->pages; i++)
 		make_page(a, gen, i, (uint64_t *)(a->buf + i * VT_PAGE));
-	r = vt_mmu_write(a->mmu, MO_GPA, a->buf, a->len);
+	r = vt_mmu_write(a->mmu, VT_AREA_GPA, a->buf, a->len);
 	if (r)
-		vt_msg("%s: a write through the MMU: %s", mo_name(a->backing),
-		       strerror(-r));
+		vt_msg("%s: a write through the MMU: %s",
+		       vt_area_name(a->backing), strerror(-r));
 	return r;
 }
 
-int mo_check_at(struct mo_area *a, const char *p, uint64_t gen, const char *who)
+int vt_area_check_at(struct vt_area *a, const char *p, uint64_t gen,
+		     const char *who)
 {
-	uint64_t want[MO_WORDS];
+	uint64_t want[VT_AREA_WORDS];
 	size_t page, i;
 
 	for (page = 0; page < a->pages; page++) {
@@ -260,31 +263,31 @@ int mo_check_at(struct mo_area *a, const char *p, uint64_t gen, const char *who)
 		for (i = 0; got[i] == want[i]; i++)
 			;
 		vt_msg("%s: %s has %#llx in page %zu word %zu, not %#llx (generation %llu)",
-		       mo_name(a->backing), who, (unsigned long long)got[i],
-		       page, i, (unsigned long long)want[i],
-		       (unsigned long long)gen);
+		       vt_area_name(a->backing), who,
+		       (unsigned long long)got[i], page, i,
+		       (unsigned long long)want[i], (unsigned long long)gen);
 		return -EBADMSG;
 	}
 	return 0;
 }
 
-int mo_check(struct mo_area *a, uint64_t gen)
+int vt_area_check(struct vt_area *a, uint64_t gen)
 {
-	return mo_check_at(a, a->base, gen, "the process");
+	return vt_area_check_at(a, a->base, gen, "the process");
 }
 
-int mo_check_mmu(struct mo_area *a, uint64_t gen)
+int vt_area_check_mmu(struct vt_area *a, uint64_t gen)
 {
 	int r;
 
 	memset(a->buf, 0xee, a->len);
-	r = vt_mmu_read(a->mmu, MO_GPA, a->buf, a->len);
+	r = vt_mmu_read(a->mmu, VT_AREA_GPA, a->buf, a->len);
 	if (r) {
-		vt_msg("%s: a read through the MMU: %s", mo_name(a->backing),
-		       strerror(-r));
+		vt_msg("%s: a read through the MMU: %s",
+		       vt_area_name(a->backing), strerror(-r));
 		return r;
 	}
-	return mo_check_at(a, a->buf, gen, "the MMU");
+	return vt_area_check_at(a, a->buf, gen, "the MMU");
 }
 
 /* ----------------------------------------------------------------- live */
@@ -292,13 +295,13 @@ int mo_check_mmu(struct mo_area *a, uint64_t gen)
 /* Each thread's word is in a cache line of its own, the last near the end. */
 static size_t lane_off(unsigned int lane)
 {
-	return lane == MO_THREADS - 1 ? VT_PAGE - 8 : 8 + lane * 576;
+	return lane == VT_LIVE_THREADS - 1 ? VT_PAGE - 8 : 8 + lane * 576;
 }
 
-static void bad(struct mo_live *l, const char *fmt, ...)
+static void bad(struct vt_live *l, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static void bad(struct mo_live *l, const char *fmt, ...)
+static void bad(struct vt_live *l, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -313,7 +316,7 @@ static void bad(struct mo_live *l, const char *fmt, ...)
  * The process's own access; where memory may be gone, one that can fail: the
  * kernel copies between a pipe and the memory.
  */
-static int own_access(struct mo_live *l, const int *pipe, void *addr,
+static int own_access(struct vt_live *l, const int *pipe, void *addr,
 		      uint64_t *val, bool write_it)
 {
 	uint64_t rest;
@@ -336,13 +339,13 @@ static int own_access(struct mo_live *l, const int *pipe, void *addr,
 }
 
 /* Write one way, read the other: nobody else writes this word. */
-static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
+static void check_own(struct vt_live *l, int fd, const int *pipe, size_t n,
 		      unsigned int lane, bool mmu)
 {
 	size_t off = n * l->stride * VT_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t v = atomic_load(&l->begun[n][lane]) + 1, got = 0;
-	uint64_t gpa = MO_GPA + off;
+	uint64_t gpa = VT_AREA_GPA + off;
 	char *hva = l->a->base + off;
 	bool stable;
 	int r, w;
@@ -370,12 +373,12 @@ static void check_own(struct mo_live *l, int fd, const int *pipe, size_t n,
 }
 
 /* Read what others write: nothing older than when the reading began. */
-static void check_other(struct mo_live *l, int fd, size_t n, unsigned int lane)
+static void check_other(struct vt_live *l, int fd, size_t n, unsigned int lane)
 {
 	size_t off = n * l->stride * VT_PAGE + lane_off(lane);
 	uint64_t epoch = atomic_load(&l->epoch);
 	uint64_t lo = atomic_load(&l->done[n][lane]), hi, got = 0;
-	int r = vt_mmu_read64(fd, MO_GPA + off, &got);
+	int r = vt_mmu_read64(fd, VT_AREA_GPA + off, &got);
 
 	hi = atomic_load(&l->begun[n][lane]);
 	if (r) {
@@ -396,14 +399,14 @@ static void check_other(struct mo_live *l, int fd, size_t n, unsigned int lane)
 }
 
 struct live_arg {
-	struct mo_live *l;
+	struct vt_live *l;
 	unsigned int lane;
 };
 
 static void *live_thread(void *data)
 {
 	struct live_arg arg = *(struct live_arg *)data;
-	struct mo_live *l = arg.l;
+	struct vt_live *l = arg.l;
 	unsigned int seed = arg.lane + 1;
 	int fd = l->a->mmu, pipe[2];
 
@@ -423,7 +426,7 @@ static void *live_thread(void *data)
 		if (what < 3)
 			check_own(l, fd, pipe, n, arg.lane, what & 1);
 		else
-			check_other(l, fd, n, (arg.lane + 1) % MO_THREADS);
+			check_other(l, fd, n, (arg.lane + 1) % VT_LIVE_THREADS);
 		atomic_fetch_add(&l->checks, 1);
 	}
 	if (arg.lane)
@@ -433,22 +436,22 @@ static void *live_thread(void *data)
 	return NULL;
 }
 
-int mo_live_start(struct mo_live *l, struct mo_area *a)
+int vt_live_start(struct vt_live *l, struct vt_area *a)
 {
 	unsigned int lane;
 	size_t n;
 
 	l->a = a;
-	l->pages = a->pages < MO_LIVE_PAGES ? a->pages : MO_LIVE_PAGES;
+	l->pages = a->pages < VT_LIVE_PAGES ? a->pages : VT_LIVE_PAGES;
 	l->stride = a->pages / l->pages;
 	for (n = 0; n < l->pages; n++) {
-		uint64_t page[MO_WORDS];
+		uint64_t page[VT_AREA_WORDS];
 
-		make_page(a, MO_UNWRITTEN, n * l->stride, page);
-		for (lane = 0; lane < MO_THREADS; lane++)
+		make_page(a, VT_AREA_UNWRITTEN, n * l->stride, page);
+		for (lane = 0; lane < VT_LIVE_THREADS; lane++)
 			l->unwritten[n][lane] = page[lane_off(lane) / 8];
 	}
-	for (lane = 0; lane < MO_THREADS; lane++) {
+	for (lane = 0; lane < VT_LIVE_THREADS; lane++) {
 		struct live_arg *arg = malloc(sizeof(*arg));
 
 		*arg = (struct live_arg){ l, lane };
@@ -458,17 +461,17 @@ int mo_live_start(struct mo_live *l, struct mo_area *a)
 	return 0;
 }
 
-void mo_live_begin(struct mo_live *l)
+void vt_live_begin(struct vt_live *l)
 {
 	atomic_fetch_add(&l->epoch, 1);
 }
 
-void mo_live_end(struct mo_live *l)
+void vt_live_end(struct vt_live *l)
 {
 	atomic_fetch_add(&l->epoch, 1);
 }
 
-int mo_live_wait(struct mo_live *l, uint64_t n)
+int vt_live_wait(struct vt_live *l, uint64_t n)
 {
 	uint64_t want = atomic_load(&l->checks) + n;
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
@@ -483,17 +486,17 @@ int mo_live_wait(struct mo_live *l, uint64_t n)
 	return 0;
 }
 
-int mo_live_stop(struct mo_live *l)
+int vt_live_stop(struct vt_live *l)
 {
 	unsigned int lane;
 
 	atomic_store(&l->stop, true);
-	for (lane = 0; lane < MO_THREADS; lane++)
+	for (lane = 0; lane < VT_LIVE_THREADS; lane++)
 		pthread_join(l->thread[lane], NULL);
 	if (!atomic_load(&l->errors))
 		return 0;
 	vt_msg("%s: %llu of %llu checks failed, the first: %s",
-	       mo_name(l->a->backing), (unsigned long long)l->errors,
+	       vt_area_name(l->a->backing), (unsigned long long)l->errors,
 	       (unsigned long long)l->checks, l->first_error);
 	return -EBADMSG;
 }

@@ -15,10 +15,10 @@
 /* Of small pages; half of it is room for a ring full of default packets. */
 #define LEN		(1UL << 20)
 
-static bool is_huge(enum mo_backing backing)
+static bool is_huge(enum vt_area_backing backing)
 {
-	return backing == MO_THP || backing == MO_HUGETLB ||
-	       backing == MO_HUGEFD;
+	return backing == VT_AREA_THP || backing == VT_AREA_HUGETLB ||
+	       backing == VT_AREA_HUGEFD;
 }
 
 /* ------------------------------------------------------------- counters */
@@ -120,8 +120,8 @@ const char *vt_payload_open(struct vt_payload *p,
 	p->inval.rig.dev.fd = p->inval.rig.tap.fd = p->inval.rig.tap.sock =
 		p->inval.fd = -1;
 	*err = 0;
-	why = mo_alloc(&p->a, cfg->backing,
-		       is_huge(cfg->backing) ? VT_HUGE_SIZE : LEN);
+	why = vt_area_alloc(&p->a, cfg->backing,
+			    is_huge(cfg->backing) ? VT_HUGE_SIZE : LEN);
 	if (why)
 		return why;
 	c.mem_at = p->a.base;
@@ -142,7 +142,7 @@ void vt_payload_close(struct vt_payload *p)
 	vt_inval_close(&p->inval);
 	if (p->copies)
 		munmap(p->copies, 2 * p->a.len);
-	mo_close(&p->a);
+	vt_area_close(&p->a);
 }
 
 /* --------------------------------------------------------------- traffic */

@@ -20,8 +20,8 @@
 #include "mmu_oracle.h"
 
 struct vt_payload_cfg {
-	enum mo_backing backing;
-	/* for MO_MEMFD and MO_HUGEFD */
+	enum vt_area_backing backing;
+	/* for VT_AREA_MEMFD and VT_AREA_HUGEFD */
 	bool alias;
 	/* beside VERSION_1 and MRG_RXBUF */
 	uint64_t features;
@@ -36,7 +36,7 @@ struct vt_payload {
 	struct vt_payload_cfg cfg;
 	struct vt_inval inval;
 	/* the memory of the packets as the device maps it */
-	struct mo_area a;
+	struct vt_area a;
 	/* with an alias: the driver's mapping of both copies */
 	char *copies;
 	unsigned int copy;
