@@ -6,7 +6,8 @@
 #include <kselftest_harness.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include "mmu_oracle.h"
+#include "area.h"
+#include "change.h"
 
 /* A second memslot behind a hole; what lies behind it is the same memory. */
 #define GPA2	(2 * VT_AREA_GPA)

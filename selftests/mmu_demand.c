@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include "mmu_oracle.h"
+#include "area.h"
+#include "uffd.h"
 
 #define MAX_THREADS	4
 

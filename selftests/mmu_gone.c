@@ -5,6 +5,7 @@
  *
  * What is done with each is in lib/mmu_matrix.h.
  */
+#include "change.h"
 #include "mmu_matrix.h"
 #include <fcntl.h>
 

@@ -8,7 +8,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include "mmu_oracle.h"
+#include "area.h"
+#include "change.h"
 
 #define KPF_LRU		5
 #define KPF_ANON	12

@@ -6,7 +6,8 @@
 #include <kselftest_harness.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
-#include "mmu_oracle.h"
+#include "area.h"
+#include "uffd.h"
 
 FIXTURE(seen)
 {

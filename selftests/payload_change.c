@@ -8,6 +8,7 @@
  */
 #include <kselftest_harness.h>
 #include <fcntl.h>
+#include "change.h"
 #include "payload.h"
 
 /* How often, on a kernel that is not slow. */

@@ -6,8 +6,10 @@
  */
 #include <kselftest_harness.h>
 #include <linux/userfaultfd.h>
+#include "change.h"
 #include "mmu_dev.h"
 #include "payload.h"
+#include "uffd.h"
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)

@@ -11,7 +11,8 @@
 #define VHOST_TEST_MMU_MATRIX_H
 
 #include <kselftest_harness.h>
-#include "mmu_oracle.h"
+#include "area.h"
+#include "live.h"
 
 /* What a change did to the content. */
 enum {

@@ -17,7 +17,7 @@
 #define VHOST_TEST_PAYLOAD_H
 
 #include "inval.h"
-#include "mmu_oracle.h"
+#include "area.h"
 
 struct vt_payload_cfg {
 	enum vt_area_backing backing;
