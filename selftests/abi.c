@@ -39,8 +39,10 @@ struct vhost_vring_worker {
 
 #define VHOST_NEW_WORKER _IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
 #define VHOST_FREE_WORKER _IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
-#define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
-#define VHOST_GET_VRING_WORKER _IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
+#define VHOST_ATTACH_VRING_WORKER \
+	_IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
+#define VHOST_GET_VRING_WORKER \
+	_IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
 #endif
 
 /*
@@ -68,9 +70,8 @@ static const struct vt_cmp_known known[] = {
 	  "no dirty log yet, so its flag is an unknown one" },
 	{ "mem: 65 regions", -E2BIG, 0, -1,
 	  "max_mem_regions is 509: as many memory slots as KVM has had for long" },
-	{ "mem: 509 regions", -E2BIG, 0, -1,
-	  "max_mem_regions is 509" },
-	{ }
+	{ "mem: 509 regions", -E2BIG, 0, -1, "max_mem_regions is 509" },
+	{}
 };
 
 #define GPA	0x10000000ULL
@@ -247,8 +248,10 @@ static void case_unowned(struct vt_cmp *t, void *arg)
 		{ "unowned: kick", VHOST_SET_VRING_KICK, -EPERM },
 		{ "unowned: call", VHOST_SET_VRING_CALL, -EPERM },
 		{ "unowned: err", VHOST_SET_VRING_ERR, -EPERM },
-		{ "unowned: set busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, -EPERM },
-		{ "unowned: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, -EPERM },
+		{ "unowned: set busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT,
+		  -EPERM },
+		{ "unowned: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT,
+		  -EPERM },
 		{ "unowned: scsi", VHOST_SCSI_GET_ABI_VERSION, -EPERM },
 		{ "unowned: vsock", VHOST_VSOCK_SET_RUNNING, -EPERM },
 		{ "unowned: vdpa", VHOST_VDPA_GET_STATUS, -EPERM },
@@ -286,7 +289,8 @@ static void case_owner(struct vt_cmp *t, void *arg)
 		vt_cmp_ioctl(t, "owner: reset", VHOST_RESET_OWNER, NULL, 0);
 		vt_cmp_ioctl(t, "owner: reset twice", VHOST_RESET_OWNER, NULL,
 			     -EPERM);
-		state(t, "owner: num after reset", VHOST_SET_VRING_NUM, 0, 256, -EPERM);
+		state(t, "owner: num after reset", VHOST_SET_VRING_NUM, 0, 256,
+		      -EPERM);
 		own(t);
 	}
 	/* another process with the same fd is no owner, and cannot become one */
@@ -299,8 +303,10 @@ static void case_owner(struct vt_cmp *t, void *arg)
 		vt_cmp_ioctl(t, "other: mem table", VHOST_SET_MEM_TABLE, NULL,
 			     -EPERM);
 		state(t, "other: num", VHOST_SET_VRING_NUM, 0, 256, -EPERM);
-		state(t, "other: bad index", VHOST_SET_VRING_NUM, 9, 256, -EPERM);
-		state(t, "other: busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0, 0, -EPERM);
+		state(t, "other: bad index", VHOST_SET_VRING_NUM, 9, 256,
+		      -EPERM);
+		state(t, "other: busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0,
+		      0, -EPERM);
 		backend(t, "other: backend", 0, -1, -EPERM);
 		vt_cmp_ioctl(t, "other: backend NULL", VHOST_NET_SET_BACKEND,
 			     NULL, -EFAULT);
@@ -368,7 +374,8 @@ static void case_features(struct vt_cmp *t, void *arg)
 		vt_cmp_ioctl(t, "features: all", VHOST_SET_FEATURES, &f,
 			     -EOPNOTSUPP);
 		f = VT_F(VIRTIO_F_VERSION_1) | VT_F(VIRTIO_NET_F_MRG_RXBUF) |
-		    VT_F(VIRTIO_RING_F_EVENT_IDX) | VT_F(VIRTIO_RING_F_INDIRECT_DESC);
+		    VT_F(VIRTIO_RING_F_EVENT_IDX) |
+		    VT_F(VIRTIO_RING_F_INDIRECT_DESC);
 		vt_cmp_ioctl(t, "features: usual", VHOST_SET_FEATURES, &f, 0);
 		vt_cmp_ioctl(t, "features: set NULL", VHOST_SET_FEATURES, NULL,
 			     -EFAULT);
@@ -583,9 +590,12 @@ static void case_vring_index(struct vt_cmp *t, void *arg)
 		{ "index: kick", VHOST_SET_VRING_KICK, 8, -EFAULT },
 		{ "index: call", VHOST_SET_VRING_CALL, 8, -EFAULT },
 		{ "index: err", VHOST_SET_VRING_ERR, 8, -EFAULT },
-		{ "index: set busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, 8, -EFAULT },
-		{ "index: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 8, -EFAULT },
-		{ "index: attach worker", VHOST_ATTACH_VRING_WORKER, 8, -ENOTTY },
+		{ "index: set busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, 8,
+		  -EFAULT },
+		{ "index: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 8,
+		  -EFAULT },
+		{ "index: attach worker", VHOST_ATTACH_VRING_WORKER, 8,
+		  -ENOTTY },
 		{ "index: get worker", VHOST_GET_VRING_WORKER, 8, -ENOTTY },
 		{ "index: new worker", VHOST_NEW_WORKER, 4, -ENOTTY },
 		{ "index: vsock", VHOST_VSOCK_SET_GUEST_CID, 8, -ENOTTY },
@@ -637,7 +647,8 @@ static void case_vring_num(struct vt_cmp *t, void *arg)
 	(void)arg;
 	own(t);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		state(t, "num: bad", VHOST_SET_VRING_NUM, i % 2, bad[i], -EINVAL);
+		state(t, "num: bad", VHOST_SET_VRING_NUM, i % 2, bad[i],
+		      -EINVAL);
 	for (i = 1; i <= 0x8000; i *= 2)
 		state(t, "num: good", VHOST_SET_VRING_NUM, 0, i, 0);
 	vt_cmp_ioctl(t, "num: reset", VHOST_RESET_OWNER, NULL, 0);
@@ -649,7 +660,8 @@ static void case_vring_num(struct vt_cmp *t, void *arg)
 	vt_cmp_ioctl(t, "num: live NULL", VHOST_SET_VRING_NUM, NULL, -EFAULT);
 	vt_cmp_ioctl(t, "num: live short", VHOST_SET_VRING_NUM,
 		     memcpy(edge(4), at(0), 4), -EBUSY);
-	state(t, "num: the other ring is not live", VHOST_SET_VRING_NUM, 0, 128, 0);
+	state(t, "num: the other ring is not live", VHOST_SET_VRING_NUM, 0, 128,
+	      0);
 	backend(t, "num: stop", 1, -1, 0);
 	state(t, "num: stopped", VHOST_SET_VRING_NUM, 1, 128, 0);
 }
@@ -776,13 +788,15 @@ static void case_vring_base(struct vt_cmp *t, void *arg)
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		state(t, "base: bad", VHOST_SET_VRING_BASE, 1, bad[i], -EINVAL);
-		get_state(t, "base: unchanged", VHOST_GET_VRING_BASE, 1, 0xffff);
+		get_state(t, "base: unchanged", VHOST_GET_VRING_BASE, 1,
+			  0xffff);
 	}
 	vt_cmp_ioctl(t, "base: reset", VHOST_RESET_OWNER, NULL, 0);
 	good_device(t, true);
 	get_state(t, "base: after reset", VHOST_GET_VRING_BASE, 1, 0);
 	state(t, "base: live", VHOST_SET_VRING_BASE, 1, 0, -EBUSY);
-	state(t, "base: live and bad", VHOST_SET_VRING_BASE, 1, 0x10000, -EBUSY);
+	state(t, "base: live and bad", VHOST_SET_VRING_BASE, 1, 0x10000,
+	      -EBUSY);
 	get_state(t, "base: get live", VHOST_GET_VRING_BASE, 1, 0);
 	backend(t, "base: stop", 1, -1, 0);
 	state(t, "base: stopped", VHOST_SET_VRING_BASE, 1, 77, 0);
@@ -870,12 +884,15 @@ static void case_misc(struct vt_cmp *t, void *arg)
 		     NULL, VT_CMP_ANY);
 
 	for (i = 0; i < ARRAY_SIZE(us); i++) {
-		state(t, "busyloop: set", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, i % 2, us[i], 0);
-		get_state(t, "busyloop: get", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, i % 2, us[i]);
+		state(t, "busyloop: set", VHOST_SET_VRING_BUSYLOOP_TIMEOUT,
+		      i % 2, us[i], 0);
+		get_state(t, "busyloop: get", VHOST_GET_VRING_BUSYLOOP_TIMEOUT,
+			  i % 2, us[i]);
 	}
 	vt_cmp_ioctl(t, "busyloop: reset", VHOST_RESET_OWNER, NULL, 0);
 	own(t);
-	get_state(t, "busyloop: after reset", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0, 0);
+	get_state(t, "busyloop: after reset", VHOST_GET_VRING_BUSYLOOP_TIMEOUT,
+		  0, 0);
 
 	memset(at(0), 0, 4096);
 	vt_cmp_ioctl(t, "other: endian", VHOST_SET_VRING_ENDIAN, at(0),
@@ -903,7 +920,8 @@ static void case_misc(struct vt_cmp *t, void *arg)
 
 static void case_backend(struct vt_cmp *t, void *arg)
 {
-	int tap = tap_fd(), tap2 = tap_fd(), loose = open("/dev/net/tun", O_RDWR);
+	int tap = tap_fd(), tap2 = tap_fd(),
+	    loose = open("/dev/net/tun", O_RDWR);
 	int raw = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	int dgram = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
 	int udp = socket(AF_INET, SOCK_DGRAM, 0);
@@ -946,7 +964,8 @@ static void case_backend(struct vt_cmp *t, void *arg)
 		/* failures leave it running */
 		backend(t, "backend: live, closed", i, CLOSED, -ENOTSOCK);
 		backend(t, "backend: live, loose", i, loose, -EINVAL);
-		state(t, "backend: still live", VHOST_SET_VRING_NUM, i, 256, -EBUSY);
+		state(t, "backend: still live", VHOST_SET_VRING_NUM, i, 256,
+		      -EBUSY);
 		backend(t, "backend: another tap", i, tap2, 0);
 		backend(t, "backend: packet", i, raw, 0);
 		backend(t, "backend: back to tap", i, tap, 0);
@@ -1040,7 +1059,8 @@ static void io_checks(struct vt_cmp *t)
 	write_msg(t, "io: type 77", &v1, sizeof(v1), -EFAULT);
 	v1.type = 77;
 	write_msg(t, "io: message 77", &v1, sizeof(v1), -EINVAL);
-	v2.iotlb = (struct vhost_iotlb_msg){ .size = 4096, .type = VHOST_IOTLB_UPDATE };
+	v2.iotlb = (struct vhost_iotlb_msg){ .size = 4096,
+					     .type = VHOST_IOTLB_UPDATE };
 	for (i = 4; i < sizeof(v2); i += 4)
 		write_msg(t, "io: cut v2", &v2, i, VT_CMP_ANY);
 	write_msg(t, "io: update v2", &v2, sizeof(v2), -EFAULT);
@@ -1097,7 +1117,8 @@ static void case_reset(struct vt_cmp *t, void *arg)
 
 	(void)arg;
 	good_device(t, true);
-	state(t, "reset: busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, 0, 100, 0);
+	state(t, "reset: busyloop", VHOST_SET_VRING_BUSYLOOP_TIMEOUT, 0, 100,
+	      0);
 	state(t, "reset: base", VHOST_SET_VRING_BASE, 0, 1000, 0);
 	file(t, "reset: kick", VHOST_SET_VRING_KICK, 1, ev, 0);
 	file(t, "reset: call", VHOST_SET_VRING_CALL, 1, ev, 0);
@@ -1105,7 +1126,8 @@ static void case_reset(struct vt_cmp *t, void *arg)
 	state(t, "reset: unowned", VHOST_GET_VRING_BASE, 0, 0, -EPERM);
 	own(t);
 	get_state(t, "reset: get base", VHOST_GET_VRING_BASE, 0, 0);
-	get_state(t, "reset: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0, 0);
+	get_state(t, "reset: get busyloop", VHOST_GET_VRING_BUSYLOOP_TIMEOUT, 0,
+		  0);
 	/* rings are at address 0 and of size 1 again */
 	one_region(t);
 	backend(t, "reset: start", 1, tap_fd(), -EFAULT);
@@ -1159,7 +1181,8 @@ static void case_compat(struct vt_cmp *t, void *arg)
 	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_OWNER, NULL), 0,
 		      "compat: owner");
 	mem->nregions = 1;
-	mem->regions[0] = (struct vhost_memory_region){ GPA, 65536, (uintptr_t)low, 0 };
+	mem->regions[0] =
+		(struct vhost_memory_region){ GPA, 65536, (uintptr_t)low, 0 };
 	vt_cmp_answer(t, ioctl32(t->fd, VHOST_SET_MEM_TABLE, mem), 0,
 		      "compat: mem");
 	*s = (struct vhost_vring_state){ 1, 256 };

@@ -56,9 +56,20 @@ static char *area;
 #define AREA_SIZE	(8UL << 20)
 
 static int fds[8];
-enum { FD_TAP, FD_TAP2, FD_PACKET, FD_EVENT, FD_EVENT2, FD_NULL, FD_CLOSED, FD_NONE };
+enum {
+	FD_TAP,
+	FD_TAP2,
+	FD_PACKET,
+	FD_EVENT,
+	FD_EVENT2,
+	FD_NULL,
+	FD_CLOSED,
+	FD_NONE
+};
 
-static const unsigned int indices[] = { 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 0xffffffff };
+static const unsigned int indices[] = {
+	0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 0xffffffff
+};
 static const unsigned int nums[] = {
 	256, 256, 256, 1, 2, 1024, 32768, 0, 3, 65536, 0xffffffff,
 };
@@ -174,10 +185,12 @@ static void make_arg(const struct call *c, union arg *arg)
 			arg->reg[0].userspace_addr = 0xffff888000000000ULL;
 		break;
 	case NUM:
-		arg->state = (struct vhost_vring_state){ index, PICK(nums, c->a) };
+		arg->state =
+			(struct vhost_vring_state){ index, PICK(nums, c->a) };
 		break;
 	case SET_BASE:
-		arg->state = (struct vhost_vring_state){ index, PICK(bases, c->a) };
+		arg->state =
+			(struct vhost_vring_state){ index, PICK(bases, c->a) };
 		break;
 	case SET_BUSY:
 		arg->state = (struct vhost_vring_state){ index, c->a % 3 };
@@ -192,7 +205,8 @@ static void make_arg(const struct call *c, union arg *arg)
 			.flags = c->a >= 240 ? 2 : 0,
 			.desc_user_addr = pick_addr(c->a, 3 * (index & 1)),
 			.avail_user_addr = pick_addr(c->b, 3 * (index & 1) + 1),
-			.used_user_addr = pick_addr(c->a ^ c->b, 3 * (index & 1) + 2),
+			.used_user_addr =
+				pick_addr(c->a ^ c->b, 3 * (index & 1) + 2),
 		};
 		break;
 	case KICK:
@@ -242,17 +256,18 @@ static void print_call(unsigned int i, const struct call *c)
 		ksft_print_msg("  %2u %s %#llx\n", i, kinds[c->kind].name,
 			       (unsigned long long)a.u64);
 	else if (c->kind == MEM_TABLE)
-		ksft_print_msg("  %2u %s regions %u padding %u size %#llx hva %#llx\n",
-			       i, kinds[c->kind].name, a.mem.nregions,
-			       a.mem.padding,
-			       (unsigned long long)a.reg[0].memory_size,
-			       (unsigned long long)a.reg[0].userspace_addr);
+		ksft_print_msg(
+			"  %2u %s regions %u padding %u size %#llx hva %#llx\n",
+			i, kinds[c->kind].name, a.mem.nregions, a.mem.padding,
+			(unsigned long long)a.reg[0].memory_size,
+			(unsigned long long)a.reg[0].userspace_addr);
 	else if (c->kind == ADDR)
-		ksft_print_msg("  %2u %s %u flags %u desc %#llx avail %#llx used %#llx\n",
-			       i, kinds[c->kind].name, a.addr.index, a.addr.flags,
-			       (unsigned long long)a.addr.desc_user_addr,
-			       (unsigned long long)a.addr.avail_user_addr,
-			       (unsigned long long)a.addr.used_user_addr);
+		ksft_print_msg(
+			"  %2u %s %u flags %u desc %#llx avail %#llx used %#llx\n",
+			i, kinds[c->kind].name, a.addr.index, a.addr.flags,
+			(unsigned long long)a.addr.desc_user_addr,
+			(unsigned long long)a.addr.avail_user_addr,
+			(unsigned long long)a.addr.used_user_addr);
 	else
 		ksft_print_msg("  %2u %s %u, %d\n", i, kinds[c->kind].name,
 			       a.file.index, a.file.fd);
@@ -368,8 +383,8 @@ struct board {
 	unsigned int bad[MAX_BAD];
 };
 
-static void try_sequences(struct board *b, unsigned int seed, unsigned int count,
-			  uint64_t end)
+static void try_sequences(struct board *b, unsigned int seed,
+			  unsigned int count, uint64_t end)
 {
 	struct sequence s;
 	struct vt_cmp_pair p;
@@ -404,8 +419,9 @@ static void explain(struct vt_cmp_pair *p, unsigned int seed)
 
 	make_sequence(seed, &s);
 	if (same(p, &s, false)) {
-		ksft_print_msg("ABI_SEED=%u was answered differently, but only once\n",
-			       seed);
+		ksft_print_msg(
+			"ABI_SEED=%u was answered differently, but only once\n",
+			seed);
 		return;
 	}
 	shrink(p, &s);
@@ -420,8 +436,9 @@ int main(void)
 {
 	unsigned int seed = env("ABI_SEED", SEED), i, bad;
 	unsigned int count = env("ABI_SEQUENCES", SEQUENCES);
-	uint64_t end = vt_now_ns() +
-		       vt_timeout_ms(env("ABI_SECONDS", SECONDS)) * 1000000000ULL;
+	uint64_t end =
+		vt_now_ns() +
+		vt_timeout_ms(env("ABI_SECONDS", SECONDS)) * 1000000000ULL;
 	struct board *b;
 	struct vt_cmp_pair p;
 
@@ -449,7 +466,8 @@ int main(void)
 	for (i = 0; i < bad && i < MAX_BAD; i++)
 		explain(&p, b->bad[i]);
 	ksft_print_msg("%u sequences from ABI_SEED=%u, %u calls succeeded\n",
-		       atomic_load(&b->tried), seed, atomic_load(&b->succeeded));
+		       atomic_load(&b->tried), seed,
+		       atomic_load(&b->succeeded));
 	ksft_test_result(!bad && atomic_load(&b->tried), "%s\n",
 			 p.both ? "same answers as stock" :
 			 "the device agrees with itself");

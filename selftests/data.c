@@ -157,7 +157,8 @@ FIXTURE_VARIANT(memory)
 #define VARIANT(name, ...) \
 	FIXTURE_VARIANT_ADD(memory, name) { .cfg = { __VA_ARGS__ } }
 VARIANT(anon, .num = 1024);
-VARIANT(scatter, .num = 1024, .backing = VT_SCATTER, .ring_backing = VT_SCATTER);
+VARIANT(scatter, .num = 1024, .backing = VT_SCATTER,
+	.ring_backing = VT_SCATTER);
 VARIANT(scatter_event, .num = 1024, .backing = VT_SCATTER,
 	.ring_backing = VT_SCATTER, .features = EVENT);
 VARIANT(scatter_ugly, .num = 1024, .backing = VT_SCATTER,
@@ -169,7 +170,8 @@ VARIANT(ugly_small, .num = 64, .desc_skew = 4096 - 24, .avail_skew = 4096 - 2,
 VARIANT(desc_any_byte, .num = 512, .desc_skew = 13, .avail_skew = 4094,
 	.used_skew = 4092, .ring_backing = VT_SCATTER);
 VARIANT(thp, .num = 1024, .backing = VT_THP, .ring_backing = VT_THP);
-VARIANT(hugetlb, .num = 1024, .backing = VT_HUGETLB, .ring_backing = VT_HUGETLB);
+VARIANT(hugetlb, .num = 1024, .backing = VT_HUGETLB,
+	.ring_backing = VT_HUGETLB);
 VARIANT(hugetlb_rings_in_mem, .num = 1024, .backing = VT_HUGETLB,
 	.rings_in_mem = true);
 VARIANT(memfd, .num = 1024, .backing = VT_MEMFD, .ring_backing = VT_MEMFD);
@@ -233,8 +235,9 @@ TEST_F_TIMEOUT(setting, busyloop, 600)
 		for (vq = 0; vq < 2; vq++) {
 			struct vhost_vring_state s = { vq, us[i] };
 
-			ASSERT_EQ(0, ioctl(self->rig.dev.fd,
-					   VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s));
+			ASSERT_EQ(0,
+				  ioctl(self->rig.dev.fd,
+					VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s));
 		}
 		EXPECT_EQ(0, vt_rig_flow(&self->rig, 500, NULL));
 	}

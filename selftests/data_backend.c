@@ -110,7 +110,8 @@ TEST_F_TIMEOUT(backend, packet_socket, 600)
 	ASSERT_EQ(0, open_rig(&self->rig, variant->features |
 			      VT_F(VHOST_NET_F_VIRTIO_NET_HDR)));
 	if (veth_pair(1500))
-		SKIP(return, "no veth interfaces: ip link add type veth failed");
+		SKIP(return,
+			   "no veth interfaces: ip link add type veth failed");
 	backend = vt_packet_open(if_nametoindex("vta"), false);
 	sock = vt_packet_open(if_nametoindex("vtb"), false);
 	ASSERT_LT(0, backend);
@@ -133,7 +134,8 @@ static int open_macvtap(const char *name)
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("sysfs", dir, "sysfs", 0, NULL))
 		return -1;
-	snprintf(path, sizeof(path), "%s/class/net/%s/tap%u/dev", dir, name, index);
+	snprintf(path, sizeof(path), "%s/class/net/%s/tap%u/dev", dir, name,
+		 index);
 	f = fopen(path, "r");
 	if (f && fgets(text, sizeof(text), f) &&
 	    sscanf(text, "%u:%u", &maj, &min) == 2) {
@@ -168,7 +170,8 @@ TEST_F_TIMEOUT(backend, macvtap, 600)
 		SKIP(return, "no macvtap: ip link add type macvtap failed");
 	fd = open_macvtap("vtm");
 	if (fd < 0)
-		SKIP(return, "cannot open the macvtap's device: %s", strerror(errno));
+		SKIP(return, "cannot open the macvtap's device: %s",
+			   strerror(errno));
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "vtm");
 	ASSERT_EQ(0, ioctl(fd, TUNSETIFF, &ifr));
 	ASSERT_EQ(0, ioctl(fd, TUNSETVNETHDRSZ, &hdr));
@@ -188,14 +191,16 @@ TEST_F_TIMEOUT(backend, change, 600)
 	ASSERT_EQ(0, vt_tap_open(&other, self->rig.dev.hdr_len));
 	for (i = 0; i < 4; i++) {
 		struct vt_tap *tap = i % 2 ? &other : &self->rig.tap;
-		struct vt_traffic_cfg cfg = vt_traffic_cfg_rig(&self->rig, VT_VQ_TX);
+		struct vt_traffic_cfg cfg =
+			vt_traffic_cfg_rig(&self->rig, VT_VQ_TX);
 		struct vt_traffic t;
 
 		cfg.sock = tap->sock;
 		cfg.sock_vnet_hdr = true;
 		/* the first sets up the ring, the rest replace a live backend */
-		ASSERT_EQ(0, i ? vt_vq_set_backend(&self->rig.vq[VT_VQ_TX], tap->fd) :
-			  vt_vq_start(&self->rig.vq[VT_VQ_TX], tap->fd));
+		ASSERT_EQ(0, i ? vt_vq_set_backend(&self->rig.vq[VT_VQ_TX],
+						   tap->fd) :
+				 vt_vq_start(&self->rig.vq[VT_VQ_TX], tap->fd));
 		ASSERT_EQ(0, vt_traffic_start(&t, &cfg));
 		EXPECT_EQ(0, vt_traffic_wait(&t, 300, VT_TIMEOUT));
 		EXPECT_EQ(0, vt_traffic_stop(&t));
@@ -223,7 +228,8 @@ FIXTURE_VARIANT_ADD(again, rx_event) { VT_VQ_RX, EVENT };
 
 FIXTURE_SETUP(again)
 {
-	struct vt_rig_cfg cfg = { .features = variant->features, .base = 65000 };
+	struct vt_rig_cfg cfg = { .features = variant->features,
+				  .base = 65000 };
 
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
 }

@@ -302,7 +302,8 @@ static void too_many(struct patient *p)
 	unsigned int i;
 
 	for (i = 0; i < 2000; i++)
-		set_desc(&table[i], p->gpa + i, 1, p->dir | VRING_DESC_F_NEXT, i + 1);
+		set_desc(&table[i], p->gpa + i, 1, p->dir | VRING_DESC_F_NEXT,
+			 i + 1);
 	table[1999].flags = p->dir;
 	set_desc(&p->vq->desc[0], p->gpa + (1 << 20), 2000 * 16,
 		 VRING_DESC_F_INDIRECT, 0);
@@ -459,7 +460,8 @@ TEST_F_TIMEOUT(broken, ring, 900)
 		drain_tap(rig);
 		r = vt_rig_flow(rig, 40, &few);
 		ASSERT_EQ(0, r) {
-			TH_LOG("after \"%s\" was stopped and started", ills[i].name);
+			TH_LOG("after \"%s\" was stopped and started",
+			       ills[i].name);
 		}
 	}
 }
@@ -535,7 +537,8 @@ TEST_F_TIMEOUT(broken, buffer_unmapped, 600)
 		good(&p, 0);
 		good(&p, 1);
 		good(&p, 2);
-		ASSERT_EQ(0, mprotect(p.hva, 1 << 20, i ? PROT_NONE : PROT_READ));
+		ASSERT_EQ(0,
+			  mprotect(p.hva, 1 << 20, i ? PROT_NONE : PROT_READ));
 		offer(&p, 0);
 		offer(&p, 1);
 		offer(&p, 2);
@@ -571,7 +574,8 @@ TEST_F_TIMEOUT(broken, noise, 600)
 			unsigned int d = rand() % 8;
 
 			set_desc(&vq->desc[d],
-				 rand() % 4 ? p.gpa + rand() % 100000 : (uint64_t)rand() << 13,
+				 rand() % 4 ? p.gpa + rand() % 100000 :
+					      (uint64_t)rand() << 13,
 				 rand() % 5 ? rand() % 2000u : rand() * 2u,
 				 rand() % 3 ? p.dir | (rand() & 1) : rand() & 7,
 				 rand() % 20 ? rand() % 8 : rand());

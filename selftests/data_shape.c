@@ -108,9 +108,11 @@ FIXTURE_VARIANT(shape)
 FIXTURE_VARIANT_ADD(shape, plain) { .features = V1 | MRG };
 FIXTURE_VARIANT_ADD(shape, event) { .features = V1 | MRG | EVENT };
 FIXTURE_VARIANT_ADD(shape, indirect) { .features = V1 | MRG | IND };
-FIXTURE_VARIANT_ADD(shape, indirect_event) { .features = V1 | MRG | IND | EVENT };
+FIXTURE_VARIANT_ADD(shape,
+		    indirect_event){ .features = V1 | MRG | IND | EVENT };
 FIXTURE_VARIANT_ADD(shape, legacy) { .features = 0 };
-FIXTURE_VARIANT_ADD(shape, incongruent) { .features = V1 | MRG, .gpa_skew = 0x777 };
+FIXTURE_VARIANT_ADD(shape, incongruent){ .features = V1 | MRG,
+					 .gpa_skew = 0x777 };
 
 FIXTURE_SETUP(shape)
 {
@@ -240,12 +242,14 @@ TEST_F_TIMEOUT(shape, rx_chains, 600)
 
 	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
 		for (j = 0; j < ARRAY_SIZE(lens); j++) {
-			vt_frame_fill(self->frame, lens[j], STREAM, i * 100 + j);
+			vt_frame_fill(self->frame, lens[j], STREAM,
+				      i * 100 + j);
 			/* room for more, so the used length says something */
 			n = scatter(&self->rig, VT_VQ_RX, cuts[i].sizes,
 				    cuts[i].n, hdr + lens[j] + 5, sg, ptr);
 			ASSERT_EQ(0, rx_post(&self->rig, sg, n, flat));
-			ASSERT_EQ(0, host_send(&self->rig, self->frame, lens[j]));
+			ASSERT_EQ(0,
+				  host_send(&self->rig, self->frame, lens[j]));
 			ASSERT_EQ((void *)flat, rx_get(&self->rig, &len));
 			ASSERT_EQ(hdr + lens[j], len) {
 				TH_LOG("%s", cuts[i].name);
@@ -346,10 +350,12 @@ TEST_F_TIMEOUT(shape, tx_gso, 600)
 
 	memcpy(flat, &hdr, sizeof(hdr));
 	for (i = 0; i < 50; i++) {
-		n = scatter(&self->rig, VT_VQ_TX, pages, 2, hdr_len + len, sg, ptr);
+		n = scatter(&self->rig, VT_VQ_TX, pages, 2, hdr_len + len, sg,
+			    ptr);
 		put(sg, ptr, n, flat);
 		ASSERT_EQ(0, tx_sg(&self->rig, sg, n));
-		ASSERT_EQ(0, host_expect(&self->rig, flat + hdr_len, len, &got));
+		ASSERT_EQ(0,
+			  host_expect(&self->rig, flat + hdr_len, len, &got));
 		EXPECT_EQ(VIRTIO_NET_HDR_GSO_TCPV4, got.gso_type);
 		EXPECT_EQ(1448, got.gso_size);
 		EXPECT_EQ(34, got.csum_start);
@@ -376,7 +382,8 @@ TEST_F_TIMEOUT(shape, rx_gso, 600)
 	} else {
 		ASSERT_EQ(0, rx_post(&self->rig, sg, n, ptr[0]));
 	}
-	ASSERT_EQ(0, vt_packet_send(self->rig.tap.sock, &hdr, self->frame, len));
+	ASSERT_EQ(0,
+		  vt_packet_send(self->rig.tap.sock, &hdr, self->frame, len));
 	want = 1;
 	for (i = 0; i < want; i++) {
 		cookie = rx_get(&self->rig, &used);
@@ -389,7 +396,8 @@ TEST_F_TIMEOUT(shape, rx_gso, 600)
 		}
 		total += used;
 		if (mrg && !i)
-			want = ((struct virtio_net_hdr_mrg_rxbuf *)flat)->num_buffers;
+			want = ((struct virtio_net_hdr_mrg_rxbuf *)flat)
+				       ->num_buffers;
 	}
 	EXPECT_EQ(hdr_len + len, total);
 	if (mrg) {
@@ -450,7 +458,9 @@ static void rx_waits(struct __test_metadata *_metadata, struct vt_rig *rig,
 		ASSERT_EQ((void *)frame, rx_get(rig, &len));
 		EXPECT_EQ(i == 5 ? 12u : 200u, len);
 	}
-	EXPECT_EQ(6, ((struct virtio_net_hdr_mrg_rxbuf *)rig->buf[0])->num_buffers);
+	EXPECT_EQ(
+		6,
+		((struct virtio_net_hdr_mrg_rxbuf *)rig->buf[0])->num_buffers);
 	EXPECT_EQ(0, memcmp((char *)rig->buf[0] + 12, frame, 1000));
 }
 
@@ -578,7 +588,9 @@ TEST_F_TIMEOUT(shape, call, 600)
 			vt_vq_notify(vq);
 			ASSERT_EQ(0, reap(vq, 1));
 			EXPECT_EQ(i == 3 ? 0 : -ETIMEDOUT,
-				  vt_event_wait(vq->call, i == 3 ? VT_TIMEOUT : QUIET)) {
+				  vt_event_wait(vq->call,
+						i == 3 ? VT_TIMEOUT : QUIET))
+			{
 				TH_LOG("after buffer %u", i);
 			}
 		}
@@ -639,7 +651,8 @@ FIXTURE_SETUP(regions)
 	self->n = variant->n;
 	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
 	/* the rig's own region stays the first: indirect tables are there */
-	ASSERT_EQ(0, vt_mem_alloc(&self->mem, VT_SCATTER, self->n * stride, 0, 0));
+	ASSERT_EQ(0,
+		  vt_mem_alloc(&self->mem, VT_SCATTER, self->n * stride, 0, 0));
 again:
 	dev->nregions = 1;
 	table = self->n;
@@ -707,19 +720,22 @@ TEST_F_TIMEOUT(regions, straddle, 600)
 			sg = (struct vt_sg){ self->gpa + off, hdr + len };
 			memset(flat, 0, hdr);
 			vt_frame_fill(flat + hdr, len, STREAM, i * 10 + j);
-			guest_copy(&self->rig.dev, sg.addr, flat, hdr + len, true);
+			guest_copy(&self->rig.dev, sg.addr, flat, hdr + len,
+				   true);
 			ASSERT_EQ(0, tx_sg(&self->rig, &sg, 1)) {
 				TH_LOG("%zu bytes at %#llx", len,
 				       (unsigned long long)off);
 			}
-			ASSERT_EQ(0, host_expect(&self->rig, flat + hdr, len, NULL));
+			ASSERT_EQ(0, host_expect(&self->rig, flat + hdr, len,
+						 NULL));
 
 			ASSERT_EQ(0, rx_post(&self->rig, &sg, 1, flat));
 			vt_frame_fill(flat, len, STREAM, i * 10 + j + 5000);
 			ASSERT_EQ(0, host_send(&self->rig, flat, len));
 			ASSERT_EQ((void *)flat, rx_get(&self->rig, &used));
 			ASSERT_EQ(hdr + len, used);
-			guest_copy(&self->rig.dev, sg.addr, got, hdr + len, false);
+			guest_copy(&self->rig.dev, sg.addr, got, hdr + len,
+				   false);
 			ASSERT_EQ(0, memcmp(flat, got + hdr, len)) {
 				TH_LOG("%zu bytes at %#llx", len,
 				       (unsigned long long)off);

@@ -73,7 +73,8 @@ static pid_t start_owner(void (*then)(struct vt_inval *inval), bool storm)
 	for (;;) {
 		/* mappings come and go when the end comes */
 		void *p = mmap(NULL, 16 * VT_PAGE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+			       0);
 
 		munmap(p, 16 * VT_PAGE);
 		if (storm) {

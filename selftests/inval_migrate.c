@@ -246,7 +246,8 @@ static int move_to_other_node(struct vt_inval *inval)
 		pages[i] = inval->dev + i * VT_PAGE;
 		nodes[i] = node;
 	}
-	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) < 0)
+	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) <
+	    0)
 		return -errno;
 	for (i = 0; i < n; i++)
 		moved += status[i] == node;

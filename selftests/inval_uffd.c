@@ -58,7 +58,8 @@ static int resolve(unsigned long addr, uint64_t flags)
 	struct uffdio_range page = { addr, VT_PAGE };
 	struct uffdio_copy copy = {
 		.dst = addr,
-		.src = (unsigned long)saved + (addr - (unsigned long)handled->dev),
+		.src = (unsigned long)saved +
+		       (addr - (unsigned long)handled->dev),
 		.len = VT_PAGE,
 	};
 	struct uffdio_writeprotect wp = { .range = page };
@@ -118,7 +119,8 @@ static const char *watch(struct vt_inval *inval, uint64_t features,
 		return "the kernel's userfaultfd cannot do this";
 	handled = inval;
 	saved = calloc(1, inval->len);
-	return pthread_create(&handler, NULL, handle, NULL) ? "no thread" : NULL;
+	return pthread_create(&handler, NULL, handle, NULL) ? "no thread" :
+							      NULL;
 }
 
 FIXTURE_TEARDOWN(uffd)

@@ -143,8 +143,11 @@ TEST_F_TIMEOUT(module, bad_parameters, 300)
 	EXPECT_EQ(1, fscanf(f, "%15s", word));
 	fclose(f);
 	EXPECT_STREQ("kernel", word);
-	EXPECT_EQ(509, vt_read_number("/sys/module/vhost_mmu/parameters/max_mem_regions"));
-	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions", &st));
+	EXPECT_EQ(509,
+		  vt_read_number(
+			  "/sys/module/vhost_mmu/parameters/max_mem_regions"));
+	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions",
+			  &st));
 	EXPECT_EQ(0, st.st_mode & 0222);
 	EXPECT_EQ(0, vt_inval_stop(inval));
 }

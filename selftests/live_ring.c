@@ -74,7 +74,8 @@ static void *storm_on_rings(void *arg)
 		for (i = 0; i < targets; i++) {
 			char *at = target[i].at;
 			size_t len = target[i].len;
-			char *page = at + rand_r(&seed) % (len / VT_PAGE) * VT_PAGE;
+			char *page =
+				at + rand_r(&seed) % (len / VT_PAGE) * VT_PAGE;
 
 			switch (rand_r(&seed) % 4) {
 			case 0:
@@ -118,7 +119,8 @@ static void *storm_elsewhere(void *arg)
 		mprotect(p, len, PROT_READ | PROT_WRITE);
 		madvise(p + len / 2, len / 4, MADV_DONTNEED);
 		q = mremap(p, len, 2 * len, MREMAP_MAYMOVE);
-		munmap(q == MAP_FAILED ? p : q, q == MAP_FAILED ? len : 2 * len);
+		munmap(q == MAP_FAILED ? p : q,
+		       q == MAP_FAILED ? len : 2 * len);
 		if (++n % 8 == 0)
 			vt_sleep_ms(1);
 	}
@@ -148,8 +150,10 @@ FIXTURE_SETUP(live)
 	add_target(inval->dev, inval->len, inval->fd);
 	add_target(self->second, inval->len, inval->fd);
 	add_target(self->mem2, inval->rig.mem.map_len, inval->rig.mem.fd);
-	ASSERT_EQ(0, pthread_create(&storm_thread[0], NULL, storm_on_rings, NULL));
-	ASSERT_EQ(0, pthread_create(&storm_thread[1], NULL, storm_elsewhere, NULL));
+	ASSERT_EQ(0,
+		  pthread_create(&storm_thread[0], NULL, storm_on_rings, NULL));
+	ASSERT_EQ(0, pthread_create(&storm_thread[1], NULL, storm_elsewhere,
+				    NULL));
 }
 
 static void end_storm(void)
@@ -462,7 +466,8 @@ TEST_F_TIMEOUT(live, reset_owner, 300)
 			uint64_t one = 1;
 
 			ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_VRING_NUM, &num));
-			ASSERT_EQ(0, ioctl(dev->fd, VHOST_SET_VRING_BASE, &base));
+			ASSERT_EQ(0,
+				  ioctl(dev->fd, VHOST_SET_VRING_BASE, &base));
 			ASSERT_EQ(0, vt_inval_set_addr(inval, v, inval->dev));
 			ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_ERR, v,
 					      vq->err));
@@ -473,7 +478,8 @@ TEST_F_TIMEOUT(live, reset_owner, 300)
 			ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
 			/* neither side can know what the other missed */
 			vt_vq_notify(vq);
-			ASSERT_EQ(sizeof(one), write(vq->call, &one, sizeof(one)));
+			ASSERT_EQ(sizeof(one),
+				  write(vq->call, &one, sizeof(one)));
 		}
 		ASSERT_EQ(0, vt_inval_flow(inval, 30));
 	}

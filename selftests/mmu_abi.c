@@ -157,11 +157,11 @@ static const struct command {
 } commands[] = {
 	{ "GET_INFO", VMMU_GET_INFO, sizeof(struct vmmu_get_info), BARE,
 	  AT(vmmu_get_info, flags), 0, NONE, NONE, true, false, NULL },
-	{ "SET_OPTIONS", VMMU_SET_OPTIONS, sizeof(struct vmmu_set_options), BARE,
-	  AT(vmmu_set_options, flags), 0, AT(vmmu_set_options, __reserved), NONE,
-	  false, false, fill_options },
-	{ "SET_MEMSLOT", VMMU_SET_MEMSLOT, sizeof(struct vmmu_set_memslot), SLOT,
-	  AT(vmmu_set_memslot, flags),
+	{ "SET_OPTIONS", VMMU_SET_OPTIONS, sizeof(struct vmmu_set_options),
+	  BARE, AT(vmmu_set_options, flags), 0,
+	  AT(vmmu_set_options, __reserved), NONE, false, false, fill_options },
+	{ "SET_MEMSLOT", VMMU_SET_MEMSLOT, sizeof(struct vmmu_set_memslot),
+	  SLOT, AT(vmmu_set_memslot, flags),
 	  VMMU_MEM_LOG_DIRTY_PAGES | VMMU_MEM_READONLY,
 	  AT(vmmu_set_memslot, __reserved), NONE, false, false, fill_slot },
 	{ "POPULATE", VMMU_POPULATE, sizeof(struct vmmu_populate), SLOT,
@@ -177,12 +177,13 @@ static const struct command {
 	  AT(vmmu_access, flags), 0, NONE, NONE, true, true, fill_access },
 	{ "GET_DIRTY_LOG", VMMU_GET_DIRTY_LOG, sizeof(struct vmmu_dirty_log),
 	  SLOT, NONE, 0, NONE, NONE, false, false, fill_log },
-	{ "CLEAR_DIRTY_LOG", VMMU_CLEAR_DIRTY_LOG, sizeof(struct vmmu_dirty_log),
-	  SLOT, NONE, 0, NONE, NONE, false, false, fill_clear },
-	{ "CREATE_READER", VMMU_CREATE_READER, sizeof(struct vmmu_create_reader),
-	  SLOT, AT(vmmu_create_reader, flags), 0,
-	  AT(vmmu_create_reader, __reserved), AT(vmmu_create_reader, out_fd),
-	  true, false, NULL },
+	{ "CLEAR_DIRTY_LOG", VMMU_CLEAR_DIRTY_LOG,
+	  sizeof(struct vmmu_dirty_log), SLOT, NONE, 0, NONE, NONE, false,
+	  false, fill_clear },
+	{ "CREATE_READER", VMMU_CREATE_READER,
+	  sizeof(struct vmmu_create_reader), SLOT,
+	  AT(vmmu_create_reader, flags), 0, AT(vmmu_create_reader, __reserved),
+	  AT(vmmu_create_reader, out_fd), true, false, NULL },
 	{ "RESET_DIRTY_RINGS", VMMU_RESET_DIRTY_RINGS,
 	  sizeof(struct vmmu_reset_dirty_rings), RINGS,
 	  AT(vmmu_reset_dirty_rings, flags), 0,
@@ -422,8 +423,8 @@ static int all_answer(const int *fds, int reader, int want)
 		good_args(c, &a);
 		r = call(c, reader, &a);
 		if (r != want) {
-			vt_msg("abi: %s on a reader gave %d, not %d", c->name, r,
-			       want);
+			vt_msg("abi: %s on a reader gave %d, not %d", c->name,
+			       r, want);
 			wrong++;
 		}
 	}
@@ -883,7 +884,8 @@ TEST_F(abi, memslot_change)
 TEST_F(abi, memslot_none)
 {
 	int fd = self->fd[BARE], stats = vt_mmu_stats_open(fd);
-	uint64_t gpas[] = { 0, VT_PAGE, GPA, 1ULL << 47, (1ULL << 48) - VT_PAGE };
+	uint64_t gpas[] = { 0, VT_PAGE, GPA, 1ULL << 47,
+			    (1ULL << 48) - VT_PAGE };
 	struct vmmu_translate t;
 	unsigned int i;
 	uint64_t val;

@@ -287,7 +287,8 @@ static void check_words(struct __test_metadata *_metadata, const char *base,
 
 TEST_F_TIMEOUT(demand, same, 300)
 {
-	same_pages(_metadata, self->mmu, self->stats, self->pages, variant->how);
+	same_pages(_metadata, self->mmu, self->stats, self->pages,
+		   variant->how);
 	check_words(_metadata, self->mem.base, self->pages, variant->how);
 }
 
@@ -465,7 +466,8 @@ TEST_F_TIMEOUT(served, signal, 300)
 	if (self->why)
 		SKIP(return, "%s", self->why);
 	if (!interruptible())
-		SKIP(return, "a fault of this kernel ends at fatal signals only");
+		SKIP(return,
+			   "a fault of this kernel ends at fatal signals only");
 	sigaction(SIGUSR1, &sa, NULL);
 	ASSERT_EQ(0, take_away(&self->a, &self->u, 1, variant->features));
 	/* nobody serves */

@@ -689,7 +689,8 @@ TEST_F_TIMEOUT(log, exact, 120)
 	/* unmapped after it was written: written all the same */
 	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(222), 4));
 	vt_bitmap_set(want, 222);
-	ASSERT_EQ(0, madvise((void *)host_word(l, 222), VT_PAGE, MADV_DONTNEED));
+	ASSERT_EQ(0,
+		  madvise((void *)host_word(l, 222), VT_PAGE, MADV_DONTNEED));
 	ASSERT_EQ(0, vt_mmu_read64(io, page_gpa(222), &word));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, differ(l, want));

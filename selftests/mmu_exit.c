@@ -107,8 +107,8 @@ static int one_page(struct worker *w, uint64_t page)
 	}
 	r = vt_mmu_read64(w->fd, gpa, &val);
 	if (!anything_goes && (r || val != page)) {
-		snprintf(w->why, sizeof(w->why), "read %lu of page %lu: %s", val,
-			 page, strerror(-r));
+		snprintf(w->why, sizeof(w->why), "read %lu of page %lu: %s",
+			 val, page, strerror(-r));
 		return r ? r : -EBADMSG;
 	}
 	return 0;
@@ -293,7 +293,8 @@ static pid_t start_owner(void (*then)(int fd, char *mem))
 		return pid;
 	mem = map_memory();
 	fd = vt_mmu_open();
-	if (!mem || fd < 0 || add_slots(fd, mem) || start(fd) || rounds_pass(20))
+	if (!mem || fd < 0 || add_slots(fd, mem) || start(fd) ||
+	    rounds_pass(20))
 		_exit(99);
 	anything_goes = true;
 	shared->reader = vt_mmu_create_reader(fd);

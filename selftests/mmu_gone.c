@@ -241,7 +241,8 @@ static int protect(struct vt_area *a, uint64_t gen)
 			vt_msg("mprotect: page %zu can be read", i);
 			return -EBADMSG;
 		}
-	return mprotect(a->base, a->len, PROT_READ | PROT_WRITE) ? -errno : KEPT;
+	return mprotect(a->base, a->len, PROT_READ | PROT_WRITE) ? -errno :
+								   KEPT;
 }
 
 static int protect_live(struct vt_area *a, uint64_t gen)

@@ -117,7 +117,7 @@ static void finish(struct __test_metadata *_metadata)
 
 		pthread_join(w->thread, NULL);
 		EXPECT_EQ(0, w->error)
-			TH_LOG("thread %u, round %lu: %s", i, w->rounds, w->why);
+		TH_LOG("thread %u, round %lu: %s", i, w->rounds, w->why);
 		EXPECT_LT(0, w->rounds);
 	}
 }

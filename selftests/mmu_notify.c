@@ -240,7 +240,8 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
 	for (i = 0; i < rounds ||
-	     (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) && vt_now_ns() < end);
+		    (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) &&
+		     vt_now_ns() < end);
 	     i++)
 		ASSERT_EQ(0, storm_step(&s));
 	EXPECT_EQ(0, vt_thread_stop(&faults));

@@ -374,7 +374,8 @@ TEST_F_TIMEOUT(anonymous, freed, 300)
 static const char *open_file(int *fd)
 {
 	/* gone with this process, as the mount is in a namespace of its own */
-	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (unshare(CLONE_NEWNS) ||
+	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return "no mount namespace";
 	mkdir(MNT, 0700);
 	if (mount("none", MNT, "tmpfs", 0, NULL) ||

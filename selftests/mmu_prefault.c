@@ -579,7 +579,8 @@ TEST_F(level, discard)
 	ASSERT_EQ(0, throw_away(&self->m, VT_HUGE_SIZE, VT_HUGE_SIZE));
 	EXPECT_EQ(0, page_shift(self->fd, GPA + VT_HUGE_SIZE));
 	EXPECT_EQ(0, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE - VT_PAGE));
-	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + VT_HUGE_SIZE - VT_PAGE));
+	EXPECT_EQ(variant->shift,
+		  page_shift(self->fd, GPA + VT_HUGE_SIZE - VT_PAGE));
 	EXPECT_EQ(variant->shift, page_shift(self->fd, GPA + 2 * VT_HUGE_SIZE));
 	EXPECT_EQ(VT_HUGE_SIZE / VT_PAGE,
 		  vt_mmu_stat(self->stats, "pages_zapped"));

@@ -108,7 +108,8 @@ TEST_F(stats, layout)
 	id = calloc(1, h.name_size);
 	raw = malloc(desc_len);
 	d = (void *)raw;
-	ASSERT_EQ(h.name_size, pread(self->stats, id, h.name_size, h.id_offset));
+	ASSERT_EQ(h.name_size,
+		  pread(self->stats, id, h.name_size, h.id_offset));
 	EXPECT_NE(NULL, memchr(id, 0, h.name_size));
 	EXPECT_EQ(0, strncmp(id, "vhost-mmu-", 10)) TH_LOG("id %s", id);
 	for (i = 0; i < h.num_desc; i++) {

@@ -38,7 +38,8 @@ static int map_again(struct vt_payload *p)
 
 static int toggle_protection(struct vt_payload *p)
 {
-	int r = mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE | PROT_EXEC);
+	int r = mprotect(p->a.base, p->a.len,
+			 PROT_READ | PROT_WRITE | PROT_EXEC);
 
 	if (!r)
 		r = mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE);
@@ -59,7 +60,8 @@ static int protect(struct vt_payload *p)
 	if (mprotect(p->a.base, p->a.len, PROT_NONE))
 		return -errno;
 	vt_sleep_ms(2);
-	return mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE) ? -errno : 0;
+	return mprotect(p->a.base, p->a.len, PROT_READ | PROT_WRITE) ? -errno :
+								       0;
 }
 
 static const struct change protect_all = { .op = protect,

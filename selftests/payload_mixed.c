@@ -94,12 +94,14 @@ static int rx(struct vt_rig *rig, const struct piece *p, unsigned int n,
 		to += p[i].len;
 	}
 	if ((unsigned int)r != len || memcmp(got + hdr, frame, len - hdr)) {
-		vt_msg("mixed: rx of %u bytes: %d bytes used, or others", len, r);
+		vt_msg("mixed: rx of %u bytes: %d bytes used, or others", len,
+		       r);
 		return -EBADMSG;
 	}
 	for (i = 0; i < spare; i++)
 		if (got[len + i] != CANARY) {
-			vt_msg("mixed: byte %u behind the packet was written", i);
+			vt_msg("mixed: byte %u behind the packet was written",
+			       i);
 			return -EBADMSG;
 		}
 	if (h->num_buffers == (n + per - 1) / per)
@@ -257,8 +259,9 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 
 			for (j = 0; j < EACH; j++) {
 				int r = q == VT_VQ_TX ?
-					tx(rig, c[i].p, c[i].n) :
-					rx(rig, c[i].p, c[i].n, c[i].per, j % 5);
+						tx(rig, c[i].p, c[i].n) :
+						rx(rig, c[i].p, c[i].n,
+						   c[i].per, j % 5);
 
 				ASSERT_EQ(0, r) {
 					TH_LOG("vq%u, case %u", q, i);
@@ -343,7 +346,8 @@ FIXTURE_VARIANT_ADD(position, indirect)
 
 FIXTURE_SETUP(position)
 {
-	ASSERT_EQ(0, open_spot(&self->spot, variant->features, variant->backing));
+	ASSERT_EQ(0,
+		  open_spot(&self->spot, variant->features, variant->backing));
 }
 
 FIXTURE_TEARDOWN(position)
@@ -394,9 +398,12 @@ TEST_F_TIMEOUT(position, page_ends, 300)
 
 			ASSERT_EQ(0, q ? tx(rig, whole, 1) :
 				  rx(rig, whole, 1, 1, i % 7)) {
-				TH_LOG("vq%u: %u bytes before the end", q, i % 80);
+				TH_LOG("vq%u: %u bytes before the end", q,
+				       i % 80);
 			}
-			ASSERT_EQ(0, q ? tx(rig, cut, 3) : rx(rig, cut, 3, 3, 2)) {
+			ASSERT_EQ(0,
+				  q ? tx(rig, cut, 3) : rx(rig, cut, 3, 3, 2))
+			{
 				TH_LOG("vq%u: cut %u", q, i);
 			}
 			packets += 2;
@@ -434,7 +441,8 @@ TEST_F_TIMEOUT(position, large, 300)
 			unsigned int k;
 
 			for (k = 0; k < 60; k++)
-				p[k] = (struct piece){ page + k * 3001 + i, 1024 };
+				p[k] = (struct piece){ page + k * 3001 + i,
+						       1024 };
 			ASSERT_EQ(0, q ? tx(rig, &whole, 1) :
 				  rx(rig, &whole, 1, 1, i));
 			ASSERT_EQ(0, q ? tx(rig, p, 60) : rx(rig, p, 60, 1, i));
@@ -478,15 +486,19 @@ TEST_F_TIMEOUT(table, offsets, 300)
 			p[i] = (struct piece){ page + 8192 + i * 1500, 40 + i };
 		for (i = 0; i < n; i++) {
 			/* one head at a time: it is always the same */
-			vt_vq_set_indirect(&rig->vq[q], (void *)(page - 2 * i), 8);
+			vt_vq_set_indirect(&rig->vq[q], (void *)(page - 2 * i),
+					   8);
 			ASSERT_EQ(0, q ? tx(rig, p, 8) : rx(rig, p, 8, 8, 1)) {
-				TH_LOG("vq%u: table %u before the end", q, 2 * i);
+				TH_LOG("vq%u: table %u before the end", q,
+				       2 * i);
 			}
 		}
 		EXPECT_TRUE(went_direct(rig, q, was, n, 0));
 		for (i = 0; i < 20; i++) {
-			vt_vq_set_indirect(&rig->vq[q],
-					   (void *)(self->spot.odd + 64 + 4096 - 8 * i), 8);
+			vt_vq_set_indirect(
+				&rig->vq[q],
+				(void *)(self->spot.odd + 64 + 4096 - 8 * i),
+				8);
 			ASSERT_EQ(0, q ? tx(rig, p, 8) : rx(rig, p, 8, 8, 1)) {
 				TH_LOG("vq%u: table in odd memory, %u", q, i);
 			}
@@ -531,7 +543,8 @@ static bool all_say(struct vt_rig *rig, const char *word)
 	unsigned int q;
 
 	for (q = 0; q < 2; q++)
-		if (vt_stats_read_str(&rig->dev, q, "payload", is, sizeof(is)) ||
+		if (vt_stats_read_str(&rig->dev, q, "payload", is,
+				      sizeof(is)) ||
 		    strcmp(is, word))
 			return false;
 	return true;

@@ -18,7 +18,7 @@
 
 #define VLAN_ID		77
 #define MAX_LEN		61000
-#define HEADERS		(ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define HEADERS (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
 FIXTURE(tap)
 {
@@ -207,7 +207,8 @@ static void twice(struct __test_metadata *_metadata, struct vt_rig *rig,
 	EXPECT_EQ(0, memcmp(data, frame, 12));
 	if (vlan)
 		EXPECT_EQ(0, memcmp(data + 12, "\x81\0\0\x4d", 4));
-	EXPECT_EQ(0, memcmp(data + wire - p->len + 12, frame + 12, p->len - 12));
+	EXPECT_EQ(0,
+		  memcmp(data + wire - p->len + 12, frame + 12, p->len - 12));
 }
 
 /* All kinds of packets, in all shapes of buffers. */
@@ -298,7 +299,8 @@ TEST_F_TIMEOUT(tap, deleted, 300)
 		ASSERT_EQ(0, vt_ip("link del %s", tap.name));
 		/* they are lost, and nothing else */
 		vt_vq_notify(&rig->vq[VT_VQ_RX]);
-		ASSERT_EQ(0, vt_vq_set_backend(&rig->vq[VT_VQ_RX], rig->tap.fd));
+		ASSERT_EQ(0,
+			  vt_vq_set_backend(&rig->vq[VT_VQ_RX], rig->tap.fd));
 		vt_tap_close(&tap);
 		p.sock = rig->tap.sock;
 		for (k = 0; k < 3; k++) {

@@ -24,7 +24,8 @@ struct record {
 	size_t max;
 };
 
-static void note(struct record *rec, const char *what, const void *p, size_t len)
+static void note(struct record *rec, const char *what, const void *p,
+		 size_t len)
 {
 	size_t name = strlen(what) + 1;
 
@@ -169,7 +170,8 @@ static void rx(struct vt_rig *rig, struct record *rec, const char *what,
 	vt_rig_restart(rig, VT_VQ_RX, 0);
 }
 
-static const unsigned int lens[] = { 60, 64, 65, 128, 590, 1000, 1513, 1514, 3000, 9000 };
+static const unsigned int lens[] = { 60,   64,	 65,   128,  590,
+				     1000, 1513, 1514, 3000, 9000 };
 
 static void receive(struct vt_rig *rig, struct record *rec)
 {
@@ -216,7 +218,8 @@ static void receive_tagged(struct vt_rig *rig, struct record *rec)
 	int sock;
 
 	if (system("modprobe -q 8021q") ||
-	    vt_ip("link add link %s name tagged type vlan id 5", rig->tap.name) ||
+	    vt_ip("link add link %s name tagged type vlan id 5",
+		  rig->tap.name) ||
 	    vt_if_up("tagged", 0)) {
 		no_vlans = true;
 		return;
@@ -429,7 +432,7 @@ FIXTURE_VARIANT(twin)
 
 FIXTURE_VARIANT_ADD(twin, receive) { V1 | MRG, receive, VT_VQ_RX };
 FIXTURE_VARIANT_ADD(twin, receive_legacy) { MRG, receive, VT_VQ_RX };
-FIXTURE_VARIANT_ADD(twin, receive_tagged) { V1 | MRG, receive_tagged, VT_VQ_RX };
+FIXTURE_VARIANT_ADD(twin, receive_tagged){ V1 | MRG, receive_tagged, VT_VQ_RX };
 FIXTURE_VARIANT_ADD(twin, transmit) { V1 | MRG, transmit, VT_VQ_TX };
 FIXTURE_VARIANT_ADD(twin, transmit_legacy) { 0, transmit, VT_VQ_TX };
 FIXTURE_VARIANT_ADD(twin, xdp) { V1 | MRG, reflect, VT_VQ_RX };

@@ -121,7 +121,8 @@ TEST_F(share, processes_do_not)
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		struct vt_dev own;
-		int bad = vt_dev_open(&own, 0) || set_two(&own, self->at, false);
+		int bad = vt_dev_open(&own, 0) ||
+			  set_two(&own, self->at, false);
 
 		/* equal numbers, but of another address space */
 		bad |= vt_mmu_dev_id(&own) == mmu ||

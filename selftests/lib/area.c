@@ -247,7 +247,8 @@ void vt_area_fill(struct vt_area *a, uint64_t gen)
 	size_t i;
 
 	for (i = 0; i < a->pages; i++)
-		vt_area_make_page(a, gen, i, (uint64_t *)(a->base + i * VT_PAGE));
+		vt_area_make_page(a, gen, i,
+				  (uint64_t *)(a->base + i * VT_PAGE));
 }
 
 int vt_area_fill_mmu(struct vt_area *a, uint64_t gen)
@@ -256,7 +257,8 @@ int vt_area_fill_mmu(struct vt_area *a, uint64_t gen)
 	int r;
 
 	for (i = 0; i < a->pages; i++)
-		vt_area_make_page(a, gen, i, (uint64_t *)(a->buf + i * VT_PAGE));
+		vt_area_make_page(a, gen, i,
+				  (uint64_t *)(a->buf + i * VT_PAGE));
 	r = vt_mmu_write(a->mmu, VT_AREA_GPA, a->buf, a->len);
 	if (r)
 		vt_msg("%s: a write through the MMU: %s",

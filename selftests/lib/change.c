@@ -43,7 +43,8 @@ static long migrate(char *base, size_t step, size_t n)
 	target = !status[0];
 	for (i = 0; i < n; i++)
 		nodes[i] = target;
-	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) < 0)
+	if (syscall(SYS_move_pages, 0, n, pages, nodes, status, MPOL_MF_MOVE) <
+	    0)
 		return -errno;
 	for (i = 0; i < n; i++)
 		moved += status[i] == target;
@@ -88,7 +89,8 @@ int vt_change_split(struct vt_area *a)
 	unsigned long at = (unsigned long)a->base;
 
 	/* when others hold a page it is refused silently */
-	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at, at + a->len);
+	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at,
+			     at + a->len);
 }
 
 int vt_change_split_mapping(struct vt_area *a)

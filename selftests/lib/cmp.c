@@ -150,7 +150,8 @@ int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
 		return 0;
 	vt_msg("cmp: %s: %s after %u answers, at or after \"%s\"", path,
 	       killed ? "hung" : "died", log->n,
-	       log->answer[log->n ? log->n - !log->answer[log->n].what[0] : 0].what);
+	       log->answer[log->n ? log->n - !log->answer[log->n].what[0] : 0]
+		       .what);
 	return killed ? -ETIMEDOUT : -ECHILD;
 }
 

@@ -93,7 +93,8 @@ void vt_dev_close(struct vt_dev *dev)
 	dev->fd = -1;
 }
 
-int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva, uint64_t size)
+int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva,
+		      uint64_t size)
 {
 	struct vhost_memory_region *reg;
 

@@ -345,7 +345,8 @@ static bool driver_idle(const struct vt_vq *vq)
 {
 	uint16_t last = *(const volatile uint16_t *)&vq->last_used;
 
-	if (peek(&vq->avail->idx) != *(const volatile uint16_t *)&vq->avail_idx ||
+	if (peek(&vq->avail->idx) !=
+		    *(const volatile uint16_t *)&vq->avail_idx ||
 	    peek(&vq->used->idx) != last)
 		return false;
 	if (vq->dev->features & VT_F(VIRTIO_RING_F_EVENT_IDX))
@@ -489,7 +490,8 @@ int vt_inval_run(struct vt_inval *inval, vt_inval_op op, unsigned int rounds,
 				vt_inval_count(inval, i, "maps_invalidated");
 		r = op(inval);
 		if (r) {
-			vt_msg("inval: operation, round %u: %s", n, strerror(-r));
+			vt_msg("inval: operation, round %u: %s", n,
+			       strerror(-r));
 			return r;
 		}
 		hits += was_hit(inval, before, flags);

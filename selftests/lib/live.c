@@ -111,7 +111,8 @@ static void check_other(struct vt_live *l, int fd, size_t n, unsigned int lane)
 	/* nothing was written there, or what was written is lost */
 	if ((!lo || l->loses) && got == l->unwritten[n][lane])
 		return;
-	bad(l, "page %zu: the MMU read %llu of what had been %llu and went to %llu",
+	bad(l,
+	    "page %zu: the MMU read %llu of what had been %llu and went to %llu",
 	    n * l->stride, (unsigned long long)got, (unsigned long long)lo,
 	    (unsigned long long)hi);
 }

@@ -116,7 +116,8 @@ int vt_mem_alloc(struct vt_mem *m, enum vt_backing backing, size_t len,
 	if (backing == VT_THP && align < VT_HUGE_SIZE)
 		align = VT_HUGE_SIZE;
 	slack = align > VT_PAGE && !huge ? align : 0;
-	m->map_len = round_up(len + skew, huge ? VT_HUGE_SIZE : VT_PAGE) + slack;
+	m->map_len =
+		round_up(len + skew, huge ? VT_HUGE_SIZE : VT_PAGE) + slack;
 
 	switch (backing) {
 	case VT_HUGETLB:

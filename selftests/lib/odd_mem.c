@@ -38,7 +38,8 @@ int vt_odd_mem_file_fd(void)
 static const char *open_file(size_t len)
 {
 	/* gone with this process, as the mount is in a namespace of its own */
-	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (unshare(CLONE_NEWNS) ||
+	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return "no mount namespace";
 	mkdir(MNT, 0700);
 	if (mount("none", MNT, "tmpfs", 0, NULL) ||
@@ -47,7 +48,8 @@ static const char *open_file(size_t len)
 		   "mount -o loop img mnt"))
 		return "cannot mount an ext4 file system on a loop device";
 	file_fd = open(MNT "/mnt/rings", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return file_fd < 0 || ftruncate(file_fd, len) ? "cannot make a file" : NULL;
+	return file_fd < 0 || ftruncate(file_fd, len) ? "cannot make a file" :
+							NULL;
 }
 
 const char *vt_odd_mem_file(size_t len, char **p)

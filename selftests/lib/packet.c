@@ -84,7 +84,8 @@ int vt_pattern_check(const void *buf, size_t len, uint32_t stream,
 		return -ENOMSG;
 	*seq = h.seq;
 	if (h.len != len) {
-		snprintf(why, why_len, "packet %llu: %u bytes sent, %zu received",
+		snprintf(why, why_len,
+			 "packet %llu: %u bytes sent, %zu received",
 			 (unsigned long long)h.seq, h.len, len);
 		return -EBADMSG;
 	}
@@ -105,10 +106,11 @@ int vt_pattern_check(const void *buf, size_t len, uint32_t stream,
 	}
 	if (!bad && h.sum == checksum(body, n))
 		return 0;
-	snprintf(why, why_len,
-		 "packet %llu of %zu bytes: %zu bytes wrong, the first at %zu (%#x), the sum is %s",
-		 (unsigned long long)h.seq, len, bad, first + sizeof(h),
-		 body[first], h.sum == checksum(body, n) ? "right" : "wrong");
+	snprintf(
+		why, why_len,
+		"packet %llu of %zu bytes: %zu bytes wrong, the first at %zu (%#x), the sum is %s",
+		(unsigned long long)h.seq, len, bad, first + sizeof(h),
+		body[first], h.sum == checksum(body, n) ? "right" : "wrong");
 	return -EBADMSG;
 }
 

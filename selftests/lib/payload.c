@@ -60,7 +60,8 @@ static void *driver_side(struct vt_payload *p, void *at)
 void vt_payload_drive(struct vt_payload *p, unsigned int copy)
 {
 	struct vt_rig *rig = &p->inval.rig;
-	ptrdiff_t by = ((ptrdiff_t)copy - (ptrdiff_t)p->copy) * (ptrdiff_t)p->a.len;
+	ptrdiff_t by =
+		((ptrdiff_t)copy - (ptrdiff_t)p->copy) * (ptrdiff_t)p->a.len;
 	unsigned int i;
 
 	p->copy = copy;
@@ -240,7 +241,8 @@ int vt_payload_change(struct vt_payload *p, vt_payload_op op,
 						     "tlb_flushes");
 		r = op(p);
 		if (r) {
-			vt_msg("payload: operation, round %u: %s", n, strerror(-r));
+			vt_msg("payload: operation, round %u: %s", n,
+			       strerror(-r));
 			return r;
 		}
 		if (flags & VT_INVAL_QUIESCE)

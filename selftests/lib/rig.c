@@ -104,7 +104,8 @@ int vt_rig_open(struct vt_rig *rig, const struct vt_rig_cfg *cfg)
 		p = rig->mem.base;
 		used = 2 * rings;
 	} else {
-		r = vt_mem_alloc(&rig->ring_mem, c->ring_backing, 2 * rings, 0, 0);
+		r = vt_mem_alloc(&rig->ring_mem, c->ring_backing, 2 * rings, 0,
+				 0);
 		if (r)
 			goto err;
 		p = rig->ring_mem.base;

@@ -106,7 +106,8 @@ static void wait_credit(struct vt_traffic *t)
 			last = now;
 			since = vt_now_ns();
 		} else if (vt_now_ns() - since > limit) {
-			error(t, "stalled: %llu packets in flight, none arrives",
+			error(t,
+			      "stalled: %llu packets in flight, none arrives",
 			      (unsigned long long)now);
 			atomic_store(&t->kill, true);
 			return;
@@ -286,7 +287,8 @@ static bool wait_call(struct vt_traffic *t, bool idle_ok)
 	vt_event_read(vq->call);
 	if (vt_vq_enable_call(vq)) {
 		while (vt_event_wait(vq->call, TICK_MS)) {
-			on = idle_ok ? !consumer_ends(t) : !atomic_load(&t->kill);
+			on = idle_ok ? !consumer_ends(t) :
+				       !atomic_load(&t->kill);
 			if (!on)
 				break;
 			if (idle_ok)
@@ -402,7 +404,9 @@ static size_t guest_gather(struct vt_traffic *t, char *frame)
 		cookie = vt_vq_get(t->cfg.vq, &len);
 		if (!cookie) {
 			if (i)
-				error(t, "a packet of %u buffers was used in parts", n);
+				error(t,
+				      "a packet of %u buffers was used in parts",
+				      n);
 			return 0;
 		}
 		slot = cookie_slot(cookie);
@@ -428,7 +432,8 @@ static size_t guest_gather(struct vt_traffic *t, char *frame)
 static void guest_receive(struct vt_traffic *t)
 {
 	unsigned int hdr_len = t->cfg.vq->dev->hdr_len;
-	char *frame = malloc(VT_MAX_FRAME + sizeof(struct virtio_net_hdr_mrg_rxbuf));
+	char *frame =
+		malloc(VT_MAX_FRAME + sizeof(struct virtio_net_hdr_mrg_rxbuf));
 	struct vt_vq *vq = t->cfg.vq;
 	unsigned int i;
 	size_t len;
@@ -551,7 +556,9 @@ int vt_traffic_wait(struct vt_traffic *t, uint64_t n, int timeout_ms)
 			return -EIO;
 		if (vt_now_ns() > end) {
 			vt_msg("traffic: %llu of %llu packets after %d ms",
-			       (unsigned long long)(n + atomic_load(&t->verified) - goal),
+			       (unsigned long long)(n +
+						    atomic_load(&t->verified) -
+						    goal),
 			       (unsigned long long)n, timeout_ms);
 			return -ETIMEDOUT;
 		}
@@ -616,7 +623,8 @@ int vt_rig_restart(struct vt_rig *rig, unsigned int vq, uint16_t base)
 	return vt_vq_start(&rig->vq[vq], rig->tap.fd);
 }
 
-int vt_rig_flow(struct vt_rig *rig, uint64_t n, const struct vt_traffic_cfg *cfg)
+int vt_rig_flow(struct vt_rig *rig, uint64_t n,
+		const struct vt_traffic_cfg *cfg)
 {
 	struct vt_traffic t[2];
 	unsigned int i, started;

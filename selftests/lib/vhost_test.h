@@ -137,7 +137,8 @@ int vt_dev_open(struct vt_dev *dev, uint64_t features);
 void vt_dev_close(struct vt_dev *dev);
 
 /* Collect regions, then hand them to the device in one table. */
-int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva, uint64_t size);
+int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva,
+		      uint64_t size);
 int vt_dev_set_mem_table(struct vt_dev *dev);
 /* The guest address of @hva; aborts if it is in no region. */
 uint64_t vt_dev_gpa(const struct vt_dev *dev, const void *hva);
@@ -453,7 +454,8 @@ int vt_traffic_stop(struct vt_traffic *t);
  * window and so on; what it leaves 0 is the default. The rings are started
  * anew before and afterwards.
  */
-int vt_rig_flow(struct vt_rig *rig, uint64_t n, const struct vt_traffic_cfg *cfg);
+int vt_rig_flow(struct vt_rig *rig, uint64_t n,
+		const struct vt_traffic_cfg *cfg);
 /* Stop ring @vq, whatever state it is in, and start it empty at @base. */
 int vt_rig_restart(struct vt_rig *rig, unsigned int vq, uint16_t base);
 
