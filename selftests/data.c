@@ -6,6 +6,7 @@
 #include <kselftest_harness.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
+#include "full.h"
 #include "vhost_test.h"
 
 #define EVENT	VT_F(VIRTIO_RING_F_EVENT_IDX)
@@ -51,6 +52,17 @@ VARIANT(hdr_v1_mrg_event, HDR | V1 | MRG | EVENT);
 VARIANT(on_empty, EMPTY);
 VARIANT(on_empty_event, EMPTY | EVENT | V1 | MRG);
 #undef VARIANT
+/* With what is left every two of EVENT, IND, MRG and V1 meet on and off. */
+VT_FULL_ONLY(features, event)
+VT_FULL_ONLY(features, indirect)
+VT_FULL_ONLY(features, indirect_event)
+VT_FULL_ONLY(features, mrg)
+VT_FULL_ONLY(features, mrg_event)
+VT_FULL_ONLY(features, mrg_indirect)
+VT_FULL_ONLY(features, v1)
+VT_FULL_ONLY(features, v1_event)
+VT_FULL_ONLY(features, v1_indirect)
+VT_FULL_ONLY(features, v1_mrg)
 
 FIXTURE_SETUP(features)
 {

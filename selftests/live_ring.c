@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include "full.h"
 #include "inval.h"
 
 FIXTURE(live)
@@ -34,6 +35,10 @@ FIXTURE_VARIANT_ADD(live, calm)
 	.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
 };
 
+FIXTURE_VARIANT_ADD(live, calm_flags)
+{
+};
+
 FIXTURE_VARIANT_ADD(live, storm)
 {
 	.storm = true,
@@ -44,6 +49,10 @@ FIXTURE_VARIANT_ADD(live, storm_flags)
 {
 	.storm = true,
 };
+
+/* What is left has every test calm and in the storm, by flags and by index. */
+VT_FULL_ONLY(live, calm)
+VT_FULL_ONLY(live, storm_flags)
 
 /* ------------------------------------------------------------- the storm */
 

@@ -299,3 +299,10 @@ unsigned int vt_scale(unsigned int fast)
 		return fast;
 	return fast < 8 ? 1 : fast / 8;
 }
+
+bool vt_full(void)
+{
+	const char *full = getenv("VT_FULL");
+
+	return full && atoi(full) > 0;
+}

@@ -92,6 +92,9 @@ static inline uint64_t vt_by_speed(uint64_t fast, uint64_t slow)
 	return vt_slow() ? slow : fast;
 }
 
+/* Is VT_FULL=1 set: run what is left out by default? */
+bool vt_full(void);
+
 /* Random numbers for one thread; the seed must not be 0. */
 static inline uint64_t vt_random(uint64_t *seed)
 {
