@@ -293,7 +293,7 @@ static void case_owner(struct vt_cmp *t, void *arg)
 		      -EPERM);
 		own(t);
 	}
-	/* another process with the same fd is no owner, and cannot become one */
+	/* a process with a copy of the fd cannot become the owner */
 	pid = fork();
 	if (!pid) {
 		vt_cmp_ioctl(t, "other: set owner", VHOST_SET_OWNER, NULL,
@@ -321,7 +321,7 @@ static void case_owner(struct vt_cmp *t, void *arg)
 	state(t, "owner: still the owner", VHOST_SET_VRING_NUM, 0, 256, 0);
 }
 
-/* The owner passes the fd on, and goes: the device has an owner that is dead. */
+/* The owner passes the fd on and exits: the device's owner is dead. */
 static void case_owner_gone(struct vt_cmp *t, void *arg)
 {
 	int status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Every ioctl number, in every direction and size, must answer as stock does. */
+/* Every ioctl number, direction and size must answer as stock does. */
 /*
  * Beyond the ioctls that exist this finds ones that exist by accident: a case
  * label too many, a number compared without its size. State that earlier
@@ -53,7 +53,7 @@ static void call(struct vt_cmp *t, const char *state, unsigned int nr,
 	ret = vt_cmp_errno(ioctl(t->fd, cmd, p));
 	vt_cmp_answer(t, ret, VT_CMP_ANY, "%s: %02x dir %u size %u arg %d",
 		      state, nr, dir, size, arg);
-	/* the answers of these differ by what is offered; abi.c looks at them */
+	/* these answers depend on what is offered; abi.c has them */
 	if (p && cmd != VHOST_GET_FEATURES && cmd != VHOST_GET_BACKEND_FEATURES)
 		vt_cmp_answer(t, hash(buf, 4096), VT_CMP_ANY, "%s: %02x data",
 			      state, nr);
@@ -95,7 +95,7 @@ static void foreign(struct vt_cmp *t, void *arg)
 	(void)arg;
 	ioctl(t->fd, VHOST_SET_OWNER, NULL);
 	for (type = 0; type < 256; type++) {
-		/* those the kernel handles itself ('T' 0x54, 0x66, 0x15, 0x94) */
+		/* the VFS handles these ('T' 0x54, 0x66, 0x15, 0x94) */
 		if (type == VHOST_VIRTIO || type == 'T' || type == 'f' ||
 		    type == 'X' || type == 0x15 || type == 0x94 || !type)
 			continue;

@@ -197,7 +197,7 @@ TEST_F_TIMEOUT(backend, change, 600)
 
 		cfg.sock = tap->sock;
 		cfg.sock_vnet_hdr = true;
-		/* the first sets up the ring, the rest replace a live backend */
+		/* the first sets the ring up, the rest replace the backend */
 		ASSERT_EQ(0, i ? vt_vq_set_backend(&self->rig.vq[VT_VQ_TX],
 						   tap->fd) :
 				 vt_vq_start(&self->rig.vq[VT_VQ_TX], tap->fd));

@@ -327,7 +327,7 @@ static void second_bad(struct patient *p)
 static const struct ill {
 	const char *name;
 	void (*fall)(struct patient *p);
-	/* directions in which stock gives an error event; the others it survives */
+	/* directions in which stock signals an error; it survives the others */
 	unsigned int error;
 	/* buffers used before the error shows, or USED_ANY */
 	unsigned int used;
@@ -454,7 +454,7 @@ TEST_F_TIMEOUT(broken, ring, 900)
 				TH_LOG("%s", ills[i].name);
 			}
 		}
-		/* it is no better when kicked again, and the other ring lives */
+		/* a second kick changes nothing, and the other ring lives */
 		vt_vq_notify(p.vq);
 		ASSERT_EQ(0, vt_vq_stop(p.vq));
 		drain_tap(rig);

@@ -41,7 +41,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* Let nobody hear of an end that is meant. */
+/* The owner is meant to die: it prints no failure. */
 static void __attribute__((noreturn)) fail(const char *what)
 {
 	vt_msg("exit: the owner failed: %s", what);
@@ -71,7 +71,7 @@ static pid_t start_owner(void (*then)(struct vt_inval *inval), bool storm)
 	if (then)
 		then(&inval);
 	for (;;) {
-		/* mappings come and go when the end comes */
+		/* the owner dies while it maps and unmaps */
 		void *p = mmap(NULL, 16 * VT_PAGE, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
 			       0);
@@ -126,7 +126,7 @@ static void kill_owner(struct __test_metadata *_metadata, pid_t *owner,
 		ASSERT_EQ(0, wait_ready(pid));
 		if (vt_dev_is_ours())
 			EXPECT_EQ(1, vt_dev_count(pid));
-		/* another moment each time */
+		/* kill it at another moment in each round */
 		vt_sleep_ms(7 * i);
 		kill(pid, SIGKILL);
 		status = vt_wait_child(pid, VT_TIMEOUT);
@@ -197,7 +197,7 @@ TEST_F_TIMEOUT(owner, exit_fd_elsewhere, 300)
 		ASSERT_GE(dev, 0);
 		ASSERT_GE(kick, 0);
 
-		/* not ours while the owner lives, and not after */
+		/* the fd is useless to us while the owner lives, and after */
 		EXPECT_EQ(-1, ioctl(dev, VHOST_GET_VRING_BASE, &state));
 		EXPECT_EQ(EPERM, errno);
 		if (i % 2) {

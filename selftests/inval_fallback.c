@@ -154,7 +154,7 @@ static int sync_file(struct vt_inval *inval)
 	return r;
 }
 
-/* Is it used as the variant says? Then the same after it was put elsewhere. */
+/* Does the device use it as the variant says, also at another address? */
 TEST_F_TIMEOUT(memory, path, 300)
 {
 	struct vt_inval *inval = &self->inval;
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(memory, path, 300)
 	if (vt_odd_mem_file_fd() >= 0)
 		EXPECT_EQ(0, sync_file(inval));
 
-	/* to memory of which all is known, and back */
+	/* move the rings to anonymous memory, and back */
 	ASSERT_EQ(0, vt_inval_quiesce(inval));
 	memcpy(anon, inval->dev, inval->len);
 	ASSERT_EQ(0, vt_inval_move(inval, anon));

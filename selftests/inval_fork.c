@@ -132,7 +132,7 @@ TEST_F_TIMEOUT(forked, child_writes, 300)
 	run(_metadata, &self->inval, fork_writer);
 }
 
-/* At rest: the first to write to the shared used page is the device. */
+/* The driver rests: the device is the first to write the shared used page. */
 static int fork_at_rest(struct vt_inval *inval)
 {
 	return fork_reader(inval);
@@ -147,7 +147,7 @@ TEST_F_TIMEOUT(forked, device_writes_first, 300)
 	EXPECT_EQ(0, vt_inval_stop(&self->inval));
 }
 
-/* Several children at once, all with the pages of another moment. */
+/* Several children at once, each forked at another moment. */
 TEST_F_TIMEOUT(forked, many_children, 300)
 {
 	struct vt_inval *inval = &self->inval;

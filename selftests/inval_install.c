@@ -89,7 +89,7 @@ TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
 		memcpy(then, old, inval->len);
 		for (i = 0; i < 2; i++)
 			vt_vq_notify(&inval->rig.vq[i]);
-		/* into the middle of an install, whichever it is */
+		/* sleep into the middle of some install */
 		if (held)
 			vt_sleep_ms(5 + 7 * n);
 		inval->copy = !inval->copy;
@@ -116,7 +116,7 @@ static int by_value(const void *a, const void *b)
 
 /*
  * How long does the mm wait for a worker that is busy all the time? It may
- * never wait for more than one reader section, whatever the worker does; the
+ * never wait for more than one section, whatever the worker does; the
  * limits leave room for an emulated and overcommitted machine.
  */
 TEST_F_TIMEOUT(install, latency, 300)

@@ -96,7 +96,7 @@ static int merge(struct vt_inval *inval)
 {
 	int r;
 
-	/* the twins of the last round are nobody's but ours */
+	/* no device maps the twins of the last round */
 	if (twins_then && vt_differ(twins, twins_then, inval->len) >= 0) {
 		vt_msg("ksm: the device wrote to a page merged with its own");
 		return -EBADMSG;
@@ -128,7 +128,7 @@ TEST_F_TIMEOUT(migrate, ksm, 600)
 	vt_write_file(KSM "smart_scan", "0\n");
 	EXPECT_EQ(0, vt_inval_run(inval, merge, 4, VT_INVAL_QUIESCE));
 	EXPECT_EQ(-1, vt_differ(twins, twins_then, inval->len));
-	/* and while it runs: pages that look equal for a moment at the most */
+	/* KSM keeps running: it sees pages that are equal for a moment only */
 	vt_write_file(KSM "run", "1\n");
 	EXPECT_EQ(0, vt_inval_flow(inval, 1000));
 	EXPECT_EQ(0, madvise(inval->dev, inval->len, MADV_UNMERGEABLE));
@@ -146,7 +146,7 @@ static bool is_huge(struct vt_inval *inval)
 
 static int collapse(struct vt_inval *inval)
 {
-	/* it is refused while somebody else looks at a page: try again */
+	/* the kernel refuses while somebody holds a reference: try again */
 	unsigned int tries;
 
 	for (tries = 0; tries < 50; tries++) {
@@ -165,7 +165,7 @@ static int split(struct vt_inval *inval)
 {
 	unsigned long at = (unsigned long)inval->dev;
 
-	/* when others hold a page it is refused silently */
+	/* the kernel skips silently a page that others hold */
 	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at,
 			     at + VT_HUGE_SIZE);
 }
@@ -259,7 +259,7 @@ static void move_pages_test(struct __test_metadata *_metadata,
 {
 	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = backing });
 	EXPECT_EQ(0, vt_inval_run(inval, move_to_other_node, 20, 0));
-	/* nothing of ours pins them, so nearly all must have moved */
+	/* the device pins no page, so that nearly all must have moved */
 	EXPECT_GT(moved, 20 * inval->len / VT_PAGE / 2);
 	EXPECT_EQ(0, vt_inval_stop(inval));
 }
@@ -284,7 +284,7 @@ static int compact(struct vt_inval *inval)
 	return vt_write_file("/proc/sys/vm/compact_memory", "1\n");
 }
 
-/* Which pages it moves is its own choice. */
+/* The kernel chooses which pages it moves. */
 TEST_F_TIMEOUT(migrate, compaction, 300)
 {
 	struct vt_inval *inval = &self->inval;

@@ -304,7 +304,7 @@ TEST_F_TIMEOUT(reclaim, soft_dirty, 300)
 				       inval->part[i][VT_INVAL_USED].off) &
 			    VT_F(VT_PM_SOFT_DIRTY));
 
-	/* at rest nobody writes it, so that it stays clear */
+	/* nobody writes the page while the device rests: the bit stays clear */
 	ASSERT_EQ(0, vt_inval_quiesce(inval));
 	ASSERT_EQ(0, clear_soft_dirty(inval));
 	for (i = 0; i < 2; i++)

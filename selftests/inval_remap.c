@@ -76,7 +76,7 @@ static int map_again(struct vt_inval *inval)
 	struct vt_mem *m = &inval->rig.mem;
 	int r = map_copy(inval, inval->dev, inval->copy);
 
-	/* and the packets' memory, which the driver is using as well */
+	/* the packets' memory as well, which the driver is using */
 	if (!r && mmap(m->map, m->map_len, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_FIXED, m->fd, 0) == MAP_FAILED)
 		r = -errno;
@@ -190,7 +190,7 @@ static int second_and_tell(struct vt_inval *inval)
 	char *to = mremap(old, 0, inval->len, MREMAP_MAYMOVE);
 	int r = to == MAP_FAILED ? -errno : vt_inval_move(inval, to);
 
-	/* from here on the device has no business there */
+	/* from here on the device must not access the old address */
 	if (!r && munmap(old, inval->len))
 		r = -errno;
 	return r;
@@ -331,7 +331,7 @@ TEST_F_TIMEOUT(remap, used_read_only, 300)
 	free(before);
 }
 
-/* Nothing mapped: an error for the driver; mapped again: as if nothing was. */
+/* The driver gets an error for an unmapped ring; mapped again, it works. */
 TEST_F_TIMEOUT(remap, unmapped, 300)
 {
 	struct vt_inval *inval = &self->inval;

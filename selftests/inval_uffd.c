@@ -89,12 +89,12 @@ static void *handle(void *arg)
 		if (in_used(addr) &&
 		    msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
 			atomic_fetch_add(&used_events, 1);
-		/* long enough for everybody to run into the same fault */
+		/* long enough for both workers to run into the same fault */
 		vt_sleep_ms(1);
 		if (resolve(addr, msg.arg.pagefault.flags)) {
 			struct uffdio_range page = { addr, VT_PAGE };
 
-			/* somebody was faster: have them look again */
+			/* another handler was faster: wake the waiters */
 			ioctl(uffd, UFFDIO_WAKE, &page);
 		}
 	}
@@ -125,7 +125,7 @@ static const char *watch(struct vt_inval *inval, uint64_t features,
 
 FIXTURE_TEARDOWN(uffd)
 {
-	/* the handler must live until nobody faults any more */
+	/* the handler lives until no thread can fault any more */
 	vt_inval_close(&self->inval);
 	if (handled) {
 		atomic_store(&handler_ends, true);
@@ -222,10 +222,10 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 		SKIP(return, "%s", why);
 	EXPECT_EQ(0, vt_inval_run(inval, write_protect, 15, 0));
 	EXPECT_GE(used_events, 15);
-	/* what it only reads needs no permission to write */
+	/* the device needs no write permission for what it only reads */
 	EXPECT_EQ(events, used_events);
 
-	/* protected while at rest: nothing comes until the device writes */
+	/* protected at rest: no event comes until the device writes */
 	ASSERT_EQ(0, vt_inval_quiesce(inval));
 	ASSERT_EQ(0, write_protect(inval));
 	before = events;

@@ -54,7 +54,7 @@ TEST_F_TIMEOUT(module, unload, 300)
 
 	if (!vt_dev_is_ours())
 		SKIP(return, "not our modules");
-	/* in use, with packets on their way */
+	/* the module is in use, and packets are in flight */
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu_net"));
 	EXPECT_EQ(-EAGAIN, unload("vhost_mmu"));
 	EXPECT_EQ(0, vt_inval_hot(inval));
@@ -63,7 +63,7 @@ TEST_F_TIMEOUT(module, unload, 300)
 	vt_inval_close(inval);
 
 	for (i = 0; i < 3; i++) {
-		/* straight after the close: the last references just went */
+		/* unload straight after the close dropped the last reference */
 		EXPECT_EQ(0, unload("vhost_mmu_net"));
 		EXPECT_EQ(-1, access(vt_dev_path(), F_OK));
 		EXPECT_EQ(0, unload("vhost_mmu"));
@@ -92,7 +92,7 @@ static void expect_access(struct __test_metadata *_metadata,
 	}
 }
 
-/* Takes effect when a ring starts, not before. */
+/* The parameter takes effect when a ring starts, not before. */
 TEST_F_TIMEOUT(module, metadata_access, 300)
 {
 	struct vt_inval *inval = &self->inval;

@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(multi, two_processes, 300)
 		_exit(work() ? 1 : 0);
 	EXPECT_EQ(0, work());
 	EXPECT_EQ(0, vt_wait_child(pid, 4 * VT_TIMEOUT));
-	/* nothing remains of either */
+	/* no device of either process remains */
 	for (i = 0; i < 100 && vt_dev_count(pid) + vt_dev_count(getpid()); i++)
 		vt_sleep_ms(10);
 	EXPECT_EQ(0, vt_dev_count(pid));
@@ -139,7 +139,7 @@ TEST_F_TIMEOUT(multi, child_of_owner, 300)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		/* same addresses, but other pages: EPERM, and no effect */
+		/* the child has other pages there: EPERM, no effect */
 		_exit(vt_inval_set_addr(inval, VT_VQ_TX, inval->dev) == -EPERM ?
 			      0 :
 			      1);

@@ -180,7 +180,7 @@ FIXTURE_TEARDOWN(live)
 	vt_inval_close(&self->inval);
 }
 
-/* What must be true after anything: traffic flows, nothing is out of balance. */
+/* After every test traffic flows, and each start had its end. */
 static void finish(struct __test_metadata *_metadata, struct vt_inval *inval)
 {
 	EXPECT_EQ(0, vt_inval_flow(inval, 100));
@@ -205,7 +205,7 @@ TEST_F_TIMEOUT(live, set_addr, 300)
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(0,
 			  vt_inval_move(inval, i % 2 ? first : self->second));
-		/* now and then one ring here and one there */
+		/* in some rounds the two rings are in different mappings */
 		if (i % 5 == 0)
 			ASSERT_EQ(0, vt_inval_set_addr(inval, i % 2, first));
 		ASSERT_EQ(0, vt_inval_flow(inval, 20));
@@ -226,7 +226,7 @@ TEST_F_TIMEOUT(live, set_addr_10000, 300)
 	ns = vt_now_ns() - start;
 	TH_LOG("%llu ns per VHOST_SET_VRING_ADDR",
 	       (unsigned long long)ns / 10000);
-	/* no grace period in it: that would be 10 ms or so each */
+	/* SET_VRING_ADDR waits for no grace period: each would take 10 ms */
 	EXPECT_LT(ns / 10000, (uint64_t)vt_timeout_ms(3) * 1000000);
 	finish(_metadata, inval);
 }
@@ -366,21 +366,21 @@ TEST_F_TIMEOUT(live, backend, 300)
 		ASSERT_EQ(0, vt_vq_stop(vq));
 		if (i % 3 == 0)
 			ASSERT_EQ(0, vt_vq_stop(&inval->rig.vq[!(i % 2)]));
-		/* everything may be set while it is stopped */
+		/* a stopped ring takes every setting */
 		if (i % 4 == 0)
 			ASSERT_EQ(0, vt_inval_move(inval, inval->dev));
 		ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
 		if (i % 3 == 0)
 			ASSERT_EQ(0, vt_vq_set_backend(&inval->rig.vq[!(i % 2)],
 						       inval->rig.tap.fd));
-		/* the same once more is nothing */
+		/* setting the same value again does nothing */
 		ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
 		ASSERT_EQ(0, vt_inval_flow(inval, 20));
 	}
 	finish(_metadata, inval);
 }
 
-/* Guest memory at another address, and cut into other regions. */
+/* The owner moves guest memory, and cuts it into other regions. */
 TEST_F_TIMEOUT(live, mem_table, 300)
 {
 	struct vt_inval *inval = &self->inval;
@@ -485,7 +485,7 @@ TEST_F_TIMEOUT(live, reset_owner, 300)
 			ASSERT_EQ(0, set_file(inval, VHOST_SET_VRING_KICK, v,
 					      vq->kick));
 			ASSERT_EQ(0, vt_vq_set_backend(vq, inval->rig.tap.fd));
-			/* neither side can know what the other missed */
+			/* neither side knows what the other missed */
 			vt_vq_notify(vq);
 			ASSERT_EQ(sizeof(one),
 				  write(vq->call, &one, sizeof(one)));

@@ -267,7 +267,7 @@ TEST_F(abi, size)
 		a.size = c->size + 8;
 		EXPECT_CALL(0, c, self->fd[c->state], &a);
 		EXPECT_EQ(c->size + 8, a.size);
-		/* the very next and the very last byte */
+		/* try the byte after the structure, and the last of the page */
 		good_args(c, &a);
 		a.size = c->size + 8;
 		a.bytes[c->size] = 1;
@@ -331,7 +331,7 @@ TEST_F(abi, fault)
 		EXPECT_CALL(-EFAULT, c, fd, p);
 		ASSERT_EQ(0, mprotect(p, VT_PAGE, PROT_READ | PROT_WRITE));
 	}
-	/* and no file descriptor was left behind */
+	/* the calls left no file descriptor behind */
 	EXPECT_EQ(fds, count_fds());
 	munmap(p, 2 * VT_PAGE);
 }
@@ -348,7 +348,7 @@ TEST_F(abi, unknown)
 						_IO(VMMU_IOCTL_TYPE, nr), &a));
 	/* the same numbers of another type, direction or size */
 	for (type = 0; type < 256; type++) {
-		/* type 0 is for every file */
+		/* the VFS handles type 0 for every file */
 		if (type && type != VMMU_IOCTL_TYPE)
 			EXPECT_EQ(-ENOTTY, vt_mmu_ioctl(self->fd[SLOT],
 							_IO(type, 2), &a))
@@ -384,7 +384,7 @@ TEST_F(abi, on_reader)
 	self->fd[SLOT] = -1;
 }
 
-/* What a file of ours is not: a file. */
+/* The fd is no file to read and write. */
 TEST_F(abi, no_file)
 {
 	char c;
@@ -395,7 +395,7 @@ TEST_F(abi, no_file)
 	EXPECT_GT(0, write(self->reader, &c, 1));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED,
 				   self->fd[SLOT], 0));
-	/* no ring, nothing to map */
+	/* without dirty rings there is nothing to map */
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED,
 				   self->reader, 0));
 }
@@ -428,7 +428,7 @@ static int all_answer(const int *fds, int reader, int want)
 			wrong++;
 		}
 	}
-	/* comes before anything that is wrong with the structure */
+	/* the caller's mm is checked before the structure */
 	if (want) {
 		memset(&a, 0, sizeof(a));
 		wrong += vt_mmu_ioctl(fds[SLOT], VMMU_POPULATE, &a) != want;
@@ -455,7 +455,7 @@ TEST_F(abi, foreign_fork)
 	if (!pid)
 		_exit(all_answer(self->fd, self->reader, -EIO));
 	EXPECT_EQ(0, wait_status(pid));
-	/* that harmed nobody */
+	/* the MMU still works for its owner */
 	EXPECT_EQ(0, all_answer(self->fd, self->reader, 0));
 }
 
@@ -624,7 +624,7 @@ TEST_F(abi, options)
 	EXPECT_EQ(-EINVAL, vt_mmu_options(fd, 0, 1000));
 	EXPECT_EQ(-EINVAL, vt_mmu_options(fd, 0, 1025));
 	EXPECT_EQ(-E2BIG, vt_mmu_options(fd, 0, info.max_ring_entries * 2));
-	/* as often as one likes, until it is used */
+	/* options may be set again until the MMU is used */
 	EXPECT_EQ(0, vt_mmu_options(fd, 0, info.max_ring_entries));
 	EXPECT_EQ(0, vt_mmu_options(fd,
 				    VMMU_OPTION_MANUAL_PROTECT |
@@ -656,7 +656,7 @@ TEST_F(abi, ring_mode)
 				 self->mem, PAGES * VT_PAGE));
 	EXPECT_EQ(-ENXIO, vt_mmu_get_dirty(fd, 0, buffer));
 	EXPECT_EQ(-ENXIO, vt_mmu_clear_dirty(fd, 0, 0, PAGES, buffer));
-	/* a logged write needs a ring, and only readers have one */
+	/* a logged write needs a dirty ring, which only readers have */
 	EXPECT_EQ(-ENXIO, vt_mmu_write64(fd, GPA, 1));
 	EXPECT_EQ(0, vt_mmu_read64(fd, GPA, &val));
 	EXPECT_EQ(0, val);
@@ -681,7 +681,7 @@ TEST_F(abi, access)
 	EXPECT_EQ(-ENOENT, vt_mmu_translate(fd, VMMU_TRANSLATE_FAULT, end, &t));
 	/* no bytes, no error */
 	EXPECT_EQ(0, vt_mmu_read(fd, GPA, NULL, 0));
-	/* up to the end of the memslot, and how far that was */
+	/* the call stops at the memslot's end and reports the rest */
 	memset(self->mem, 0x5a, PAGES * VT_PAGE);
 	a = (struct vmmu_access) {
 		.size = sizeof(a),
@@ -736,7 +736,7 @@ TEST_F(abi, translate)
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.state & VMMU_STATE_DIRECT);
-	/* that was this page alone */
+	/* the call changed this page alone */
 	EXPECT_EQ(0, vt_mmu_translate(fd, 0, GPA + 6 * VT_PAGE, &t));
 	EXPECT_EQ(0, t.perms);
 }
@@ -751,7 +751,7 @@ TEST_F(abi, age)
 	EXPECT_EQ(-EINVAL, vt_mmu_age(fd, 0, GPA, VT_PAGE + 8, NULL, NULL));
 	EXPECT_EQ(-EINVAL,
 		  vt_mmu_age(fd, 0, -VT_PAGE, 2 * VT_PAGE, NULL, NULL));
-	/* no memslot: nothing was used */
+	/* without memslots nothing is young */
 	EXPECT_EQ(0, vt_mmu_age(self->fd[BARE], 0, 0, 16 * VT_PAGE, buffer,
 				&young));
 	EXPECT_EQ(0, young);
@@ -769,7 +769,7 @@ TEST_F(abi, memslot_arguments)
 	unsigned int i;
 	char *mem = self->mem;
 
-	/* none is there: nothing to delete */
+	/* deleting a memslot that is not there fails */
 	EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, 0));
 	EXPECT_EQ(-EINVAL, vt_mmu_slot_delete(fd, 32763));
 	for (i = 0; i < ARRAY_SIZE(bad_slots); i++) {
@@ -786,7 +786,7 @@ TEST_F(abi, memslot_arguments)
 		EXPECT_EQ(-EINVAL,
 			  vt_mmu_slot(fd, 0, 0, 0, mem, VT_PAGE + (1UL << i)));
 	}
-	/* what does not fit: GPA bits, wrapping, no user address, too large */
+	/* bad ranges: GPA bits, wrapping, no user address, too large */
 	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, 1ULL << 48, mem, VT_PAGE));
 	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, (1ULL << 48) - VT_PAGE, mem,
 				       2 * VT_PAGE));
@@ -831,12 +831,12 @@ TEST_F(abi, memslot_overlap)
 	/* neighbours */
 	EXPECT_EQ(0, vt_mmu_slot(fd, 1, 0, gpa - len, mem, len));
 	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len, mem, len));
-	/* a move onto another; onto a part of its own old place */
+	/* a memslot may not move onto another, but onto itself */
 	EXPECT_EQ(-EEXIST,
 		  vt_mmu_slot(fd, 2, 0, gpa + len - VT_PAGE, mem, len));
 	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len + VT_PAGE, mem, len));
 	EXPECT_EQ(0, vt_mmu_slot(fd, 2, 0, gpa + len, mem, len));
-	/* the same user memory in several is no overlap; a hole can be filled */
+	/* memslots may share user memory; a new one may fill a hole */
 	EXPECT_EQ(0, vt_mmu_slot_delete(fd, 0));
 	EXPECT_EQ(0, vt_mmu_slot(fd, 7, 0, gpa, mem, len));
 	EXPECT_EQ(-EEXIST, vt_mmu_slot(fd, 0, 0, gpa, mem, len));
@@ -850,7 +850,7 @@ TEST_F(abi, memslot_change)
 	uint64_t val;
 
 	ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
-	/* as it is: nothing to do */
+	/* setting the same memslot again changes nothing */
 	EXPECT_EQ(0, vt_mmu_slot(fd, 0, 0, GPA, mem, 8 * VT_PAGE));
 	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, GPA, mem, 7 * VT_PAGE));
 	EXPECT_EQ(-EINVAL, vt_mmu_slot(fd, 0, 0, GPA, mem, 9 * VT_PAGE));

@@ -93,7 +93,7 @@ static void test_and_clear(struct __test_metadata *_metadata, struct vt_area *a,
 	size_t i;
 
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
-	/* mapped is not yet used */
+	/* populating does not make pages young */
 	ASSERT_EQ(0, vt_mmu_populate_all(a->mmu, 0, VT_AREA_GPA, a->len));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	ASSERT_EQ(0, vt_area_look(a, 0, &t));
@@ -103,18 +103,18 @@ static void test_and_clear(struct __test_metadata *_metadata, struct vt_area *a,
 	ASSERT_EQ(0, use(a, 0, 1));
 	fixed = vt_area_stat(a, "pf_fixed");
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
-	/* looking does not age */
+	/* AGE without CLEAR leaves pages young */
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	ASSERT_EQ(0, vt_area_look(a, 3, &t));
 	EXPECT_NE(0, t.state & VMMU_STATE_YOUNG);
-	/* neither is translating a use */
+	/* TRANSLATE does not make pages young */
 	EXPECT_EQ(a->pages, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 	ASSERT_EQ(0, vt_area_look(a, 3, &t));
 	EXPECT_EQ(0, t.state & VMMU_STATE_YOUNG);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(0, young(a, VMMU_AGE_CLEAR, 0, a->pages, bits));
 
-	/* exactly what was used again */
+	/* exactly the pages that were used again are young */
 	ASSERT_EQ(0, use(a, 1, 3));
 	EXPECT_EQ((a->pages + 1) / 3, young(a, 0, 0, a->pages, bits));
 	for (i = 0; i < a->pages; i++)
@@ -138,7 +138,7 @@ static void test_and_clear(struct __test_metadata *_metadata, struct vt_area *a,
 				NULL, NULL));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 
-	/* nothing of this was a fault */
+	/* none of these accesses faulted */
 	EXPECT_EQ(fixed, vt_area_stat(a, "pf_fixed"));
 	EXPECT_EQ(a->pages, vt_area_stat(a, "pages_4k"));
 }
@@ -166,11 +166,11 @@ static void huge(struct __test_metadata *_metadata, struct vt_area *a,
 	ASSERT_EQ(0, vt_area_look(a, 0, &t));
 	ASSERT_EQ(21, t.page_shift);
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
-	/* one word, and all of it is young; of a part, that part */
+	/* one access makes the huge page young, in whole or in part */
 	ASSERT_EQ(0, vt_mmu_read64(a->mmu, VT_AREA_GPA + 77 * VT_PAGE, &val));
 	EXPECT_EQ(a->pages, young(a, 0, 0, a->pages, bits));
 	EXPECT_EQ(100, young(a, 0, 200, 100, bits));
-	/* there is one mark for all of it */
+	/* a huge entry has one accessed bit */
 	EXPECT_EQ(100, young(a, VMMU_AGE_CLEAR, 200, 100, bits));
 	EXPECT_EQ(0, young(a, 0, 0, a->pages, bits));
 	ASSERT_EQ(0, vt_mmu_write64(a->mmu, VT_AREA_GPA + a->len - 8, 1));
@@ -225,10 +225,10 @@ TEST_F_TIMEOUT(age, holes, 300)
 	EXPECT_EQ(0, vt_mmu_age(a->mmu, VMMU_AGE_CLEAR, 1ULL << 46, 1ULL << 40,
 				NULL, &count));
 	EXPECT_EQ(0, count);
-	/* a buffer that is not there is told */
+	/* a bad bitmap pointer fails with EFAULT */
 	EXPECT_EQ(-EFAULT,
 		  vt_mmu_age(a->mmu, 0, VT_AREA_GPA, a->len, (void *)8, NULL));
-	/* what a deleted memslot used is forgotten */
+	/* deleting a memslot drops its ages */
 	ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 1));
 	EXPECT_EQ(half - 1, young(a, 0, 0, a->pages + 3, bits));
 }
@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(age, live, 300)
 		long n = young(a, VMMU_AGE_CLEAR, 0, a->pages, bits);
 
 		ASSERT_GE(n, 0);
-		/* nobody else clears: this one has to be found */
+		/* nobody else clears ages: AGE must find this page young */
 		i = round % a->pages;
 		ASSERT_EQ(0, vt_mmu_read64(a->mmu, VT_AREA_GPA + i * VT_PAGE,
 					   &val));

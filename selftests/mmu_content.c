@@ -28,7 +28,7 @@ static int fork_child(struct vt_area *a, uint64_t gen)
 	if (read(go[0], &c, 1) != 1 ||
 	    vt_area_check_at(a, a->base, gen, "a child"))
 		_exit(1);
-	/* its own writes are nobody else's */
+	/* the child's writes stay its own */
 	vt_area_fill(a, 0xdead);
 	_exit(vt_area_check(a, 0xdead) ? 2 : 0);
 }
@@ -116,7 +116,7 @@ static const struct change fork_process = {
 
 /* ------------------------------------------------- pages that only move */
 
-/* Nearly all of it must be out. */
+/* Reclaim must take nearly all pages. */
 static int swap_all(struct vt_area *a, uint64_t gen)
 {
 	long n;

@@ -78,7 +78,7 @@ static void *work(void *arg)
 			break;
 		}
 	}
-	/* nobody may wait for one that gave up */
+	/* release the threads that wait for one that gave up */
 	for (; w->step && i < w->pages; i++)
 		if (i % 8 == 0)
 			pthread_barrier_wait(w->step);
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(demand, same_held, 300)
 		 vt_mmu_stat(self->stats, "pf_retried");
 	same_pages(_metadata, self->mmu, self->stats, 64, variant->how);
 	vt_mmu_set_param("test_install_delay_ms", "0");
-	/* everybody was on the way to install it, one got there */
+	/* every thread tried to install the entry, one succeeded */
 	EXPECT_GT(vt_mmu_stat(self->stats, "pf_spurious") +
 		  vt_mmu_stat(self->stats, "pf_retried"), others + 64);
 	check_words(_metadata, self->mem.base, 64, variant->how);
@@ -481,7 +481,7 @@ TEST_F_TIMEOUT(served, signal, 300)
 		vt_sleep_ms(5);
 	}
 	EXPECT_TRUE(b.done);
-	/* whatever happened, let go of it */
+	/* let go of the area whatever happened */
 	ASSERT_EQ(0, vt_uffd_serve(&self->u));
 	pthread_join(t, NULL);
 	EXPECT_EQ(-EINTR, b.r);
@@ -503,7 +503,7 @@ TEST_F_TIMEOUT(served, kill, 300)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		/* an MMU and a userfaultfd of its own: those are the parent's */
+		/* the child needs its own MMU and userfaultfd */
 		b.a = a;
 		if (vt_area_open(a, variant->backing) ||
 		    vt_uffd_open(u, a, variant->features, variant->mode) ||

@@ -54,7 +54,7 @@ struct log {
 	_Atomic uint64_t round;
 	/* what was last written to each page, and with success */
 	_Atomic uint64_t *written;
-	/* when a write to each page last found the ring full */
+	/* when a write to the page last found its ring full */
 	_Atomic uint64_t *refused;
 	int fd;
 	int stats;
@@ -117,7 +117,7 @@ static int log_attach(struct log *l)
 
 		w->log = l;
 		w->seed = 1 + i;
-		/* without rings the MMU itself and a reader, turn about */
+		/* writers use the MMU's fd and a reader's in turn */
 		w->io = rings || i % 2 ? vt_mmu_create_reader(l->fd) : l->fd;
 		if (w->io < 0)
 			r = w->io;
@@ -483,7 +483,7 @@ static void oracle(struct __test_metadata *_metadata, struct log *l, bool over)
 	memcpy(kept, l->kept, sizeof(kept));
 	ASSERT_EQ(0, collect(l, false));
 	verify(l, kept, false);
-	/* nobody writes: what was late has been told, and no more will be */
+	/* no writer runs: the log has told all, and stays empty */
 	EXPECT_EQ(0, vt_bitmap_weight(l->late, l->pages));
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, vt_bitmap_weight(l->bitmap, l->pages));
@@ -666,7 +666,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 			     io, VMMU_TRANSLATE_FAULT | VMMU_TRANSLATE_WRITE,
 			     page_gpa(410), &t));
 	vt_bitmap_set(want, 410);
-	/* written twice, to be told once */
+	/* the log reports a page written twice once */
 	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(63), 2));
 	EXPECT_EQ(vt_bitmap_weight(want, l->pages),
 		  vt_mmu_stat_delta(l->stats, "dirty_pages", dirtied));
@@ -696,7 +696,7 @@ TEST_F_TIMEOUT(log, exact, 120)
 	EXPECT_EQ(0, differ(l, want));
 }
 
-/* Whatever is pending when the log is turned off is gone, and it starts anew. */
+/* Turning the log off drops what is pending; turned on again it is empty. */
 TEST_F_TIMEOUT(log, toggle, 300)
 {
 	unsigned int n, rounds = vt_by_speed(10, 4), missed = 0;
@@ -718,7 +718,7 @@ TEST_F_TIMEOUT(log, toggle, 300)
 		ASSERT_EQ(0, log_slot(l, LOG));
 		l->round++;
 		vt_sleep_ms(vt_by_speed(20, 60));
-		/* in the midst of it, for the fun of it */
+		/* take the log in between as well */
 		if (n % 3 == 1) {
 			ASSERT_EQ(0, collect(l, false));
 			l->round++;
@@ -823,7 +823,7 @@ TEST_F_TIMEOUT(log, errors, 120)
 		ASSERT_EQ(0, log_slot(l, LOG));
 		EXPECT_EQ(-ENXIO, vt_mmu_get_dirty(fd, SLOT, b));
 		EXPECT_EQ(-ENXIO, vt_mmu_clear_dirty(fd, SLOT, 0, 64, b));
-		/* whose ring would it be? */
+		/* the MMU's own fd has no dirty ring */
 		EXPECT_EQ(-ENXIO, vt_mmu_write64(fd, GPA, 1));
 		EXPECT_EQ(0, *host_word(l, 0));
 		return;
@@ -869,7 +869,7 @@ TEST_F_TIMEOUT(log, errors, 120)
 	EXPECT_EQ(2, vt_bitmap_weight(b, l->pages));
 	EXPECT_TRUE(vt_bitmap_test(b, 1));
 	EXPECT_TRUE(vt_bitmap_test(b, l->pages - 1));
-	/* and not once more */
+	/* the log reports the page only once */
 	ASSERT_EQ(0, collect(l, false));
 	EXPECT_EQ(0, vt_bitmap_weight(b, l->pages));
 	/* nor are the writes afterwards lost */
@@ -1005,7 +1005,7 @@ TEST_F_TIMEOUT(ring, full, 120)
 	}
 	for (; i < ENTRIES; i++)
 		ASSERT_EQ(0, w->ring[i].flags);
-	/* what was not taken is not reset, what was taken still fills it */
+	/* entries that nobody took are not reset, and fill the ring */
 	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(0, count);
 	ASSERT_EQ(10, harvest(l, w, l->bitmap, 10));
@@ -1076,7 +1076,7 @@ TEST_F_TIMEOUT(ring, garbage, 120)
 		w->ring[i].offset = bad[i].offset;
 		w->ring[i].flags = VMMU_DIRTY_GFN_F_RESET;
 	}
-	/* beyond what the kernel wrote: it will not come to that */
+	/* a reset stops before an entry that the kernel did not write */
 	w->ring[n + 5].flags = VMMU_DIRTY_GFN_F_RESET;
 	ASSERT_EQ(0, vt_mmu_reset_rings(l->fd, &count));
 	EXPECT_EQ(n, count);

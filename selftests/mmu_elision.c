@@ -44,7 +44,7 @@ static double now(void)
 struct rig {
 	int fd;
 	int stats;
-	/* in slot 0, and in none */
+	/* in memslot 0, and in no memslot */
 	struct vt_mem in;
 	struct vt_mem out;
 };

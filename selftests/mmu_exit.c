@@ -86,7 +86,7 @@ static int one_page(struct worker *w, uint64_t page)
 	uint64_t gpa = GPA + page * VT_PAGE + 8 + 8 * w->index, val = 0;
 	int r;
 
-	/* asked before: what must fail now has done so since then */
+	/* read before the call: since then every write must fail */
 	must = writes_must_fail;
 	r = vt_mmu_write64(w->fd, gpa, page);
 	may |= writes_may_fail;
@@ -326,7 +326,7 @@ static void __attribute__((noreturn)) churn(char *mem, unsigned int rounds)
 		mprotect(mem + at, SLOT_LEN / 2, PROT_READ);
 		mprotect(mem + at, SLOT_LEN / 2, PROT_READ | PROT_WRITE);
 	}
-	/* not a thought of cleaning up, threads at work */
+	/* exit without closing anything, while threads run */
 	_exit(0);
 }
 
@@ -445,7 +445,7 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
 
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(SIGKILL, vt_wait_child(pid, VT_TIMEOUT));
-		/* with the address space went all that was mapped of it */
+		/* the end of the address space unmapped everything */
 		EXPECT_EQ(0, vt_mmu_stat(stats, "pages_4k"));
 		EXPECT_EQ(-EIO, vt_mmu_read64(fd, GPA, &val));
 		EXPECT_EQ(-EIO, vt_mmu_write64(reader, GPA, 1));
@@ -455,7 +455,7 @@ TEST_F_TIMEOUT(exit, files_of_the_dead, 120)
 		EXPECT_EQ(-EIO, vt_mmu_slot(fd, 20, 0, 0, &val, VT_PAGE));
 		EXPECT_EQ(-EIO, vt_mmu_create_reader(fd));
 		EXPECT_EQ(-EIO, vt_mmu_age(fd, 0, GPA, VT_PAGE, NULL, NULL));
-		/* the last one to go is another each time */
+		/* another thread is the last to exit in each round */
 		more = dup(i ? i == 1 ? reader : stats : fd);
 		close(fd);
 		close(reader);
@@ -502,7 +502,7 @@ TEST_F_TIMEOUT(exit, release_races_close, 120)
 			if (fd < 0)
 				_exit(96);
 			shared->go = true;
-			/* now sooner, now later */
+			/* close sooner or later than the exit */
 			for (spin = 0; spin < i * 300; spin++)
 				;
 			close(fd);

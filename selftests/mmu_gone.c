@@ -53,7 +53,7 @@ static const struct change dontneed = {
 	.loses = true,
 };
 
-/* Of a file nothing may be lost: the oracle does not look away. */
+/* A shared file loses nothing: the oracle checks during changes too. */
 static const struct change dontneed_shared = {
 	.at_rest = discard, .live = discard,
 };
@@ -198,7 +198,7 @@ static const struct change move = {
 	.at_rest = move_and_back, .live = move_live, .breaks = true,
 };
 
-/* Other memory takes its place, and goes again. */
+/* Other memory replaces the area's, and is unmapped again. */
 static int exchange(struct vt_area *a, uint64_t gen)
 {
 	int r = move_away(a);

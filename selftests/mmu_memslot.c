@@ -50,7 +50,7 @@ struct worker {
 	pthread_t thread;
 	unsigned int index;
 	int fd;
-	/* one round; an error other than those below ends the thread */
+	/* one round; any error but those below ends the thread */
 	int (*round)(struct worker *w, uint64_t n);
 	_Atomic uint64_t rounds;
 	/* how often there was no memslot, or one on its way out */
@@ -96,7 +96,7 @@ static void start(struct __test_metadata *_metadata, int fd,
 	}
 }
 
-/* Is a thread through? Only an error ends one before its time. */
+/* Has a thread ended? Only an error ends one early. */
 static bool failed(void)
 {
 	unsigned int i;
@@ -139,7 +139,7 @@ static void rounds_pass(unsigned int n)
 /* Changes that are enough to tell something. */
 #define ENOUGH	12
 
-/* Go on after @n changes since @from? For a while, or longer on slow kernels. */
+/* Should the test go on after @n changes since @from? */
 static bool go_on(uint64_t from, uint64_t n)
 {
 	uint64_t ms = (vt_now_ns() - from) / 1000000;
@@ -249,7 +249,7 @@ static void go_and_come(struct __test_metadata *_metadata, int fd, int stats,
 	start(_metadata, fd, moved_round);
 	from = vt_now_ns();
 	while (go_on(from, n)) {
-		/* so that there is something to be taken away */
+		/* map pages for the change to unmap */
 		rounds_pass(2);
 		ASSERT_EQ(0, vt_mmu_slot(fd, 0, 0, ELSEWHERE, mem,
 					 move ? LEN : 0));
@@ -317,7 +317,7 @@ TEST_F(slots, move)
 		EXPECT_EQ((uintptr_t)self->mem + VT_PAGE, t.hva);
 	}
 	EXPECT_EQ(1, vt_mmu_stat(self->stats, "memslots"));
-	/* none of that concerns another memslot */
+	/* other memslots keep their entries */
 	ASSERT_EQ(0, vt_mmu_slot(self->fd, 6, 0, 0, self->mem, LEN));
 	ASSERT_EQ(0, vt_mmu_populate_all(self->fd, 0, 0, LEN));
 	i = vt_mmu_stat(self->stats, "pages_zapped");
@@ -409,7 +409,7 @@ TEST_F(slots, shared_memory)
 					   &val));
 		EXPECT_EQ(4711, val);
 	}
-	/* the first page is in one of them; the next, in two, is gone from one */
+	/* the first page is in one memslot, the next was in two */
 	EXPECT_EQ(2, discard(self->stats, self->mem, 2 * VT_PAGE).zapped);
 }
 
@@ -450,7 +450,7 @@ TEST_F(slots, edges)
 	c = discard(self->stats, mem, LEN);
 	EXPECT_EQ(1, c.hits);
 	EXPECT_EQ(0, c.zapped);
-	/* without the memslot nothing is concerned at all */
+	/* without memslots the invalidation is a miss */
 	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 0));
 	c = discard(self->stats, mem, LEN);
 	EXPECT_LE(1, c.starts);

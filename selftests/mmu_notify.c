@@ -252,7 +252,7 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	TH_LOG("%u rounds, %lu faults, %lu tried again", i,
 	       (uint64_t)faults.steps,
 	       vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
-	/* it is over: nothing of it is left */
+	/* the invalidation has ended and refuses nothing */
 	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 9);
 	for (i = 0; i < rig->pages; i++) {
@@ -324,7 +324,7 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
 	ASSERT_EQ(0, vt_mmu_hold_start(&hold, rig->stats, ms));
-	/* its start has taken everything back */
+	/* the start of the invalidation unmapped everything */
 	EXPECT_EQ(0, vt_mmu_stat(rig->stats, "pages_4k"));
 	EXPECT_EQ(64, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
 	EXPECT_EQ(0, vt_mmu_populate(rig->fd, 0, &gpa, &len));
@@ -340,7 +340,7 @@ TEST_F_TIMEOUT(notify, held_open, 120)
 	EXPECT_EQ(0, vt_mmu_stat_delta(rig->stats, "pf_retried", retried));
 }
 
-/* Others begin and end inside of it: what counts is the last end. */
+/* Others begin and end inside it: a fault waits for the last end. */
 TEST_F_TIMEOUT(notify, nested, 120)
 {
 	struct rig *rig = &self->rig;
@@ -434,7 +434,7 @@ TEST_F_TIMEOUT(notify, crosswise, 120)
 	EXPECT_EQ(0, vt_thread_stop(&reader));
 	EXPECT_LT(20, reader.steps);
 	EXPECT_LT(0, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
-	/* all ends have been seen */
+	/* no invalidation is open any more */
 	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	touch(&rig->in, 1, 11);
 	for (i = 0; i < n; i++) {

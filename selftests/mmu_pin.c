@@ -110,7 +110,7 @@ TEST_F_TIMEOUT(pin, counts, 300)
 	}
 	for (i = 0; i < 6; i++) {
 		long now = status_kb(counters[i]);
-		/* some kernels keep up to 64 pages of each thread uncounted */
+		/* some kernels count a thread's pages in batches of 64 */
 		long slack = !strncmp(counters[i], "Rss", 3) ? 256 : 0;
 
 		EXPECT_LE(labs(now - before[i]), slack);
@@ -124,7 +124,7 @@ static void move_all(struct __test_metadata *_metadata, struct vt_area *a)
 	long units = huge ? a->len / VT_HUGE_SIZE : a->pages, round;
 	size_t i;
 
-	/* one by one: what a batch of pages would do for the others, none does */
+	/* write one by one: a batch would fault in its neighbours */
 	vt_drain_lru();
 	for (round = 0; round < 4 && !huge; round++) {
 		ASSERT_EQ(0, vt_area_check_mmu(a, 1));
@@ -202,7 +202,7 @@ FIXTURE_TEARDOWN(swap)
 	vt_area_close(&self->a);
 }
 
-/* As would it keep it in memory. */
+/* A reference would also keep the page in memory. */
 TEST_F_TIMEOUT(swap, swapped_while_mapped, 300)
 {
 	const char *why = self->why ? self->why : vt_swap_on();
@@ -233,7 +233,7 @@ static void written_swapped(struct __test_metadata *_metadata,
 			*(volatile char *)(a->base + i * VT_PAGE);
 		EXPECT_EQ(0, vt_area_check_mmu(a, gen));
 		EXPECT_EQ(0, vt_area_fill_mmu(a, ++gen));
-		/* it is not always reclaim that takes the entries away */
+		/* in some rounds the memslot goes before reclaim comes */
 		if (delete_first) {
 			ASSERT_EQ(0, vt_mmu_slot_delete(a->mmu, 0));
 			ASSERT_EQ(0, vt_mmu_slot(a->mmu, 0, 0, VT_AREA_GPA,
@@ -356,7 +356,7 @@ TEST_F_TIMEOUT(anonymous, freed, 300)
 	vt_drain_lru();
 	rss = status_kb("RssAnon");
 	ASSERT_EQ(0, madvise(a->base, a->len, MADV_DONTNEED));
-	/* some kernels keep up to 64 pages of each thread uncounted */
+	/* some kernels count a thread's pages in batches of 64 */
 	EXPECT_LE(status_kb("RssAnon"), rss - (long)a->len / 1024 + 256);
 	EXPECT_EQ(0, vt_area_stat(a, "pages_4k"));
 	EXPECT_EQ(0, vt_area_stat(a, "pages_2m"));
@@ -437,7 +437,7 @@ TEST(file_shared)
 				 vt_area_word(val, i, 0);
 		EXPECT_EQ(0, wrong);
 		ASSERT_EQ(0, msync(p, len, MS_SYNC));
-		/* what is not on the disk is gone after this */
+		/* dropping the cache loses what is not on the disk */
 		madvise(p, len, MADV_DONTNEED);
 		madvise(q, len, MADV_DONTNEED);
 		vt_write_file("/proc/sys/vm/drop_caches", "1\n");

@@ -103,7 +103,7 @@ TEST_F(prefault, progress)
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA + LEN, VT_PAGE, &left));
 	EXPECT_EQ(-ENOENT, POPULATE(0, 0, TIB, &left));
 	EXPECT_EQ(PAGES, vt_mmu_stat(self->stats, "pages_4k"));
-	/* the memslot goes, and with it what was mapped */
+	/* deleting the memslot unmaps it */
 	ASSERT_EQ(0, vt_mmu_slot_delete(self->fd, 0));
 	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(-ENOENT, POPULATE(0, GPA, LEN, &left));
@@ -186,7 +186,7 @@ TEST_F(prefault, signal)
 					&left);
 
 		ASSERT_EQ(GPA + len, at + left);
-		/* with progress it is a success */
+		/* a call that made progress succeeds */
 		ASSERT_EQ(before == left ? -EINTR : 0, r);
 		early += !r && left;
 		eintr += r == -EINTR;
@@ -217,7 +217,7 @@ TEST_F(prefault, permissions)
 	uint64_t left, val = 7;
 
 	ASSERT_EQ(0, vt_mmu_slot(self->fd, 0, 0, GPA, self->mem, LEN));
-	/* the zero page: for reading only, and a write gets a page of its own */
+	/* a read maps the zero page, a write gets a page of its own */
 	EXPECT_EQ(0, POPULATE(0, GPA, VT_PAGE, &left));
 	EXPECT_EQ(VMMU_PERM_READ, perms(self->fd, GPA));
 	EXPECT_EQ(0, POPULATE(VMMU_POPULATE_WRITE, GPA, VT_PAGE, &left));
@@ -228,7 +228,7 @@ TEST_F(prefault, permissions)
 	EXPECT_EQ(0, POPULATE(0, GPA + VT_PAGE, VT_PAGE, &left));
 	EXPECT_EQ(RW, perms(self->fd, GPA + VT_PAGE));
 
-	/* memory that may only be read: it is taken away, and can be had again */
+	/* read-only memory: mprotect() unmaps it, a fault maps it again */
 	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ));
 	EXPECT_EQ(0, perms(self->fd, GPA) & VMMU_PERM_WRITE);
 	EXPECT_EQ(-EFAULT, POPULATE(VMMU_POPULATE_WRITE, GPA, LEN, &left));
@@ -653,13 +653,13 @@ TEST_F(prefault, device_memory)
 	EXPECT_EQ((uintptr_t)p, t.hva);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.perms & VMMU_PERM_READ);
-	/* no kernel address leads there */
+	/* the kernel has no address for this memory */
 	EXPECT_FALSE(t.state & VMMU_STATE_DIRECT);
 	EXPECT_EQ(0, vt_mmu_read(self->fd, GPA, &word, sizeof(word)));
 	EXPECT_EQ(*(volatile uint32_t *)p, word);
 	EXPECT_EQ(sizeof(word), vt_mmu_stat(self->stats, "bytes_user"));
 	EXPECT_EQ(0, vt_mmu_stat(self->stats, "bytes_direct"));
-	/* it goes with its mapping */
+	/* unmapping the memory drops the entry */
 	munmap(p, len);
 	EXPECT_EQ(0, vt_mmu_stat(self->stats, "pages_4k"));
 	EXPECT_EQ(-EFAULT, POPULATE(0, GPA, len, &left));

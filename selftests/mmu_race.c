@@ -219,7 +219,7 @@ static int change_page(struct vt_mem *m, uint64_t page, enum change change)
 	return -EINVAL;
 }
 
-/* Neighbours, but not in the same huge page: splitting a mapping hits all of it. */
+/* Not in the same huge page: splitting a mapping hits all of it. */
 #define PAGE		17
 #define APART		(VT_HUGE_PAGES + 30)
 
@@ -252,7 +252,7 @@ static int access_paused(struct rig *rig, struct accessor *a,
 			return r;
 		while (vt_mmu_stat(rig->stats, "pf_taken") == taken && !a->done)
 			usleep(500);
-		/* now it looks the page up, if it has not done so yet */
+		/* by now the fault has looked the page up */
 		vt_sleep_ms(ms / 3);
 		for (i = 0; !r && pages[i]; i++)
 			r = change_page(&rig->mem, pages[i], change);
@@ -390,7 +390,7 @@ TEST_F_TIMEOUT(race, closed_between, 120)
 		EXPECT_EQ(i, word);
 		if (i != 1)
 			ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
-		/* and it follows what comes now */
+		/* the MMU follows later changes */
 		ASSERT_EQ(0, madvise(rig->mem.base, VT_PAGE, MADV_DONTNEED));
 		ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA, &word));
 		EXPECT_EQ(0, word);
@@ -496,7 +496,7 @@ static int discard_step(void *arg)
 			return -errno;
 		*(volatile uint64_t *)word_at(s->mem, p) = 0x5000 + p;
 	}
-	/* changes of slots wait for a moment without an invalidation */
+	/* memslot changes wait until no invalidation is open */
 	usleep(300);
 	return 0;
 }

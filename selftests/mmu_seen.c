@@ -141,7 +141,7 @@ TEST_F_TIMEOUT(uffd, write_protect, 300)
 	ASSERT_EQ(0, vt_area_fill_mmu(a, 1));
 	ASSERT_EQ(0, vt_uffd_protect(u));
 	before = u->faults;
-	/* to read it needs no leave */
+	/* a read waits for nobody to resolve a fault */
 	EXPECT_EQ(0, vt_area_check_mmu(a, 1));
 	EXPECT_EQ(before, u->faults);
 	for (i = 0; i < a->pages; i += 3) {

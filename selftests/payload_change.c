@@ -24,7 +24,7 @@ struct change {
 
 static char *snapshot;
 
-/* ------------------------------------------------- shared memory, any time */
+/* ------------------------------------------------ shared memory, any time */
 
 static int discard(struct vt_payload *p)
 {
@@ -50,7 +50,7 @@ static const struct change discard_shared = { .op = discard };
 static const struct change map_over = { .op = map_again };
 static const struct change protect_live = { .op = toggle_protection };
 
-/* ------------------------------------------------------ all memory, at rest */
+/* ----------------------------------------------------- all memory, at rest */
 
 static const struct change discard_all = { .op = discard,
 					   .flags = VT_INVAL_QUIESCE };
@@ -127,7 +127,7 @@ static int punch_hole(struct vt_payload *p)
 static const struct change punch = { .op = punch_hole,
 				     .flags = VT_INVAL_QUIESCE };
 
-/* ------------------------------------------- pages that move, any time */
+/* ------------------------------------------ pages that move, any time */
 
 static int page_out(struct vt_payload *p)
 {
@@ -139,7 +139,7 @@ static int page_out(struct vt_payload *p)
 
 static const struct change swap_live = { .op = page_out, .hint = true };
 
-/* Everything goes out: then what was written last is read from swap. */
+/* Page all of it out: the device then reads the last data from swap. */
 static int page_out_all(struct vt_payload *p)
 {
 	long n;
@@ -171,7 +171,7 @@ static int move_pages(struct vt_payload *p)
 
 static const struct change migrate = { .op = move_pages, .hint = true };
 
-/* ----------------------------------------------------------------- merging */
+/* ---------------------------------------------------------------- merging */
 
 static char *twin_was;
 
@@ -210,7 +210,7 @@ static const struct change ksm_unmerge = {
 	.op = merge_then_unmerge, .flags = VT_INVAL_QUIESCE,
 };
 
-/* -------------------------------------------------------------- huge pages */
+/* ------------------------------------------------------------- huge pages */
 
 /* To small pages and to a huge one again. */
 static int split_and_collapse(struct vt_payload *p)
@@ -221,7 +221,7 @@ static int split_and_collapse(struct vt_payload *p)
 		return r == -ENOENT ? -ENOTSUP : r;
 	vt_sleep_ms(2);
 	r = vt_change_collapse(&p->a);
-	/* it is given up when the device or the driver is at a page just then */
+	/* the kernel gives up when the device or driver holds a page */
 	return r == -EBUSY ? 0 : r;
 }
 
@@ -240,7 +240,7 @@ static int split_mapping(struct vt_payload *p)
 
 static const struct change split_map = { .op = split_mapping };
 
-/* -------------------------------------------------------------- the matrix */
+/* ------------------------------------------------------------- the matrix */
 
 FIXTURE(payload)
 {
@@ -283,7 +283,7 @@ TEST_F_TIMEOUT(payload, content, 300)
 		     vt_area_name(p->a.backing));
 	EXPECT_EQ(0, r);
 	EXPECT_EQ(0, vt_payload_stop(p));
-	/* and the pages last taken out of use are as they were */
+	/* nobody wrote the pages that were last taken out of use */
 	if (snapshot)
 		EXPECT_EQ(-1, vt_differ(p->copies + !p->copy * p->a.len,
 					snapshot, p->a.len));

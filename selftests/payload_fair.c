@@ -13,7 +13,7 @@
 #include "mmu.h"
 #include "thread.h"
 
-/* ------------------------------------------------------------- two directions */
+/* ----------------------------------------------------------- two directions */
 
 /* Both rings of a device share a worker; each is kept as full as can be. */
 TEST(both_directions)
@@ -38,14 +38,14 @@ TEST(both_directions)
 	}
 	TH_LOG("%llu packets received, %llu transmitted",
 	       (unsigned long long)sum[0], (unsigned long long)sum[1]);
-	/* the drivers share two CPUs with all else: far from even is good enough */
+	/* the drivers share two CPUs with the rest: roughly even will do */
 	EXPECT_GT(sum[0], sum[1] / 30);
 	EXPECT_GT(sum[1], sum[0] / 30);
 	EXPECT_EQ(0, vt_payload_stop(&p));
 	vt_payload_close(&p);
 }
 
-/* ------------------------------------------------------------------ the storm */
+/* ---------------------------------------------------------------- the storm */
 
 static int discard(void *arg)
 {
@@ -97,7 +97,7 @@ TEST(notifier_wait)
 	vt_payload_close(&p);
 }
 
-/* ------------------------------------------------------------ a tap that goes */
+/* ---------------------------------------------------------- a tap that goes */
 
 #define FRAMES	40
 
@@ -183,7 +183,7 @@ TEST(tap_deleted)
 		ASSERT_EQ(0, send_frames(&rig, FRAMES, 40 + i));
 		EXPECT_EQ(8, gather(&rig, 8, VT_TIMEOUT));
 		ASSERT_EQ(0, vt_ip("link del %s", rig.tap.name));
-		/* what was taken before may arrive, or be lost */
+		/* a packet that the worker took may arrive, or be lost */
 		ASSERT_EQ(0, post(&rig, FRAMES));
 		TH_LOG("%u packets of an interface that is gone",
 		       gather(&rig, FRAMES - 8, 100));

@@ -58,10 +58,10 @@ FIXTURE_TEARDOWN(forked)
 	vt_payload_close(&self->p);
 }
 
-/* ---------------------------------------------------------- what children do */
+/* --------------------------------------------------------- what children do */
 
 static pid_t child;
-/* A byte from here on lets the child look, and end. */
+/* The parent writes a byte here to let the child look and exit. */
 static int go[2];
 
 static void child_looks(struct vt_payload *p)
@@ -92,7 +92,7 @@ static void child_scribbles(struct vt_payload *p)
 	_exit(0);
 }
 
-/* Its pages are those of the moment of the fork: the parent kept a copy. */
+/* The child sees the pages of the fork, of which the parent kept a copy. */
 static void child_waits(struct vt_payload *p)
 {
 	char c;
@@ -139,7 +139,7 @@ static int fork_scribbler(struct vt_payload *p)
 	return begin_child(p, child_scribbles);
 }
 
-/* ------------------------------------------------------------ under traffic */
+/* ----------------------------------------------------------- under traffic */
 
 static void run(struct __test_metadata *_metadata, struct vt_payload *p,
 		vt_payload_op op, unsigned int flags)
@@ -214,7 +214,7 @@ TEST_F_TIMEOUT(forked, many_children, 300)
 	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
-/* ------------------------------------------------------------- one page each */
+/* ------------------------------------------------------------ one page each */
 
 /*
  * One packet at a time, so that it is known who writes first: a page that the
@@ -317,7 +317,7 @@ static pid_t page_child(char *page, char *was)
 			_exit(2);
 		if (memcmp(was, page, VT_PAGE))
 			_exit(1);
-		/* and what it writes is its own */
+		/* what the child writes stays its own */
 		memset(page, 0x77, VT_PAGE);
 		_exit(0);
 	}
@@ -338,7 +338,7 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 		user[i] = vt_payload_count(rig, i, "payload_user");
 	}
 	for (i = 0; i < n; i++) {
-		/* known to the device before the fork */
+		/* the device used the page before the fork */
 		ASSERT_EQ(0, tx(rig, tx_page, 4 * i));
 		ASSERT_EQ(0, rx(rig, rx_page, 4 * i));
 		pid[0] = page_child(tx_page, was[0]);
@@ -354,7 +354,7 @@ TEST_F_TIMEOUT(page, first_writer, 300)
 		ASSERT_EQ(1, write(go[1], "", 1));
 		EXPECT_EQ(0, vt_wait_child(pid[0], VT_TIMEOUT));
 		EXPECT_EQ(0, vt_wait_child(pid[1], VT_TIMEOUT));
-		/* and after the children are gone */
+		/* the same after the children have exited */
 		ASSERT_EQ(0, tx(rig, tx_page, 4 * i + 3));
 		ASSERT_EQ(0, rx(rig, rx_page, 4 * i + 3));
 	}

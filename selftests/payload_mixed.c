@@ -15,7 +15,7 @@
 
 static char frame[VT_MAX_FRAME], got[VT_MAX_FRAME + 12];
 
-/* ------------------------------------------------------- pieces and packets */
+/* ------------------------------------------------------ pieces and packets */
 
 struct piece {
 	char *at;
@@ -110,7 +110,7 @@ static int rx(struct vt_rig *rig, const struct piece *p, unsigned int n,
 	return -EPROTO;
 }
 
-/* ------------------------------------------------------------------ counters */
+/* ----------------------------------------------------------------- counters */
 
 struct tally {
 	uint64_t kernel;
@@ -125,7 +125,7 @@ static struct tally tally(const struct vt_rig *rig, unsigned int vq)
 	};
 }
 
-/* What is counted is counted when the burst is over. */
+/* The worker adds to the counters when its section is over. */
 static struct tally since(const struct vt_rig *rig, unsigned int vq,
 			  struct tally was, uint64_t n)
 {
@@ -143,7 +143,7 @@ static struct tally since(const struct vt_rig *rig, unsigned int vq,
 	return t;
 }
 
-/* ----------------------------------------------------------------- fallbacks */
+/* ---------------------------------------------------------------- fallbacks */
 
 static const char *map_anon(size_t len, char **p)
 {
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 			/* header here, packet there */
 			split[] = { { mem + 77, 12 }, { odd + 100, 1300 } },
 			tilps[] = { { odd + 77, 12 }, { mem + 100, 1300 } },
-			/* over the ends of pages, and the header in two pieces */
+			/* across pages, with the header in two pieces */
 			zebra[] = {
 				{ odd + 4090, 5 }, { mem + 4088, 9 },
 				{ mem + 8000, 300 }, { odd + 12000, 700 },
@@ -242,7 +242,7 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 			const struct piece *p;
 			unsigned int n;
 			unsigned int per;
-			/* it is all in odd memory, or in part */
+			/* all of the packet is in odd memory, or a part */
 			bool odd;
 		} c[] = {
 			{ plain, 1, 1, false }, { fall, 1, 1, true },
@@ -295,7 +295,7 @@ TEST_F_TIMEOUT(fallback, alone_and_mixed, 300)
 	}
 }
 
-/* ------------------------------------------------- direct, in every position */
+/* ------------------------------------------------ direct, in every position */
 
 struct spot {
 	struct vt_rig rig;
@@ -388,7 +388,7 @@ TEST_F_TIMEOUT(position, page_ends, 300)
 
 		packets = not = 0;
 		for (i = 0; i < n; i++) {
-			/* the header, then the frame, crosses the end of a page */
+			/* first the header, then the frame crosses pages */
 			char *at = page - i % 80;
 			const struct piece whole[] = { { at, 200 + i } };
 			const struct piece cut[] = {
@@ -408,11 +408,11 @@ TEST_F_TIMEOUT(position, page_ends, 300)
 			}
 			packets += 2;
 			if (q) {
-				/* the socket's business */
+				/* the socket carries this one */
 				not += total_of(cut, 3) > VT_PAYLOAD_TX_DIRECT;
 				continue;
 			}
-			/* over several buffers, of which some end in a page's end */
+			/* several buffers, some of which end with a page */
 			ASSERT_EQ(0, rx(rig, cut, 3, 1, 0)) {
 				TH_LOG("merged, %u", i);
 			}
@@ -447,7 +447,7 @@ TEST_F_TIMEOUT(position, large, 300)
 				  rx(rig, &whole, 1, 1, i));
 			ASSERT_EQ(0, q ? tx(rig, p, 60) : rx(rig, p, 60, 1, i));
 		}
-		/* a table for each of many buffers is more than a section is for */
+		/* indirect tables for so many buffers take several sections */
 		if (q == VT_VQ_RX)
 			EXPECT_TRUE(went_direct(rig, q, was, 2 * n,
 						variant->features ? n : 0));
@@ -471,7 +471,7 @@ FIXTURE_TEARDOWN(table)
 	vt_rig_close(&self->spot.rig);
 }
 
-/* Indirect tables at every offset in a page, and in memory without an address. */
+/* Indirect tables at every offset in a page, and in odd memory. */
 TEST_F_TIMEOUT(table, offsets, 300)
 {
 	struct vt_rig *rig = &self->spot.rig;
@@ -485,7 +485,7 @@ TEST_F_TIMEOUT(table, offsets, 300)
 		for (i = 0; i < 8; i++)
 			p[i] = (struct piece){ page + 8192 + i * 1500, 40 + i };
 		for (i = 0; i < n; i++) {
-			/* one head at a time: it is always the same */
+			/* one chain at a time: its head is always the same */
 			vt_vq_set_indirect(&rig->vq[q], (void *)(page - 2 * i),
 					   8);
 			ASSERT_EQ(0, q ? tx(rig, p, 8) : rx(rig, p, 8, 8, 1)) {
@@ -507,7 +507,7 @@ TEST_F_TIMEOUT(table, offsets, 300)
 	}
 }
 
-/* --------------------------------------------------------------- switched off */
+/* ------------------------------------------------------------- switched off */
 
 FIXTURE(off)
 {
@@ -559,7 +559,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 
 	EXPECT_TRUE(all_say(rig, "kernel"));
 	ASSERT_EQ(0, vt_write_file(variant->param, "user"));
-	/* it counts when a ring is started */
+	/* the device reads the parameter when a ring starts */
 	EXPECT_TRUE(all_say(rig, "kernel"));
 	for (q = 0; q < 2; q++)
 		ASSERT_EQ(0, vt_rig_restart(rig, q, 0));
@@ -588,7 +588,7 @@ TEST_F_TIMEOUT(off, parameter, 300)
 		EXPECT_GT(since(rig, q, was[q], 200).kernel, 150);
 }
 
-/* Nonsense is refused, and changes nothing. */
+/* The module refuses a bad value, and keeps the old one. */
 TEST_F(off, values)
 {
 	EXPECT_EQ(-EINVAL, vt_write_file(variant->param, "none"));

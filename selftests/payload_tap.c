@@ -196,7 +196,7 @@ static void twice(struct __test_metadata *_metadata, struct vt_rig *rig,
 		       (uint8_t)got[0][i]);
 	}
 
-	/* and that is what was sent */
+	/* what arrived is what the host sent */
 	if (rig->tap.vnet_hdr) {
 		EXPECT_EQ(p->hdr.flags, hdr->flags);
 		EXPECT_EQ(p->hdr.gso_type, hdr->gso_type);
@@ -260,7 +260,7 @@ TEST_F_TIMEOUT(tap, packets, 300)
 	all_kinds(_metadata, &self->rig, self->rig.tap.sock, false);
 }
 
-/* The tag is not in the data: the tap puts it there. */
+/* The tag is beside the data: the tap inserts it. */
 TEST_F_TIMEOUT(tap, vlan, 300)
 {
 	if (self->vlan < 0)
@@ -291,13 +291,13 @@ TEST_F_TIMEOUT(tap, deleted, 300)
 			ASSERT_LT(0, receive(rig, &p, rig->dev.hdr_len + p.len,
 					     got));
 		}
-		/* more than there are buffers: they stay with the device */
+		/* more frames than buffers: the device keeps the rest */
 		for (k = 0; k < 20; k++)
 			ASSERT_EQ(0, vt_packet_send(tap.sock, tap.vnet_hdr ?
 						    &p.hdr : NULL, frame,
 						    p.len));
 		ASSERT_EQ(0, vt_ip("link del %s", tap.name));
-		/* they are lost, and nothing else */
+		/* these frames are lost, and nothing else */
 		vt_vq_notify(&rig->vq[VT_VQ_RX]);
 		ASSERT_EQ(0,
 			  vt_vq_set_backend(&rig->vq[VT_VQ_RX], rig->tap.fd));

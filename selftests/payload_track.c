@@ -15,7 +15,7 @@
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
 #endif
 
-/* ------------------------------------------------------ faults of the owner's */
+/* ---------------------------------------------------- faults of the owner's */
 
 FIXTURE(uffd)
 {
@@ -34,7 +34,7 @@ static bool watching;
 
 FIXTURE_TEARDOWN(uffd)
 {
-	/* the handler must live until nobody faults any more */
+	/* the handler lives until no thread can fault any more */
 	vt_payload_close(&self->p);
 	if (watching)
 		vt_uffd_close(&watcher);
@@ -101,14 +101,14 @@ TEST_F_TIMEOUT(uffd, write_protect_shmem, 300)
 		uint64_t faults = watcher.faults;
 
 		ASSERT_EQ(0, vt_payload_hot(p));
-		/* at rest: nothing comes until the device writes */
+		/* at rest no event comes until the device writes */
 		ASSERT_EQ(0, vt_inval_quiesce(&p->inval));
 		ASSERT_EQ(0, write_protect(p));
 		vt_sleep_ms(5);
 		EXPECT_EQ(faults, watcher.faults);
 		vt_inval_resume(&p->inval);
 		ASSERT_EQ(0, vt_inval_flow(&p->inval, 300));
-		/* what it transmits it only reads: these are pages received into */
+		/* the device writes only the pages it receives into */
 		EXPECT_GE(watcher.faults, faults + 50);
 		EXPECT_EQ(watcher.writes, watcher.faults);
 	}
@@ -158,7 +158,7 @@ TEST_F_TIMEOUT(uffd, minor, 300)
 	EXPECT_EQ(0, vt_payload_stop(p));
 }
 
-/* ----------------------------------------------------------- a packet a time */
+/* ---------------------------------------------------------- a packet a time */
 
 #define PAGES	64
 #define RX_LEN	1500
@@ -215,7 +215,7 @@ static char *rx_page(struct vt_rig *rig, unsigned int i)
 
 static char frame[VT_MAX_FRAME], got[VT_MAX_FRAME];
 
-/* Receive a packet into the pages of a mask, one buffer each; 0 if it is right. */
+/* Receive into the pages of a mask, one buffer each; 0 if it is right. */
 static int rx_pages(struct vt_rig *rig, uint64_t mask)
 {
 	unsigned int hdr = rig->dev.hdr_len, n = 0, i;
@@ -324,11 +324,11 @@ TEST_F_TIMEOUT(one, soft_dirty, 300)
 	for (i = 0; i < n; i++) {
 		uint64_t mask = some_pages(i), dirty;
 
-		/* every other time they were written before */
+		/* in every other round the pages were written before */
 		if (i % 2)
 			ASSERT_EQ(0, rx_pages(rig, mask));
 		ASSERT_EQ(0, vt_write_file("/proc/self/clear_refs", "4\n"));
-		/* what is transmitted is only read */
+		/* transmitting only reads the pages */
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], false));
 		EXPECT_FALSE(vt_pagemap(rig->buf[VT_VQ_TX]) &
 			     VT_F(VT_PM_SOFT_DIRTY));
@@ -343,7 +343,7 @@ TEST_F_TIMEOUT(one, soft_dirty, 300)
 	EXPECT_TRUE(counted_direct(VT_VQ_RX));
 }
 
-/* Received into, swapped out, read back, received into again, swapped out. */
+/* Receive, swap out, read back, receive again, swap out. */
 TEST_F_TIMEOUT(one, swap_out, 300)
 {
 	struct vt_rig *rig = &self->rig;
@@ -363,7 +363,7 @@ TEST_F_TIMEOUT(one, swap_out, 300)
 							frame, RX_LEN - hdr));
 			ASSERT_GE(vt_change_page_out(&self->a), 0);
 			hits += !(vt_pagemap(page) & VT_F(VT_PM_PRESENT));
-			/* only read: what is in swap is as good as the page */
+			/* the copy in swap stays valid */
 			ASSERT_EQ(0, memcmp(page + hdr, frame, RX_LEN - hdr)) {
 				TH_LOG("page %u, round %u", i, round);
 			}
@@ -385,7 +385,7 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 		unsigned int hdr = rig->dev.hdr_len;
 		char *at = rx_page(rig, i);
 
-		/* known to be writable before */
+		/* the device found the page writable before */
 		ASSERT_EQ(0, rx_pages(rig, 1ULL << i));
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
 		memset(at, 0x33, VT_PAGE);
@@ -398,11 +398,11 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 		EXPECT_FALSE(vt_vq_more_used(vq));
 		EXPECT_EQ(0x33, at[hdr]);
 		EXPECT_EQ(0x33, at[hdr + 500]);
-		/* it may still be read */
+		/* the device may still read the page */
 		EXPECT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], false));
 		ASSERT_EQ(0, mprotect(self->a.base, self->a.len,
 				      PROT_READ | PROT_WRITE));
-		/* the buffer is still there for the next one */
+		/* the buffer stays available for the next packet */
 		vt_frame_fill(frame, 1000, 25, i);
 		ASSERT_EQ(0, vt_packet_send(rig->tap.sock, &none, frame, 1000));
 		while (!vt_vq_get(vq, NULL))
@@ -411,7 +411,7 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 	}
 }
 
-/* -------------------------------------------------------------- attached MMU */
+/* ------------------------------------------------------------- attached MMU */
 
 static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
 {
@@ -456,7 +456,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, 0));
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, VMMU_MEM_READONLY, gpa,
 					 rig->mem.base, rig->mem.len));
-		/* read, which puts it into the tables and the soft TLB */
+		/* transmit, which puts the page into the MMU and the TLB */
 		count_from(rig, VT_VQ_TX);
 		ASSERT_EQ(0, tx_page(rig, at, true));
 		ASSERT_EQ(0, tx_page(rig, at, true));
@@ -474,7 +474,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 		ASSERT_EQ(0, vt_mmu_slot_delete(self->mmu, 0));
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, 0, 0, gpa, rig->mem.base,
 					 rig->mem.len));
-		/* the same buffer, and the packet that waited */
+		/* the waiting packet arrives in the same buffer */
 		vt_vq_notify(vq);
 		while (!vt_vq_get(vq, NULL))
 			ASSERT_EQ(0, vt_vq_wait(vq, VT_TIMEOUT));
@@ -505,10 +505,10 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 	for (round = 0; round < n; round++) {
 		uint64_t mask = some_pages(round / 2), logged = 0;
 
-		/* each set twice, so that it is written again after clearing */
+		/* each set twice: the second write follows the clearing */
 		count_from(rig, VT_VQ_RX);
 		ASSERT_EQ(0, rx_pages(rig, mask));
-		/* what is only read is not in it */
+		/* the log has no page that was only read */
 		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
 		memset(log, 0, pages / 8);
 		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
@@ -526,7 +526,7 @@ TEST_F_TIMEOUT(one, slot_logged, 300)
 			TH_LOG("round %u", round);
 		}
 		checked++;
-		/* nothing was written since */
+		/* nobody wrote since: the log is empty */
 		memset(log, 0, pages / 8);
 		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
 		for (i = 0; i < pages / 64; i++)

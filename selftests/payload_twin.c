@@ -15,7 +15,7 @@
 #include "payload.h"
 #include "cmp.h"
 
-/* ------------------------------------------------------------------ records */
+/* ----------------------------------------------------------------- records */
 
 /* What happened, in bytes. */
 struct record {
@@ -87,7 +87,7 @@ static unsigned int compare(const struct record *a, const struct record *b)
 	return 1;
 }
 
-/* ------------------------------------------------------------------- packets */
+/* ------------------------------------------------------------------ packets */
 
 static char frame[VT_MAX_FRAME + 64], got[VT_MAX_FRAME + 64];
 
@@ -126,7 +126,7 @@ static size_t tcp_frame(char *p, size_t len, unsigned int seed)
 	return len;
 }
 
-/* ------------------------------------------------------------------- receive */
+/* ------------------------------------------------------------------ receive */
 
 #define RX_BUF		1600
 #define RX_BUFS		48
@@ -140,7 +140,7 @@ static void rx(struct vt_rig *rig, struct record *rec, const char *what,
 {
 	static const struct virtio_net_hdr none;
 	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
-	/* not one more: it would stay for the next packet */
+	/* no further buffer: it would stay for the next packet */
 	size_t all = rig->dev.hdr_len + len + (sock == rig->tap.sock ? 0 : 4);
 	unsigned int i, n = (all + RX_BUF - 1) / RX_BUF;
 	char *base = rig->buf[VT_VQ_RX];
@@ -166,7 +166,7 @@ static void rx(struct vt_rig *rig, struct record *rec, const char *what,
 	if (!r)
 		return;
 	vt_msg("twin: %s, %zu bytes: %s", what, len, strerror(-r));
-	/* buffers that were not used go: all start anew */
+	/* restart the ring to drop the unused buffers */
 	vt_rig_restart(rig, VT_VQ_RX, 0);
 }
 
@@ -208,7 +208,7 @@ static void receive(struct vt_rig *rig, struct record *rec)
 	}
 }
 
-/* The kernel has none. */
+/* The kernel headers have none. */
 static bool no_vlans;
 
 /* A tag that goes beside the packet, and that the tap has to put into it. */
@@ -234,7 +234,7 @@ static void receive_tagged(struct vt_rig *rig, struct record *rec)
 	vt_ip("link del tagged");
 }
 
-/* ------------------------------------------------------------------ transmit */
+/* ----------------------------------------------------------------- transmit */
 
 #define SENTINEL	77
 
@@ -325,9 +325,9 @@ static void transmit(struct vt_rig *rig, struct record *rec)
 	}
 }
 
-/* ----------------------------------------------------------------------- XDP */
+/* ---------------------------------------------------------------------- XDP */
 
-/* A program that returns @verdict for every packet, on the tap. -errno or a fd. */
+/* Attach a program that returns @verdict to the tap; its fd or -errno. */
 static int attach_xdp(struct vt_rig *rig, int verdict)
 {
 	const struct bpf_insn code[] = {
@@ -387,7 +387,7 @@ static void reflect(struct vt_rig *rig, struct record *rec)
 		close(link);
 }
 
-/* ------------------------------------------------------------------ compared */
+/* ----------------------------------------------------------------- compared */
 
 static void tap_counters(struct vt_rig *rig, struct record *rec)
 {

@@ -84,7 +84,7 @@ TEST_F(attach, arguments)
 	ASSERT_GE(null, 0);
 	EXPECT_EQ(-EINVAL, vt_mmu_dev_attach(fd, null));
 	close(null);
-	/* what failed changed nothing */
+	/* the failed calls left the device as it was */
 	EXPECT_EQ(1, vt_mmu_dev_count(&self->rig.dev, "attached"));
 }
 
@@ -99,7 +99,7 @@ TEST_F(attach, owners)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		/* the parent's device; then one of its own, the parent's MMU */
+		/* the parent's device, then a device of the child's own */
 		int bad = vt_mmu_dev_attach(self->rig.dev.fd, self->mmu) !=
 			  -EPERM;
 
@@ -136,13 +136,13 @@ TEST_F(attach, busy)
 
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
 	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
-	/* one for another, and the same again */
+	/* replace one MMU by another, and by itself */
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, other));
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, other));
 	close(other);
 	EXPECT_EQ(1, vt_mmu_dev_count(dev, "refs"));
 	EXPECT_EQ(-EBUSY, vt_dev_set_mem_table(dev));
-	/* nothing to give up is no error */
+	/* detaching without an MMU succeeds */
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
 	EXPECT_EQ(0, vt_dev_set_mem_table(dev));
@@ -155,7 +155,7 @@ TEST_F_TIMEOUT(attach, detach, 300)
 	uint64_t table = vt_mmu_dev_id(dev);
 	int backend = self->rig.tap.fd;
 
-	/* no memslot yet: nothing is guest memory */
+	/* without memslots there is no guest memory */
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
 	EXPECT_NE(table, vt_mmu_dev_id(dev));
 	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, -1));
@@ -240,7 +240,7 @@ TEST_F_TIMEOUT(attach, memslot_moves, 300)
 		reg->guest_phys_addr = i % 2 ? first : OTHER_GPA;
 		ASSERT_EQ(0, set_mem(self->mmu, 0, rig));
 		EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
-		/* where it was nothing is left */
+		/* the old place maps nothing */
 		swap_gpa(reg, &old);
 		EXPECT_EQ(0, transmit_fails(rig));
 		swap_gpa(reg, &old);
@@ -383,7 +383,7 @@ TEST_F_TIMEOUT(traffic, memslot_of_rings, 300)
 		EXPECT_EQ(0, vt_inval_run(inval, discard, 2, 0));
 		EXPECT_EQ(from_table, vt_inval_sum(inval, "maps_from_mmu"));
 
-		/* its log is not for the device */
+		/* the device takes no map from a logged memslot */
 		ASSERT_EQ(0, vt_mmu_slot(self->mmu, SLOT_RINGS,
 					 VMMU_MEM_LOG_DIRTY_PAGES, RINGS_GPA,
 					 inval->dev, inval->len));

@@ -74,7 +74,7 @@ TEST_F(share, equal_tables)
 	EXPECT_EQ(1, vt_mmu_dev_count(a, "refs"));
 	EXPECT_EQ(0, vt_mmu_dev_count(a, "attached"));
 
-	/* the order is no difference, anything else is */
+	/* the order of regions does not matter, all else does */
 	ASSERT_EQ(0, set_two(b, self->at, true));
 	EXPECT_EQ(mmu, vt_mmu_dev_id(b));
 	EXPECT_EQ(2, vt_mmu_dev_count(a, "refs"));
@@ -85,7 +85,7 @@ TEST_F(share, equal_tables)
 	ASSERT_EQ(0, vt_dev_set_mem_table(b));
 	EXPECT_NE(mmu, vt_mmu_dev_id(b));
 
-	/* it stays for the other when one goes */
+	/* the MMU stays for the second device when the first closes */
 	ASSERT_EQ(0, set_two(b, self->at, false));
 	EXPECT_EQ(mmu, vt_mmu_dev_id(b));
 	vt_dev_close(a);
@@ -96,7 +96,7 @@ TEST_F(share, equal_tables)
 	EXPECT_EQ(0, vt_mmu_dev_id(b));
 }
 
-/* The same table again, and the owner is the only one that counts. */
+/* An equal memory table set again changes nothing: the owner counts once. */
 TEST_F(share, set_again)
 {
 	struct vt_dev *a = &self->dev[0];
@@ -143,7 +143,7 @@ TEST_F(share, no_mmu)
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
 	EXPECT_EQ(0, vt_mmu_dev_id(a));
 	EXPECT_EQ(1, vt_mmu_dev_count(a, "failures"));
-	/* nothing to say is no failure */
+	/* an empty memory table counts no failure */
 	a->nregions = 0;
 	ASSERT_EQ(0, vt_dev_set_mem_table(a));
 	EXPECT_EQ(0, vt_mmu_dev_id(a));

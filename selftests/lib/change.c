@@ -71,7 +71,7 @@ int vt_change_collapse(struct vt_area *a)
 {
 	unsigned int tries;
 
-	/* it is refused while somebody else looks at a page: try again */
+	/* the kernel refuses while somebody holds a reference: try again */
 	for (tries = 0; tries < 50; tries++) {
 		if (madvise(a->base, a->len, MADV_COLLAPSE)) {
 			if (errno != EAGAIN && errno != EBUSY)
@@ -88,7 +88,7 @@ int vt_change_split(struct vt_area *a)
 {
 	unsigned long at = (unsigned long)a->base;
 
-	/* when others hold a page it is refused silently */
+	/* the kernel skips silently a page that others hold */
 	return vt_write_file(SPLIT, "%d,0x%lx,0x%lx", getpid(), at,
 			     at + a->len);
 }
@@ -117,7 +117,7 @@ static size_t merged(struct vt_area *a)
 {
 	size_t i, n = 0;
 
-	/* KPF_KSM would not tell: some kernels set it for every anonymous page */
+	/* some kernels set KPF_KSM for every anonymous page: compare pfns */
 	for (i = 0; i < a->pages; i++) {
 		uint64_t pfn = vt_pfn(a->base + i * VT_PAGE);
 

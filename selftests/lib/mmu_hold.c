@@ -38,7 +38,7 @@ static int hold_once(struct vt_mmu_hold *h, int stats, unsigned int ms)
 	r = pthread_create(&h->id, NULL, hold, h);
 	if (r)
 		return -r;
-	/* the new thread's stack may have been an invalidation: count from here */
+	/* mapping the thread's stack may invalidate: count from here */
 	starts = vt_mmu_stat(stats, "notifier_starts");
 	now = vt_now_ns();
 	h->end_ns = now + ms * 1000000ULL;

@@ -73,7 +73,7 @@ static unsigned int frame_len(struct vt_traffic *t, uint64_t seq)
 {
 	unsigned int span = t->cfg.len_max - t->cfg.len_min + 1;
 
-	/* a stride that is odd and large meets every length, neighbours differ */
+	/* a large odd stride meets every length, and neighbours differ */
 	return t->cfg.len_min + seq * 977 % span;
 }
 
@@ -123,7 +123,7 @@ static bool producer_ends(struct vt_traffic *t)
 	       (atomic_load(&t->stop) && !in_flight(t));
 }
 
-/* The consumer must outlive the producer, which may just be sending its last. */
+/* The consumer outlives the producer, which may send a last packet. */
 static bool consumer_ends(struct vt_traffic *t)
 {
 	return atomic_load(&t->kill) ||
@@ -350,7 +350,7 @@ static void guest_send(struct vt_traffic *t)
 				break;
 			nfree--;
 			n++;
-			/* count it before it can be seen, as host_send() does */
+			/* count before it is seen, as host_send() does */
 			atomic_fetch_add(&t->sent, 1);
 		}
 		if (n) {

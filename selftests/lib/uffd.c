@@ -53,7 +53,7 @@ static void resolve(struct vt_uffd *u, uint64_t addr, uint64_t flags)
 		r = ioctl(u->fd, UFFDIO_COPY, &copy);
 	if (!r)
 		return;
-	/* another handler was faster: have them look again */
+	/* another handler was faster: wake the waiters */
 	if (errno == EEXIST)
 		atomic_fetch_add(&u->existed, 1);
 	ioctl(u->fd, UFFDIO_WAKE, &page);
@@ -105,7 +105,7 @@ void vt_uffd_close(struct vt_uffd *u)
 	atomic_store(&u->stop, true);
 	while (u->threads)
 		pthread_join(u->thread[--u->threads], NULL);
-	/* whoever still waits goes on with what the kernel has */
+	/* closing wakes waiters, which then fault without the monitor */
 	close(u->fd);
 	free(u->src);
 }

@@ -15,7 +15,7 @@ struct vt_uffd {
 	struct vt_area *a;
 	/* what missing pages are filled with, as long as the area */
 	char *src;
-	/* served, those of them for writing, and those somebody was faster at */
+	/* faults: served, for writing, resolved by another handler */
 	_Atomic uint64_t faults;
 	_Atomic uint64_t writes;
 	_Atomic uint64_t existed;

@@ -370,7 +370,7 @@ void vt_rig_close(struct vt_rig *rig);
 
 struct vt_traffic_cfg {
 	struct vt_vq *vq;
-	/* the host's side: an AF_PACKET socket, from vt_tap or vt_packet_open */
+	/* the AF_PACKET socket of the host, from vt_tap or vt_packet_open */
 	int sock;
 	bool sock_vnet_hdr;
 	/* guest memory for the buffers */
