@@ -34,54 +34,56 @@ _live = set()
 _stopped = False
 
 
-def _signal_group(child, number):
-    # The leader is not reaped yet, so that its number is not used again.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
+class Child:
+    """A command that runs, in a process group of its own.  Leaving the "with"
+    kills whatever is left of the group."""
 
-
-def _ended(pidfd, seconds):
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(None if seconds is None else max(0, seconds) * 1000))
-
-
-def _terminate(child, pidfd):
-    _signal_group(child, signal.SIGTERM)
-    _ended(pidfd, GRACE)
-
-
-def _start(argv, nice, **kwargs):
-    # setpriv: the child ends with us even if we are killed by SIGKILL.
-    prefix = ["setpriv", "--pdeathsig", "TERM", "--"]
-    if nice:
-        prefix += ["nice", "-n", str(nice)]
-    with _lock:
-        if _stopped:
-            raise Stopped()
-        child = subprocess.Popen(prefix + list(map(str, argv)), process_group=0,
-                                 **kwargs)
-        _live.add(child)
-    return child
-
-
-def _wait(child, timeout):
-    """True if it ended by itself.  Whatever is left of its group is killed."""
-    pidfd = os.pidfd_open(child.pid)
-    try:
-        by_itself = _ended(pidfd, timeout)
-        if not by_itself:
-            _terminate(child, pidfd)
-        return by_itself
-    except BaseException:
-        _terminate(child, pidfd)
-        raise
-    finally:
-        _signal_group(child, signal.SIGKILL)
+    def __init__(self, argv, nice=0, **kwargs):
+        # setpriv: the child ends with us even if we are killed by SIGKILL.
+        prefix = ["setpriv", "--pdeathsig", "TERM", "--"]
+        if nice:
+            prefix += ["nice", "-n", str(nice)]
         with _lock:
-            _live.discard(child)
-            child.wait()
-        os.close(pidfd)
+            if _stopped:
+                raise Stopped()
+            # __exit__() waits for it.
+            self.popen = subprocess.Popen(  # pylint: disable=consider-using-with
+                prefix + list(map(str, argv)), stdin=subprocess.DEVNULL,
+                process_group=0, **kwargs)
+            _live.add(self)
+        self.pidfd = os.pidfd_open(self.popen.pid)
+
+    def __enter__(self):
+        return self
+
+    def ended(self, seconds=None):
+        """Wait for the end for so long (for ever); True if it came."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(None if seconds is None
+                              else max(0, seconds) * 1000))
+
+    def signal(self, number):
+        """Send a signal to the whole group."""
+        # The leader is not reaped yet, so that its number is not used again.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, number)
+
+    def __exit__(self, *_exception):
+        if not self.ended(0):
+            self.signal(signal.SIGTERM)
+            self.ended(GRACE)
+        self.signal(signal.SIGKILL)
+        with _lock:
+            _live.discard(self)
+            self.popen.wait()
+        os.close(self.pidfd)
+
+    @property
+    def status(self):
+        """Its status as a shell has it, once the "with" is left."""
+        code = self.popen.returncode
+        return code if code >= 0 else 128 - code
 
 
 def run(argv, log=None, timeout=None, cwd=None, env=None, nice=0):
@@ -102,17 +104,15 @@ def run(argv, log=None, timeout=None, cwd=None, env=None, nice=0):
             out.flush()
         else:
             out = stack.enter_context(open(log, "wb"))
-        child = _start(argv, nice, stdin=subprocess.DEVNULL, stdout=out,
-                       stderr=subprocess.STDOUT, cwd=cwd,
-                       env={**os.environ, **env} if env else None)
-        by_itself = _wait(child, timeout)
+        with Child(argv, nice, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+                   env={**os.environ, **env} if env else None) as child:
+            by_itself = child.ended(timeout)
         output = None
         if log is None:
             out.seek(0)
             output = out.read().decode(errors="replace")
-    code = child.returncode
-    status = 124 if not by_itself else code if code >= 0 else 128 - code
-    return Result(status, time.monotonic() - start, not by_itself, output)
+    return Result(child.status if by_itself else 124,
+                  time.monotonic() - start, not by_itself, output)
 
 
 def kill_all():
@@ -121,7 +121,7 @@ def kill_all():
     with _lock:
         _stopped = True
         for child in _live:
-            _signal_group(child, signal.SIGTERM)
+            child.signal(signal.SIGTERM)
 
 
 def _on_signal(number, _frame):
