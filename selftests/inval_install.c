@@ -9,7 +9,9 @@
 #include <kselftest_harness.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "inval.h"
+#include "mmu_hold.h"
 
 #define DELAY		"/sys/module/vhost_mmu/parameters/test_install_delay_ms"
 
@@ -105,6 +107,43 @@ TEST_F_TIMEOUT(install, replaced_meanwhile, 300)
 	EXPECT_EQ(0, vt_inval_hot(inval));
 	EXPECT_EQ(0, vt_inval_stop(inval));
 	free(then);
+}
+
+/*
+ * An invalidation of all memory stays open while the worker wants its ring pages
+ * back.  The pages can still be looked up, but they may be on their way out: none
+ * is installed before the end.
+ */
+TEST_F_TIMEOUT(install, open_all_the_time, 300)
+{
+	struct vt_inval *inval = &self->inval;
+	const unsigned int ms = vt_by_speed(1500, 4000);
+	uint64_t installed, refused;
+	struct vt_mmu_hold hold;
+	int mmu, stats;
+
+	if (!vt_dev_is_ours())
+		SKIP(return, "nothing is installed by stock vhost");
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
+		SKIP(return, VT_MMU_NO_PARAM "test_hold_inval_ms");
+	mmu = vt_mmu_open();
+	ASSERT_LE(0, mmu);
+	stats = vt_mmu_stats_open(mmu);
+	ASSERT_LE(0, stats);
+	ASSERT_EQ(0, vt_inval_hot(inval));
+	ASSERT_EQ(0, vt_mmu_hold_start(&hold, stats, ms));
+	installed = vt_inval_sum(inval, "maps_installed");
+	refused = vt_inval_sum(inval, "maps_refused");
+	/* packets go on, by user access */
+	EXPECT_EQ(0, vt_inval_flow(inval, 50));
+	EXPECT_GT(vt_inval_sum(inval, "maps_refused"), refused);
+	EXPECT_EQ(installed, vt_inval_sum(inval, "maps_installed"));
+	ASSERT_GT(hold.end_ns, vt_now_ns());
+	ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
+	EXPECT_EQ(0, vt_inval_hot(inval));
+	EXPECT_EQ(0, vt_inval_stop(inval));
+	close(stats);
+	close(mmu);
 }
 
 static int by_value(const void *a, const void *b)

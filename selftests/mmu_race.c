@@ -21,6 +21,7 @@
 #define GPA2		0x90000000ULL
 #define MS		1000000ULL
 #define DELAY		"test_install_delay_ms"
+#define WALK		"test_walk_delay_us"
 
 struct rig {
 	int fd;
@@ -53,6 +54,7 @@ static void rig_close(struct __test_metadata *_metadata, struct rig *rig)
 	unsigned int i;
 
 	vt_mmu_set_param(DELAY, "0");
+	vt_mmu_set_param(WALK, "0");
 	if (rig->fd > 0) {
 		for (i = 0; i < 4; i++)
 			vt_mmu_slot_delete(rig->fd, i);
@@ -423,6 +425,141 @@ TEST_F_TIMEOUT(race, exit_between, 120)
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/* ------------------------------------------------------------ huge entries */
+
+/* One huge page of the host at GPA2, or 1 if it gives none. */
+static int huge_page(struct rig *rig, struct vt_mem *mem)
+{
+	int r = vt_mem_alloc_huge(mem, VT_THP, VT_HUGE_SIZE);
+
+	if (r)
+		return 1;
+	*word_at(mem, 0) = OLD;
+	return vt_mmu_slot(rig->fd, 1, 0, GPA2, mem->base, mem->len);
+}
+
+/*
+ * A page far from the one that is faulted in is being invalidated.  The host
+ * still has one huge page for both, but it may be about to split it: an entry
+ * of 2 MiB would map what nobody takes back.
+ */
+TEST_F_TIMEOUT(race, huge_beside_open, 120)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int ms = vt_by_speed(200, 400);
+	struct vmmu_translate t;
+	struct vt_mmu_hold hold;
+	struct vt_mem mem;
+	uint64_t word;
+
+	if (!vt_mmu_has_param("test_hold_inval_ms"))
+		SKIP(return, NEEDS_HOLD);
+	if (huge_page(rig, &mem))
+		SKIP(return, "the host gave no huge page");
+	/* as it is mapped when nothing is open */
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA2, &word));
+	ASSERT_EQ(0, vt_mmu_translate(rig->fd, 0, GPA2, &t));
+	if (t.page_shift != 21) {
+		vt_mem_free(&mem);
+		SKIP(return, "the host gave no huge page");
+	}
+	ASSERT_EQ(0, vt_mmu_hold_range(&hold, rig->stats, ms,
+				       word_at(&mem, VT_HUGE_PAGES - 1),
+				       VT_PAGE));
+	ASSERT_EQ(0, vt_mmu_read64(rig->fd, GPA2, &word));
+	EXPECT_EQ(OLD, word);
+	ASSERT_EQ(0, vt_mmu_translate(rig->fd, 0, GPA2, &t));
+	ASSERT_GT(hold.end_ns, vt_now_ns());
+	EXPECT_EQ(12, t.page_shift);
+	ASSERT_EQ(0, vt_mmu_hold_wait(&hold));
+	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
+	vt_mem_free(&mem);
+}
+
+/* Small pages of the host, one of them mapped: there is a table for it. */
+static int make_small(struct rig *rig, struct vt_mem *mem)
+{
+	uint64_t word;
+
+	if (madvise(mem->base, mem->len, MADV_NOHUGEPAGE) ||
+	    madvise(mem->base, mem->len, MADV_DONTNEED))
+		return -errno;
+	*(volatile uint64_t *)word_at(mem, 0) = OLD;
+	return vt_mmu_read64(rig->fd, GPA2, &word);
+}
+
+/* The host has a huge page now; the table is there, with nothing in it. */
+static int make_huge(struct vt_mem *mem)
+{
+	if (madvise(mem->base, mem->len, MADV_DONTNEED) ||
+	    madvise(mem->base, mem->len, MADV_HUGEPAGE))
+		return -errno;
+	*(volatile uint64_t *)word_at(mem, 0) = OLD;
+	return 0;
+}
+
+struct walker {
+	int fd;
+	uint64_t gpa;
+	unsigned int after_us;
+	_Atomic int error;
+};
+
+static void *walk_once(void *arg)
+{
+	struct walker *w = arg;
+	uint64_t word;
+
+	usleep(w->after_us);
+	w->error = vt_mmu_read64(w->fd, w->gpa, &word);
+	return NULL;
+}
+
+/*
+ * Each walk stops for a while in the last table.  Two threads fault in pages of
+ * one huge page of the host: the first to map it takes the empty table down
+ * while the other may be in it, under no lock that keeps the first one out.
+ */
+TEST_F_TIMEOUT(race, walk_in_freed_table, 200)
+{
+	struct rig *rig = &self->rig;
+	const unsigned int rounds = vt_by_speed(60, 40);
+	uint64_t collapses = vt_mmu_stat(rig->stats, "collapses");
+	struct walker w[2];
+	pthread_t id[2];
+	struct vt_mem mem;
+	unsigned int n, i;
+
+	if (!vt_mmu_has_param(WALK))
+		SKIP(return, VT_MMU_NO_PARAM WALK);
+	if (huge_page(rig, &mem))
+		SKIP(return, "the host gave no huge page");
+	for (n = 0; n < rounds; n++) {
+		ASSERT_EQ(0, make_small(rig, &mem));
+		ASSERT_EQ(0, make_huge(&mem));
+		ASSERT_TRUE(vt_mmu_set_param(WALK, "4000"));
+		for (i = 0; i < 2; i++) {
+			w[i] = (struct walker) {
+				.fd = rig->fd,
+				.gpa = GPA2 + (i + 1) * VT_PAGE,
+				.after_us = i * n % 10 * 1000,
+			};
+			ASSERT_EQ(0, pthread_create(&id[i], NULL, walk_once,
+						    &w[i]));
+		}
+		for (i = 0; i < 2; i++) {
+			pthread_join(id[i], NULL);
+			EXPECT_EQ(0, w[i].error);
+		}
+		ASSERT_TRUE(vt_mmu_set_param(WALK, "0"));
+	}
+	/* otherwise no table went away under a walk */
+	if (!vt_mmu_stat_delta(rig->stats, "collapses", collapses))
+		TH_LOG("the host gave no huge page");
+	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
+	vt_mem_free(&mem);
 }
 
 /* ---------------------------------------------- everything at the same time */

@@ -11,12 +11,17 @@
 static void *hold(void *arg)
 {
 	struct vt_mmu_hold *h = arg;
-	char value[16];
+	unsigned long start = (unsigned long)h->start;
+	char value[64];
 	int fd, n;
 
 	while (!h->go)
 		usleep(100);
-	n = snprintf(value, sizeof(value), "%u\n", h->ms);
+	if (h->len)
+		n = snprintf(value, sizeof(value), "%u %#lx %#lx\n", h->ms,
+			     start, start + h->len);
+	else
+		n = snprintf(value, sizeof(value), "%u\n", h->ms);
 	fd = open(VT_MMU_PARAMS "test_hold_inval_ms", O_WRONLY);
 	if (fd < 0 || write(fd, value, n) != n)
 		h->error = -errno;
@@ -26,13 +31,16 @@ static void *hold(void *arg)
 	return NULL;
 }
 
-static int hold_once(struct vt_mmu_hold *h, int stats, unsigned int ms)
+static int hold_once(struct vt_mmu_hold *h, int stats, unsigned int ms,
+		     const void *start, size_t len)
 {
 	uint64_t starts, now;
 	int r;
 
 	memset(h, 0, sizeof(*h));
 	h->ms = ms;
+	h->start = start;
+	h->len = len;
 	if (!vt_mmu_has_param("test_hold_inval_ms"))
 		return -ENOENT;
 	r = pthread_create(&h->id, NULL, hold, h);
@@ -49,12 +57,13 @@ static int hold_once(struct vt_mmu_hold *h, int stats, unsigned int ms)
 	return h->error;
 }
 
-int vt_mmu_hold_start(struct vt_mmu_hold *h, int stats, unsigned int ms)
+int vt_mmu_hold_range(struct vt_mmu_hold *h, int stats, unsigned int ms,
+		      const void *start, size_t len)
 {
 	int r;
 
 	for (; ms < 20000; ms *= 3) {
-		r = hold_once(h, stats, ms);
+		r = hold_once(h, stats, ms, start, len);
 		if (r)
 			return r;
 		vt_sleep_ms(ms / 20);
@@ -63,6 +72,11 @@ int vt_mmu_hold_start(struct vt_mmu_hold *h, int stats, unsigned int ms)
 		vt_mmu_hold_wait(h);
 	}
 	return -ETIMEDOUT;
+}
+
+int vt_mmu_hold_start(struct vt_mmu_hold *h, int stats, unsigned int ms)
+{
+	return vt_mmu_hold_range(h, stats, ms, NULL, 0);
 }
 
 int vt_mmu_hold_wait(struct vt_mmu_hold *h)

@@ -6,11 +6,14 @@
 #include "mmu.h"
 
 /*
- * An invalidation of the whole address space, held open for some time by a
- * thread of its own (debug kernels only).
+ * An invalidation that a thread of its own holds open for some time (debug
+ * kernels only): of @len bytes at @start, or of the whole address space if @len
+ * is 0.
  */
 struct vt_mmu_hold {
 	unsigned int ms;
+	const void *start;
+	size_t len;
 	/* not before this was it closed */
 	uint64_t end_ns;
 	_Atomic bool go;
@@ -24,6 +27,9 @@ struct vt_mmu_hold {
  * machine it is held open for longer. -ENOENT without the hook.
  */
 int vt_mmu_hold_start(struct vt_mmu_hold *h, int stats, unsigned int ms);
+/* The same for a range. */
+int vt_mmu_hold_range(struct vt_mmu_hold *h, int stats, unsigned int ms,
+		      const void *start, size_t len);
 int vt_mmu_hold_wait(struct vt_mmu_hold *h);
 
 #endif
