@@ -13,7 +13,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-#include "virtqueue/split.h"
+#include "virtqueue/split_ring.h"
 
 #define UNIT_PAGE	4096
 #define UNIT_MAX_NUM	32768

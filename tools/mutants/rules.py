@@ -9,7 +9,7 @@ from collections import namedtuple
 
 Mutant = namedtuple("Mutant", "name rule file old new kernel tests")
 
-MAP = "vhost_mmu/virtqueue/map.c"
+MAP = "vhost_mmu/virtqueue/ring_map.c"
 
 MUTANTS = [
     Mutant("keep-page", "the notifier's start takes the page back",
@@ -87,7 +87,7 @@ MUTANTS = [
            "	(void)co;\n	return HRTIMER_NORESTART;",
            "6.12", "backend -t rx_bursts_end"),
     Mutant("busy-block", "memory that a frame lies in is not used again",
-           "vhost_mmu/net/txbuf.c",
+           "vhost_mmu/net/tx_frame.c",
            "	if (page_ref_count(block->page) != block->bias)\n"
            "		return false;\n",
            "",
@@ -185,7 +185,7 @@ MUTANTS = [
            "	const bool write = access < 0;",
            "6.12", "payload_fork -t first_writer"),
     Mutant("no-vlan", "a VLAN tag beside a packet becomes a part of it",
-           "vhost_mmu/net/rxdirect.c",
+           "vhost_mmu/net/rx_direct.c",
            "		put(sink, tag, sizeof(tag));\n",
            "		(void)tag;\n",
            "6.12", "payload_tap -t vlan"),

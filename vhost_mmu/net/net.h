@@ -207,13 +207,13 @@ void vmnet_put_sockets(struct socket *socks[VMNET_NVQS]);
 int vmnet_poll_enable(struct vmnet *net, unsigned int index);
 void vmnet_poll_disable(struct vmnet *net, unsigned int index);
 
-/* rxbuf.c: batches from the tap's pointer ring */
+/* tap.c: batches from the tap's pointer ring */
 size_t vmnet_packet_len(void *ptr);
 void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx);
 void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx);
 size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx);
 
-/* rxdirect.c: by kernel address, past the socket */
+/* rx_direct.c: by kernel address, past the socket */
 unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 			    unsigned int max_packets, size_t max_bytes,
 			    size_t *total_len);
@@ -221,7 +221,7 @@ void vmnet_tap_look(struct vmnet *net, struct socket *sock, void *packet);
 void vmnet_tap_seen(struct vmnet *net, bool frame, bool expected);
 void vmnet_tap_forget(struct vmnet_tap *tap);
 
-/* txbuf.c: batches of XDP frames to the tap */
+/* tx_frame.c: batches of XDP frames to the tap */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
 bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
 struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx);
@@ -230,7 +230,7 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
 int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
 
-/* txdirect.c: the same by kernel addresses */
+/* tx_direct.c: the same by kernel addresses */
 unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
 			    size_t *total_len);
 

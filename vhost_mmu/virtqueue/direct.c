@@ -7,7 +7,7 @@
  * vmq_next(), so that there is one answer to what the driver did.
  */
 #include "access.h"
-#include "chain.h"
+#include "translate.h"
 #include "direct.h"
 #include "../mmu/fault.h"
 #include "../trace.h"

@@ -18,7 +18,7 @@
 #define VHOST_MMU_DIRECT_H
 
 #include "copy.h"
-#include "map.h"
+#include "ring_map.h"
 #include "tlb.h"
 
 /* Bytes copied in a section; the last packet may exceed it. */

@@ -5,7 +5,7 @@
  * after the section.
  */
 #include "access.h"
-#include "chain.h"
+#include "translate.h"
 #include "../compat/eventfd.h"
 #include "../trace.h"
 

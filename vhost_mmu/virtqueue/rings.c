@@ -6,7 +6,7 @@
  */
 #include <linux/slab.h>
 
-#include "map.h"
+#include "ring_map.h"
 #include "../trace.h"
 
 /* Attempts to fill the maps before an operation goes by user access. */

@@ -7,7 +7,7 @@
  * by them keeps them until its handler is done with the buffers: a memslot that
  * was deleted is not written to afterwards.
  */
-#include "chain.h"
+#include "translate.h"
 #include "../mmu/memslots.h"
 
 static struct vmmu_memslots *vmq_slots_hold(struct vmq *vmq)

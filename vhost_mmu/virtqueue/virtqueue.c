@@ -6,7 +6,7 @@
 #include <linux/slab.h>
 
 #include "access.h"
-#include "chain.h"
+#include "translate.h"
 #include "tlb.h"
 #include "../compat/eventfd.h"
 

@@ -15,7 +15,7 @@
 #include <linux/vhost_iotlb.h>
 
 #include "../mmu/mmu.h"
-#include "split.h"
+#include "split_ring.h"
 
 struct vmmu;
 struct vmq_ring_maps;

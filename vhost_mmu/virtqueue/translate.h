@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Guest memory as vmq_memory for the split ring parser: by user access. */
-#ifndef VHOST_MMU_CHAIN_H
-#define VHOST_MMU_CHAIN_H
+#ifndef VHOST_MMU_TRANSLATE_H
+#define VHOST_MMU_TRANSLATE_H
 
 #include "virtqueue.h"
 
@@ -47,4 +47,4 @@ static __always_inline int vmq_translate(void *ctx, u64 addr, u32 len,
 	return ret;
 }
 
-#endif /* VHOST_MMU_CHAIN_H */
+#endif /* VHOST_MMU_TRANSLATE_H */

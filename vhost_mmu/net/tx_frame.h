@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Frames for the tap's XDP path: where they are cut from, and how they look.
- * What fills them differs: txbuf.c does it by user access, txdirect.c by kernel
- * addresses.
+ * What fills them differs: tx_frame.c does it by user access, tx_direct.c by
+ * kernel addresses.
  *
  *	struct tun_xdp_hdr	at the start
  *	head room
@@ -10,8 +10,8 @@
  *	packet			at vmnet_txbuf::pad
  *	struct skb_shared_info	behind it
  */
-#ifndef VHOST_MMU_FRAME_H
-#define VHOST_MMU_FRAME_H
+#ifndef VHOST_MMU_TX_FRAME_H
+#define VHOST_MMU_TX_FRAME_H
 
 #include <linux/if_tun.h>
 #include <linux/skbuff.h>
@@ -99,4 +99,4 @@ static __always_inline void frame_queue(struct vmnet_txbuf *tx, void *buf,
 	xdp_prepare_buff(xdp, buf, tx->pad, len, true);
 }
 
-#endif /* VHOST_MMU_FRAME_H */
+#endif /* VHOST_MMU_TX_FRAME_H */

@@ -9,7 +9,7 @@
  */
 #include <linux/uio.h>
 
-#include "frame.h"
+#include "tx_frame.h"
 #include "../virtqueue/direct.h"
 
 /* What becomes of a packet. */

@@ -3,7 +3,7 @@
  * From guest physical ranges to iovecs of the owner's mm.  Runs outside of
  * sections: reading an indirect table may fault.
  */
-#include "chain.h"
+#include "translate.h"
 
 /**
  * vmq_translate_umem() - make iovecs of a guest physical range

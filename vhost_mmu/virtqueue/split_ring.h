@@ -14,8 +14,8 @@
  * sleep: vmq_split_gather() copies descriptors of whole chains, and
  * vmq_split_expand() translates one chain, reading its indirect tables.
  */
-#ifndef VHOST_MMU_SPLIT_H
-#define VHOST_MMU_SPLIT_H
+#ifndef VHOST_MMU_SPLIT_RING_H
+#define VHOST_MMU_SPLIT_RING_H
 
 #include <asm/byteorder.h>
 #include <linux/compiler.h>
@@ -769,4 +769,4 @@ vmq_split_avail_empty(struct vmq_split *s, const struct vmq_access *a,
 	return !vmq_split_read_avail_idx(s, a, ctx);
 }
 
-#endif /* VHOST_MMU_SPLIT_H */
+#endif /* VHOST_MMU_SPLIT_RING_H */

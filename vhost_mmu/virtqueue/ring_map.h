@@ -6,8 +6,8 @@
  * the notifier takes them back.  Never vmap()ed: each page is reached in the
  * direct map, so a part may lie in any pages.
  */
-#ifndef VHOST_MMU_MAP_H
-#define VHOST_MMU_MAP_H
+#ifndef VHOST_MMU_RING_MAP_H
+#define VHOST_MMU_RING_MAP_H
 
 #include <linux/mm.h>
 
@@ -74,7 +74,7 @@ bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i);
 void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 			  struct page *page);
 
-/* table.c */
+/* ring_fill.c */
 enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
 					    unsigned int i);
 
@@ -162,4 +162,4 @@ static inline void vmq_section_end(struct vmq *vmq)
 	spin_unlock(&vmq->section.lock);
 }
 
-#endif /* VHOST_MMU_MAP_H */
+#endif /* VHOST_MMU_RING_MAP_H */

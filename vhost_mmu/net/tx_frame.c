@@ -23,7 +23,7 @@
 #include <linux/uaccess.h>
 #include <net/sock.h>
 
-#include "frame.h"
+#include "tx_frame.h"
 
 #define BLOCK_ORDER get_order(SZ_32K)
 

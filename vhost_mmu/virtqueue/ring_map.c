@@ -7,7 +7,7 @@
  */
 #include <linux/slab.h>
 
-#include "map.h"
+#include "ring_map.h"
 #include "../mmu/hooks.h"
 #include "../trace.h"
 

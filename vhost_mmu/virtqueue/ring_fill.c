@@ -3,7 +3,7 @@
  * Ring pages from the tables of an MMU, for a ring that lies in guest memory:
  * what the tables map need not be looked up again.
  */
-#include "map.h"
+#include "ring_map.h"
 #include "../mmu/cursor.h"
 #include "../mmu/fault.h"
 
