@@ -10,6 +10,7 @@ from collections import namedtuple
 Mutant = namedtuple("Mutant", "name rule file old new kernel tests")
 
 MAP = "vhost_mmu/virtqueue/ring_map.c"
+FILL = "vhost_mmu/virtqueue/ring_fill.c"
 
 MUTANTS = [
     Mutant("keep-page", "the notifier's start takes the page back",
@@ -18,17 +19,17 @@ MUTANTS = [
            "",
            "6.12", "inval_remap -t other_pages"),
     Mutant("no-client", "a map is linked before anything is installed",
-           "vhost_mmu/virtqueue/rings.c",
+           MAP,
            "	for (part = 0; maps && part < VMQ_PARTS; part++)\n"
-           "		vmq_ring_map_link(&maps->map[part], vmq->space);\n",
+           "		ring_map_link(&maps->map[part], vmq->space);\n",
            "	for (part = 0; maps && part < VMQ_PARTS; part++) {\n"
-           "		vmq_ring_map_link(&maps->map[part], vmq->space);\n"
+           "		ring_map_link(&maps->map[part], vmq->space);\n"
            "		vmmu_client_del(&maps->map[part].client);\n"
            "		maps->map[part].client.space = vmq->space;\n"
            "	}\n",
            "6.12", "inval_remap -t other_pages"),
     Mutant("no-sequence", "an install is refused if the notifier ran meanwhile",
-           MAP,
+           FILL,
            "	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))",
            "	(void)seq;\n	if (vmq_ring_map_inval_open(map, i))",
            "debug", "inval_install"),
@@ -57,7 +58,7 @@ MUTANTS = [
            "",
            "6.12", "inval_reclaim -t free_then_pageout"),
     Mutant("kept-reference", "no reference to a page is kept",
-           MAP,
+           FILL,
            "	put_page(page);\n	return status;",
            "	return status;",
            "6.12", "inval_migrate -t ksm"),

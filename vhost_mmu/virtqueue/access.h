@@ -8,7 +8,7 @@
 
 #include <linux/uaccess.h>
 
-#include "ring_map.h"
+#include "section.h"
 
 /*
  * In a section the context is the queue's vmq_ring_maps.  Ring words are

@@ -18,7 +18,7 @@
 #define VHOST_MMU_DIRECT_H
 
 #include "copy.h"
-#include "ring_map.h"
+#include "section.h"
 #include "tlb.h"
 
 /* Bytes copied in a section; the last packet may exceed it. */

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ring pages from the tables of an MMU, for a ring that lies in guest memory:
- * what the tables map need not be looked up again.
+ * Filling ring maps: each missing page is taken from the tables of the queue's
+ * MMU, or else looked up in the owner's mm.  A queue whose maps cannot be filled,
+ * or do not stay filled, leaves them alone for a while.
  */
 #include "ring_map.h"
 #include "../mmu/cursor.h"
 #include "../mmu/fault.h"
+#include "../mmu/hooks.h"
+#include "../trace.h"
 
+/* Attempts to fill the maps before an operation goes by user access. */
+#define VMQ_FILL_TRIES 3
+/* Maps that last for fewer sections than this are not worth filling. */
+#define VMQ_THRASH_SECTIONS 16
+/* Longest pauses, in operations: 2^n - 1. */
+#define VMQ_SHIFT_THRASH 6
+#define VMQ_SHIFT_HOPELESS 10
 /* Faults for a page that is gone again each time before it is used. */
 #define VMQ_FAULT_TRIES	2
 
@@ -108,21 +118,16 @@ static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
 	return ret > 0 ? VMMU_PAGE_OK : VMMU_PAGE_FAULT;
 }
 
-/**
- * vmq_ring_map_from_mmu() - install a page that the queue's MMU maps
- * @map: linked map
- * @i: which page, missing
+/*
+ * Install a page that the queue's MMU maps, after faulting it in if need be.
+ * Rings in memory that is logged or read-only for the guest are not for the
+ * tables, as the device writes beside those rules.
  *
- * Faults it in if need be.  Rings in memory that is logged or read-only for the
- * guest are not for the tables, as the device writes beside those rules.
- *
- * Context: process context with the owner's mm, vmq::mutex held, section lock
- *	not held; may sleep.
- * Return: VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any
- *	other if the page has to be looked up in the mm.
+ * Return VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any other
+ * if the page has to be looked up in the mm.
  */
-enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
-					    unsigned int i)
+static enum vmmu_page_status ring_map_from_mmu(struct vmq_ring_map *map,
+					       unsigned int i)
 {
 	struct vmmu *mmu = map->vmq->mmu;
 	enum vmmu_page_status status;
@@ -142,4 +147,193 @@ enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
 		if (status != VMMU_PAGE_OK)
 			return status;
 	}
+}
+
+/*
+ * Look a page up in the owner's mm.  The install protocol, see mmu/notifier.c
+ * for why the two checks suffice.
+ */
+static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
+					      unsigned int i)
+{
+	struct vmmu_section *section = &map->vmq->section;
+	unsigned long hva = vmq_ring_map_page_hva(map, i);
+	enum vmmu_page_status status;
+	struct page *page;
+	bool open;
+	u64 seq;
+
+	spin_lock(&section->lock);
+	seq = map->inval_seq;
+	open = vmq_ring_map_inval_open(map, i);
+	spin_unlock(&section->lock);
+	if (open)
+		return VMMU_PAGE_REFUSED;
+
+	/*
+	 * The snapshot is older than the page table reads of the look-up.
+	 * Pairs with the lock that ring_map_invalidate() takes before the page
+	 * table changes.
+	 */
+	smp_rmb();
+	status = vmmu_resolve_page(hva, map->write, &page);
+	if (status != VMMU_PAGE_OK)
+		return status;
+
+	vmmu_hook_install();
+
+	spin_lock(&section->lock);
+	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))
+		status = VMMU_PAGE_REFUSED;
+	else
+		vmq_ring_map_publish(map, i, page);
+	spin_unlock(&section->lock);
+
+	/* From here on the notifier alone keeps the page where it is. */
+	put_page(page);
+	return status;
+}
+
+/* What the tables do not have, or must not give, is looked up. */
+static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
+					      unsigned int i)
+{
+	enum vmmu_page_status status = ring_map_from_mmu(map, i);
+
+	if (status == VMMU_PAGE_OK)
+		map->vmq->stats.maps_from_mmu++;
+	else if (status != VMMU_PAGE_REFUSED)
+		status = ring_map_look_up(map, i);
+	return status;
+}
+
+/* Install every missing page; or why one of them could not be. */
+static enum vmmu_page_status ring_map_fill(struct vmq_ring_map *map)
+{
+	struct vmq_stats *stats = &map->vmq->stats;
+	enum vmmu_page_status status;
+	unsigned int i;
+
+	lockdep_assert_held(&map->vmq->mutex);
+
+	for (i = 0; i < map->nr_pages; i++) {
+		/* Only this thread installs; the notifier may only clear. */
+		if (READ_ONCE(map->addr[i]))
+			continue;
+
+		status = ring_map_install(map, i);
+		if (status == VMMU_PAGE_REFUSED) {
+			stats->maps_refused++;
+			trace_vmq_map_refuse(map->vmq->trace_id, map->part,
+					     vmq_ring_map_page_hva(map, i), 1);
+		}
+		if (status != VMMU_PAGE_OK)
+			return status;
+
+		stats->maps_installed++;
+		trace_vmq_map_install(map->vmq->trace_id, map->part,
+				      vmq_ring_map_page_hva(map, i), 1);
+	}
+	return VMMU_PAGE_OK;
+}
+
+static u64 ring_maps_seq(const struct vmq_ring_maps *maps)
+{
+	return READ_ONCE(maps->map[VMQ_DESC].inval_seq) +
+	       READ_ONCE(maps->map[VMQ_AVAIL].inval_seq) +
+	       READ_ONCE(maps->map[VMQ_USED].inval_seq);
+}
+
+static enum vmmu_page_status ring_maps_fill_once(struct vmq_ring_maps *maps)
+{
+	enum vmmu_page_status status = VMMU_PAGE_OK;
+	enum vmq_part part;
+
+	for (part = 0; part < VMQ_PARTS && status == VMMU_PAGE_OK; part++)
+		status = ring_map_fill(&maps->map[part]);
+	return status;
+}
+
+static void ring_maps_pause(struct vmq_ring_maps *maps, unsigned int max_shift)
+{
+	maps->shift = min(maps->shift + 1, max_shift);
+	maps->skip = (1U << maps->shift) - 1;
+}
+
+/**
+ * vmq_ring_maps_pausing() - is it too early to try to fill the maps again?
+ * @maps: incomplete maps
+ * @sections: vmq_stats::sections of their queue
+ *
+ * Counts the operations that pass meanwhile.
+ *
+ * Context: vmq::mutex held, section lock not held.
+ * Return: true if so.
+ */
+bool vmq_ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections)
+{
+	if (maps->filled_at) {
+		/* First look at maps that were complete and are not any more. */
+		if (sections - maps->filled_at < VMQ_THRASH_SECTIONS)
+			ring_maps_pause(maps, VMQ_SHIFT_THRASH);
+		else
+			maps->shift = 0;
+		maps->filled_at = 0;
+	}
+
+	if (maps->retry_on_inval && maps->fail_seq != ring_maps_seq(maps)) {
+		maps->retry_on_inval = false;
+		maps->skip = 0;
+	}
+	if (!maps->skip)
+		return false;
+	maps->skip--;
+	return true;
+}
+
+/**
+ * vmq_ring_maps_fill() - install every missing page of a ring
+ * @vmq: queue with maps
+ *
+ * After a failure the maps are left alone for a while.
+ *
+ * Context: process context with the owner's mm, vmq::mutex held, section lock
+ *	not held; may sleep.  On success the section lock is held.
+ * Return: VMMU_PAGE_OK, or why a page could not be installed.
+ */
+enum vmmu_page_status vmq_ring_maps_fill(struct vmq *vmq)
+{
+	struct vmq_ring_maps *maps = vmq->maps;
+	u64 seq = ring_maps_seq(maps);
+	enum vmmu_page_status status;
+	unsigned int tries;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	for (tries = 0; tries < VMQ_FILL_TRIES; tries++) {
+		status = ring_maps_fill_once(maps);
+		if (status == VMMU_PAGE_OK) {
+			spin_lock(&vmq->section.lock);
+			if (likely(vmq_ring_maps_complete(maps))) {
+				maps->filled_at = vmq->stats.sections + 1;
+				/* For sparse, as in vmq_section_try_begin(). */
+				__release(&vmq->section.lock);
+				return VMMU_PAGE_OK;
+			}
+			/* Taken back between the last install and the lock. */
+			spin_unlock(&vmq->section.lock);
+			status = VMMU_PAGE_REFUSED;
+		}
+		if (status != VMMU_PAGE_REFUSED)
+			break;
+	}
+
+	if (status == VMMU_PAGE_REFUSED) {
+		ring_maps_pause(maps, VMQ_SHIFT_THRASH);
+	} else {
+		ring_maps_pause(maps, VMQ_SHIFT_HOPELESS);
+		maps->retry_on_inval = true;
+		maps->fail_seq = seq;
+	}
+	return status;
 }

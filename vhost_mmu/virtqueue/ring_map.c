@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ring maps: install, invalidation, drop.
+ * Ring maps: made for a configuration, swapped as a whole when it changes, and
+ * emptied by the notifier.  ring_fill.c fills them.
  *
  * All state of a map is protected by the section lock of its queue.  Installs
  * come from the worker or an ioctl under vmq::mutex, one at a time.
@@ -8,7 +9,6 @@
 #include <linux/slab.h>
 
 #include "ring_map.h"
-#include "../mmu/hooks.h"
 #include "../trace.h"
 
 /*
@@ -88,19 +88,10 @@ static const struct vmmu_client_ops ring_map_ops = {
 	.age = ring_map_age,
 };
 
-/**
- * vmq_ring_map_init() - set a map up for a ring part, with every page missing
- * @map: zeroed map
- * @vmq: the queue
- * @part: which part
- * @hva: where it lies in the owner's mm
- * @size: its size in bytes
- *
- * Context: process context, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
-		      enum vmq_part part, const void __user *hva, size_t size)
+/* Set a map up for a ring part, with every page missing. */
+static int ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
+			 enum vmq_part part, const void __user *hva,
+			 size_t size)
 {
 	unsigned long addr = (unsigned long)hva;
 
@@ -119,26 +110,15 @@ int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
 	return map->addr ? 0 : -ENOMEM;
 }
 
-/**
- * vmq_ring_map_link() - let a map be told of invalidations
- * @map: initialised map
- * @space: address space of the queue's owner
- *
- * Context: process context.
- */
-void vmq_ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space)
+/* Let a map be told of invalidations. */
+static void ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space)
 {
 	vmmu_client_add(space, &map->client, map->client.node.start,
 			map->client.node.last);
 }
 
-/**
- * vmq_ring_map_destroy() - undo vmq_ring_map_init() and vmq_ring_map_link()
- * @map: map that no section can find and whose pages were dropped
- *
- * Context: process context, section lock not held.
- */
-void vmq_ring_map_destroy(struct vmq_ring_map *map)
+/* No section can find the map, and its pages were dropped. */
+static void ring_map_destroy(struct vmq_ring_map *map)
 {
 	if (map->client.space)
 		vmmu_client_del(&map->client);
@@ -146,14 +126,8 @@ void vmq_ring_map_destroy(struct vmq_ring_map *map)
 	map->addr = NULL;
 }
 
-/**
- * vmq_ring_map_drop() - give back every page outside of a notifier
- * @map: the map
- *
- * Context: section lock held.
- * Return: how many pages there were.
- */
-unsigned int vmq_ring_map_drop(struct vmq_ring_map *map)
+/* Give back every page outside of a notifier; how many there were. */
+static unsigned int ring_map_drop(struct vmq_ring_map *map)
 {
 	lockdep_assert_held(&map->vmq->section.lock);
 
@@ -197,97 +171,87 @@ void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 	map->nr_missing--;
 }
 
-/*
- * Look a page up in the owner's mm.  The install protocol, see mmu/notifier.c
- * for why the two checks suffice.
- */
-static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
-					      unsigned int i)
+static void ring_maps_free(struct vmq_ring_maps *maps)
 {
-	struct vmmu_section *section = &map->vmq->section;
-	unsigned long hva = vmq_ring_map_page_hva(map, i);
-	enum vmmu_page_status status;
-	struct page *page;
-	bool open;
-	u64 seq;
+	enum vmq_part part;
 
-	spin_lock(&section->lock);
-	seq = map->inval_seq;
-	open = vmq_ring_map_inval_open(map, i);
-	spin_unlock(&section->lock);
-	if (open)
-		return VMMU_PAGE_REFUSED;
-
-	/*
-	 * The snapshot is older than the page table reads of the look-up.
-	 * Pairs with the lock that ring_map_invalidate() takes before the page
-	 * table changes.
-	 */
-	smp_rmb();
-	status = vmmu_resolve_page(hva, map->write, &page);
-	if (status != VMMU_PAGE_OK)
-		return status;
-
-	vmmu_hook_install();
-
-	spin_lock(&section->lock);
-	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))
-		status = VMMU_PAGE_REFUSED;
-	else
-		vmq_ring_map_publish(map, i, page);
-	spin_unlock(&section->lock);
-
-	/* From here on the notifier alone keeps the page where it is. */
-	put_page(page);
-	return status;
+	for (part = 0; part < VMQ_PARTS; part++)
+		ring_map_destroy(&maps->map[part]);
+	kfree(maps);
 }
 
-/* What the tables do not have, or must not give, is looked up. */
-static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
-					      unsigned int i)
+static struct vmq_ring_maps *ring_maps_alloc(struct vmq *vmq)
 {
-	enum vmmu_page_status status = vmq_ring_map_from_mmu(map, i);
+	const void __user *hva[VMQ_PARTS] = {
+		[VMQ_DESC] = vmq->desc,
+		[VMQ_AVAIL] = vmq->avail,
+		[VMQ_USED] = vmq->used,
+	};
+	struct vmq_ring_maps *maps;
+	enum vmq_part part;
+	size_t size;
 
-	if (status == VMMU_PAGE_OK)
-		map->vmq->stats.maps_from_mmu++;
-	else if (status != VMMU_PAGE_REFUSED)
-		status = ring_map_look_up(map, i);
-	return status;
+	maps = kzalloc(sizeof(*maps), GFP_KERNEL_ACCOUNT);
+	if (!maps)
+		return NULL;
+
+	for (part = 0; part < VMQ_PARTS; part++) {
+		size = vmq_part_size(part, vmq->ring.num, vmq->ring.event_idx);
+		if (ring_map_init(&maps->map[part], vmq, part, hva[part], size))
+			goto err_map;
+	}
+	return maps;
+
+err_map:
+	ring_maps_free(maps);
+	return NULL;
+}
+
+/* Swap the queue's maps; the old ones give back their pages on the way. */
+static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
+{
+	struct vmq_ring_maps *old;
+	enum vmq_part part;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	spin_lock(&vmq->section.lock);
+	old = vmq->maps;
+	vmq->maps = maps;
+	for (part = 0; old && part < VMQ_PARTS; part++)
+		vmq->stats.maps_dropped += ring_map_drop(&old->map[part]);
+	spin_unlock(&vmq->section.lock);
+
+	if (old)
+		ring_maps_free(old);
 }
 
 /**
- * vmq_ring_map_fill() - install every missing page
- * @map: linked map
+ * vmq_ring_maps_drop() - give up the maps of a queue
+ * @vmq: the queue
  *
- * Context: process context with the owner's mm, vmq::mutex held, section lock
- *	not held; may sleep.
- * Return: VMMU_PAGE_OK, or why a page could not be installed.
+ * Context: process context, vmq::mutex held.
  */
-enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map)
+void vmq_ring_maps_drop(struct vmq *vmq)
 {
-	struct vmq_stats *stats = &map->vmq->stats;
-	enum vmmu_page_status status;
-	unsigned int i;
+	ring_maps_set(vmq, NULL);
+}
 
-	lockdep_assert_held(&map->vmq->mutex);
+/**
+ * vmq_ring_maps_replace() - make empty maps for the present configuration
+ * @vmq: queue with its addresses, size and features set
+ *
+ * Without memory for them the queue goes on by user access.
+ *
+ * Context: process context, vmq::mutex held, may sleep.
+ */
+void vmq_ring_maps_replace(struct vmq *vmq)
+{
+	struct vmq_ring_maps *maps = ring_maps_alloc(vmq);
+	enum vmq_part part;
 
-	for (i = 0; i < map->nr_pages; i++) {
-		/* Only this thread installs; the notifier may only clear. */
-		if (READ_ONCE(map->addr[i]))
-			continue;
-
-		status = ring_map_install(map, i);
-		if (status == VMMU_PAGE_REFUSED) {
-			stats->maps_refused++;
-			trace_vmq_map_refuse(map->vmq->trace_id, map->part,
-					     vmq_ring_map_page_hva(map, i), 1);
-		}
-		if (status != VMMU_PAGE_OK)
-			return status;
-
-		stats->maps_installed++;
-		trace_vmq_map_install(map->vmq->trace_id, map->part,
-				      vmq_ring_map_page_hva(map, i), 1);
-	}
-	return VMMU_PAGE_OK;
+	/* Told of invalidations before anything can be installed. */
+	for (part = 0; maps && part < VMQ_PARTS; part++)
+		ring_map_link(&maps->map[part], vmq->space);
+	ring_maps_set(vmq, maps);
 }

@@ -64,19 +64,15 @@ struct vmq_ring_maps {
 	u64 filled_at;
 };
 
-int vmq_ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
-		      enum vmq_part part, const void __user *hva, size_t size);
-void vmq_ring_map_link(struct vmq_ring_map *map, struct vmmu_space *space);
-void vmq_ring_map_destroy(struct vmq_ring_map *map);
-unsigned int vmq_ring_map_drop(struct vmq_ring_map *map);
-enum vmmu_page_status vmq_ring_map_fill(struct vmq_ring_map *map);
 bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i);
 void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 			  struct page *page);
+void vmq_ring_maps_replace(struct vmq *vmq);
+void vmq_ring_maps_drop(struct vmq *vmq);
 
 /* ring_fill.c */
-enum vmmu_page_status vmq_ring_map_from_mmu(struct vmq_ring_map *map,
-					    unsigned int i);
+enum vmmu_page_status vmq_ring_maps_fill(struct vmq *vmq);
+bool vmq_ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections);
 
 static inline unsigned long
 vmq_ring_map_page_hva(const struct vmq_ring_map *map, unsigned int i)
@@ -97,69 +93,11 @@ static __always_inline void *vmq_ring_map_addr(const struct vmq_ring_map *map,
 	return map->addr[off >> PAGE_SHIFT] + offset_in_page(off);
 }
 
-/* rings.c */
-void vmq_ring_maps_replace(struct vmq *vmq);
-void vmq_ring_maps_drop(struct vmq *vmq);
-bool vmq_section_begin_slow(struct vmq *vmq);
-
 static inline bool vmq_ring_maps_complete(const struct vmq_ring_maps *maps)
 {
 	return !(maps->map[VMQ_DESC].nr_missing |
 		 maps->map[VMQ_AVAIL].nr_missing |
 		 maps->map[VMQ_USED].nr_missing);
-}
-
-/**
- * vmq_section_begin() - try to enter a section
- * @vmq: the queue
- *
- * Inside the section the ring is reached through vmq_ring_map_addr().  Nothing in it
- * may sleep, fault, signal or allocate, and it reads at most VMQ_SECTION_DESCS
- * descriptors or copies 64 KiB.
- *
- * Context: vmq::mutex held, may sleep; on success the section lock is held.
- * Return: false if the ring has to be reached by user access this time.
- */
-#define vmq_section_begin(vmq) \
-	__cond_lock(&(vmq)->section.lock, vmq_section_try_begin(vmq))
-
-static inline bool vmq_section_try_begin(struct vmq *vmq)
-{
-	struct vmq_ring_maps *maps = vmq->maps;
-
-	lockdep_assert_held(&vmq->mutex);
-
-	if (unlikely(!maps)) {
-		vmq->stats.fallback_config++;
-		return false;
-	}
-
-	spin_lock(&vmq->section.lock);
-	if (unlikely(!vmq_ring_maps_complete(maps))) {
-		spin_unlock(&vmq->section.lock);
-		if (!vmq_section_begin_slow(vmq))
-			return false;
-		__acquire(&vmq->section.lock);
-	}
-
-	if (!READ_ONCE(maps->used))
-		WRITE_ONCE(maps->used, true);
-	vmq->stats.sections++;
-	/* For sparse, which learns of the lock from vmq_section_begin(). */
-	__release(&vmq->section.lock);
-	return true;
-}
-
-/**
- * vmq_section_end() - leave a section
- * @vmq: the queue
- *
- * Context: section lock held; releases it.
- */
-static inline void vmq_section_end(struct vmq *vmq)
-	__releases(&vmq->section.lock)
-{
-	spin_unlock(&vmq->section.lock);
 }
 
 #endif /* VHOST_MMU_RING_MAP_H */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Sections of a queue: while one lasts, its ring maps are complete and none of
+ * their pages, nor any that the soft TLB has, is taken away.
+ */
+#ifndef VHOST_MMU_SECTION_H
+#define VHOST_MMU_SECTION_H
+
+#include "ring_map.h"
+
+bool vmq_section_begin_slow(struct vmq *vmq);
+
+/**
+ * vmq_section_begin() - try to enter a section
+ * @vmq: the queue
+ *
+ * Inside the section the ring is reached through vmq_ring_map_addr().  Nothing
+ * in it may sleep, fault, signal or allocate, and it reads at most
+ * VMQ_SECTION_DESCS descriptors or copies 64 KiB.
+ *
+ * Context: vmq::mutex held, may sleep; on success the section lock is held.
+ * Return: false if the ring has to be reached by user access this time.
+ */
+#define vmq_section_begin(vmq) \
+	__cond_lock(&(vmq)->section.lock, vmq_section_try_begin(vmq))
+
+static inline bool vmq_section_try_begin(struct vmq *vmq)
+{
+	struct vmq_ring_maps *maps = vmq->maps;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	if (unlikely(!maps)) {
+		vmq->stats.fallback_config++;
+		return false;
+	}
+
+	spin_lock(&vmq->section.lock);
+	if (unlikely(!vmq_ring_maps_complete(maps))) {
+		spin_unlock(&vmq->section.lock);
+		if (!vmq_section_begin_slow(vmq))
+			return false;
+		__acquire(&vmq->section.lock);
+	}
+
+	if (!READ_ONCE(maps->used))
+		WRITE_ONCE(maps->used, true);
+	vmq->stats.sections++;
+	/* For sparse, which learns of the lock from vmq_section_begin(). */
+	__release(&vmq->section.lock);
+	return true;
+}
+
+/**
+ * vmq_section_end() - leave a section
+ * @vmq: the queue
+ *
+ * Context: section lock held; releases it.
+ */
+static inline void vmq_section_end(struct vmq *vmq)
+	__releases(&vmq->section.lock)
+{
+	spin_unlock(&vmq->section.lock);
+}
+
+#endif /* VHOST_MMU_SECTION_H */
