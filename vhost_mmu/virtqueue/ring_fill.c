@@ -12,7 +12,7 @@
 
 /* Attempts to fill the maps before an operation goes by user access. */
 #define VMQ_FILL_TRIES 3
-/* Maps that last for fewer sections than this are not worth filling. */
+/* Maps that last for no more sections than this are not worth filling. */
 #define VMQ_THRASH_SECTIONS 16
 /* Longest pauses, in operations: 2^n - 1. */
 #define VMQ_SHIFT_THRASH 6
@@ -262,23 +262,26 @@ static void ring_maps_pause(struct vmq_ring_maps *maps, unsigned int max_shift)
 
 /**
  * vmq_ring_maps_pausing() - is it too early to try to fill the maps again?
- * @maps: incomplete maps
- * @sections: vmq_stats::sections of their queue
+ * @vmq: queue with maps of which pages are missing
  *
  * Counts the operations that pass meanwhile.
  *
  * Context: vmq::mutex held, section lock not held.
  * Return: true if so.
  */
-bool vmq_ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections)
+bool vmq_ring_maps_pausing(struct vmq *vmq)
 {
-	if (maps->filled_at) {
+	struct vmq_ring_maps *maps = vmq->maps;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	if (maps->filled) {
 		/* First look at maps that were complete and are not any more. */
-		if (sections - maps->filled_at < VMQ_THRASH_SECTIONS)
+		if (maps->sections <= VMQ_THRASH_SECTIONS)
 			ring_maps_pause(maps, VMQ_SHIFT_THRASH);
 		else
 			maps->shift = 0;
-		maps->filled_at = 0;
+		maps->filled = false;
 	}
 
 	if (maps->retry_on_inval && maps->fail_seq != ring_maps_seq(maps)) {
@@ -315,7 +318,8 @@ enum vmmu_page_status vmq_ring_maps_fill(struct vmq *vmq)
 		if (status == VMMU_PAGE_OK) {
 			spin_lock(&vmq->section.lock);
 			if (likely(vmq_ring_maps_complete(maps))) {
-				maps->filled_at = vmq->stats.sections + 1;
+				maps->filled = true;
+				maps->sections = 0;
 				/* For sparse, as in vmq_section_try_begin(). */
 				__release(&vmq->section.lock);
 				return VMMU_PAGE_OK;

@@ -50,7 +50,8 @@ struct vmq_ring_map {
  * @shift: binary logarithm of the last such pause
  * @retry_on_inval: an invalidation ends the pause, as the reason may be gone
  * @fail_seq: ring_maps_seq() at the last failure
- * @filled_at: vmq_stats::sections when the maps were last filled
+ * @filled: the maps were filled, and were not found incomplete since
+ * @sections: sections entered since they were filled, the first one included
  *
  * All but @map belongs to the holder of vmq::mutex.
  */
@@ -61,7 +62,8 @@ struct vmq_ring_maps {
 	unsigned int shift;
 	bool retry_on_inval;
 	u64 fail_seq;
-	u64 filled_at;
+	bool filled;
+	u64 sections;
 };
 
 bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i);
@@ -72,7 +74,7 @@ void vmq_ring_maps_drop(struct vmq *vmq);
 
 /* ring_fill.c */
 enum vmmu_page_status vmq_ring_maps_fill(struct vmq *vmq);
-bool vmq_ring_maps_pausing(struct vmq_ring_maps *maps, u64 sections);
+bool vmq_ring_maps_pausing(struct vmq *vmq);
 
 static inline unsigned long
 vmq_ring_map_page_hva(const struct vmq_ring_map *map, unsigned int i)

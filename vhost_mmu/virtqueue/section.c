@@ -40,7 +40,7 @@ bool vmq_section_begin_slow(struct vmq *vmq)
 
 	lockdep_assert_held(&vmq->mutex);
 
-	if (vmq_ring_maps_pausing(vmq->maps, vmq->stats.sections)) {
+	if (vmq_ring_maps_pausing(vmq)) {
 		count_fallback(vmq, VMMU_PAGE_OK);
 		return false;
 	}

@@ -45,6 +45,7 @@ static inline bool vmq_section_try_begin(struct vmq *vmq)
 
 	if (!READ_ONCE(maps->used))
 		WRITE_ONCE(maps->used, true);
+	maps->sections++;
 	vmq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
 	__release(&vmq->section.lock);
