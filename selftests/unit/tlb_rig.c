@@ -117,7 +117,7 @@ struct tlb_rig *rig_new(bool is_le)
 
 void rig_free(struct tlb_rig *rig)
 {
-	unit_check(!rig->vmq.section.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.base.lock.held && !rcu_depth);
 	free(rig);
 }
 
@@ -144,9 +144,9 @@ char *rig_host(struct tlb_rig *rig, u64 gpa)
 /* As vmmu_sections_flush() does it. */
 void rig_flush(struct tlb_rig *rig, u64 first_gfn, u64 last_gfn)
 {
-	spin_lock(&rig->vmq.section.lock);
-	rig->vmq.section.flush(&rig->vmq.section, first_gfn, last_gfn);
-	spin_unlock(&rig->vmq.section.lock);
+	spin_lock(&rig->vmq.section.base.lock);
+	rig->vmq.section.base.flush(&rig->vmq.section.base, first_gfn, last_gfn);
+	spin_unlock(&rig->vmq.section.base.lock);
 }
 
 void rig_unmap(struct tlb_rig *rig, struct page_model *page)
@@ -217,7 +217,7 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	struct tlb_rig *rig = current_rig;
 	struct page_model *page = rig_page(rig, gfn << PAGE_SHIFT);
 
-	unit_check(!rig->vmq.section.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.base.lock.held && !rcu_depth);
 	unit_check(npages == 1);
 	rig->faults++;
 	*user = false;

@@ -47,10 +47,9 @@ static bool find(struct tlb_rig *rig, u64 gpa, bool write)
 	u64 room = 0;
 	char *kaddr;
 
-	spin_lock(&rig->vmq.section.lock);
-	tlb->miss = VMQ_MISS_NONE;
+	spin_lock(&rig->vmq.section.base.lock);
 	kaddr = vmq_tlb_find(tlb, gpa, write, &room);
-	spin_unlock(&rig->vmq.section.lock);
+	spin_unlock(&rig->vmq.section.base.lock);
 	if (!kaddr)
 		return false;
 	page = rig_page(rig, gpa);
@@ -59,6 +58,16 @@ static bool find(struct tlb_rig *rig, u64 gpa, bool write)
 	unit_check(page->mapped && page->backing != SECRET);
 	unit_check(!write || (page->writable && page->dirty));
 	return true;
+}
+
+static bool refused(struct tlb_rig *rig, u64 gpa, bool write)
+{
+	bool refused;
+
+	spin_lock(&rig->vmq.section.base.lock);
+	refused = vmq_tlb_refused(&rig->tlb, gpa, write);
+	spin_unlock(&rig->vmq.section.base.lock);
+	return refused;
 }
 
 /* Is it found without a look at the tables? */
@@ -103,8 +112,7 @@ TEST_F(tlb, fill_and_hit)
 	/* Nothing is there before anything was filled. */
 	EXPECT_FALSE(at_hand(self->rig, 0, false));
 	EXPECT_FALSE(find(self->rig, 0, false));
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_FAULT);
-	EXPECT_EQ(self->tlb->miss_gpa, 0);
+	EXPECT_FALSE(refused(self->rig, 0, false));
 }
 
 TEST_F(tlb, huge)
@@ -126,12 +134,12 @@ TEST_F(tlb, huge)
 	/* A larger one is found from each of its 2 MiB, and goes from all. */
 	page->level = VMMU_LEVEL_1G;
 	page->size = 1UL << 30;
-	spin_lock(&self->vmq->section.lock);
+	spin_lock(&self->vmq->section.base.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&self->vmq->section.lock);
+	spin_unlock(&self->vmq->section.base.lock);
 	EXPECT_TRUE(find(self->rig, HUGE_GPA, false));
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA + HUGE_SIZE, false));
-	spin_lock(&self->vmq->section.lock);
+	spin_lock(&self->vmq->section.base.lock);
 	{
 		u64 room;
 
@@ -146,7 +154,7 @@ TEST_F(tlb, huge)
 		self->rig->page[SMALL_PAGES + 1].host = NULL;
 		EXPECT_EQ(room, (1 << 30) - HUGE_SIZE - 5);
 	}
-	spin_unlock(&self->vmq->section.lock);
+	spin_unlock(&self->vmq->section.base.lock);
 	rig_flush(self->rig, (HUGE_GPA >> PAGE_SHIFT) + 200000,
 		  (HUGE_GPA >> PAGE_SHIFT) + 200000);
 	EXPECT_FALSE(at_hand(self->rig, HUGE_GPA, false));
@@ -161,9 +169,7 @@ TEST_F(tlb, write)
 	page->writable = false;
 	EXPECT_TRUE(find(self->rig, SMALL(7), false));
 	EXPECT_FALSE(find(self->rig, SMALL(7), true));
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_FAULT);
-	EXPECT_EQ(self->tlb->miss_gpa, SMALL(7));
-	EXPECT_TRUE(self->tlb->miss_write);
+	EXPECT_FALSE(refused(self->rig, SMALL(7), true));
 	EXPECT_TRUE(hit(self->rig, SMALL(7), false));
 
 	page->writable = true;
@@ -187,10 +193,11 @@ TEST_F(tlb, write)
 	EXPECT_TRUE(hit(self->rig, HUGE_GPA, true));
 }
 
-static bool miss_is(struct tlb_rig *rig, u64 gpa, bool write,
-		    enum vmq_miss miss)
+/* Not found, and known to be refused or not. */
+static bool miss_is(struct tlb_rig *rig, u64 gpa, bool write, bool is_refused)
 {
-	return !find(rig, gpa, write) && rig->tlb.miss == miss;
+	return !find(rig, gpa, write) &&
+	       refused(rig, gpa, write) == is_refused;
 }
 
 /* What cannot be had is not asked for again, until something changes. */
@@ -203,7 +210,7 @@ TEST_F(tlb, no_address)
 	EXPECT_TRUE(find(self->rig, SMALL(7), false));
 	vmq_tlb_refuse(self->tlb, SMALL(7) + 5, true, self->tlb->flushes);
 	lookups = self->rig->lookups;
-	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, true));
 	EXPECT_EQ(self->rig->lookups, lookups);
 	/* It can still be read, also when that is looked up only now. */
 	EXPECT_TRUE(hit(self->rig, SMALL(7), false));
@@ -211,22 +218,22 @@ TEST_F(tlb, no_address)
 	vmq_tlb_refuse(self->tlb, SMALL(7), true, self->tlb->flushes);
 	EXPECT_TRUE(find(self->rig, SMALL(7), false));
 	EXPECT_TRUE(hit(self->rig, SMALL(7) + 9, false));
-	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(7), true, true));
 	/* Another page is another page. */
 	EXPECT_TRUE(find(self->rig, SMALL(7 + ALIAS), true));
 	EXPECT_TRUE(find(self->rig, SMALL(8), true));
 
 	/* Not even read. */
 	rig_page(self->rig, SMALL(9))->backing = SECRET;
-	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_FAULT));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, false));
 	vmq_tlb_refuse(self->tlb, SMALL(9), false, self->tlb->flushes);
 	lookups = self->rig->lookups;
-	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, true));
 	EXPECT_EQ(self->rig->lookups, lookups);
-	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, VMQ_MISS_FAULT));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, false));
 	vmq_tlb_refuse(self->tlb, SMALL(9), true, self->tlb->flushes);
-	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, VMQ_MISS_NOMAP));
-	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), true, true));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(9), false, true));
 
 	/* The page has changed: ask again. */
 	rig_page(self->rig, SMALL(9))->backing = ANON;
@@ -293,9 +300,9 @@ TEST_F(tlb, flush)
 	/* What is remembered as not there goes as well. */
 	rig_page(self->rig, SMALL(3))->backing = SECRET;
 	vmq_tlb_refuse(self->tlb, SMALL(3), false, self->tlb->flushes);
-	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, VMQ_MISS_NOMAP));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, true));
 	rig_flush(self->rig, 0, U64_MAX >> PAGE_SHIFT);
-	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, VMQ_MISS_FAULT));
+	EXPECT_TRUE(miss_is(self->rig, SMALL(3), false, false));
 	for (k = 0; k < PAGES; k++)
 		EXPECT_FALSE(at_hand(self->rig, self->rig->page[k].gpa, false));
 }
@@ -363,7 +370,7 @@ TEST_F(tlb, section_is_bounded)
 	ASSERT_TRUE(vmq_direct_begin(vmq));
 	EXPECT_EQ(take(vmq), 128);
 	EXPECT_EQ(take(vmq), -EAGAIN);
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	EXPECT_EQ(self->vmq->section.miss, VMQ_MISS_SECTION);
 	vmq_direct_end(vmq);
 	EXPECT_TRUE(vmq_direct_resolve(vmq));
 
@@ -371,7 +378,7 @@ TEST_F(tlb, section_is_bounded)
 	EXPECT_EQ(take(vmq), 100);
 	EXPECT_EQ(take(vmq), 28);
 	EXPECT_EQ(take(vmq), -EAGAIN);
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	EXPECT_EQ(self->vmq->section.miss, VMQ_MISS_SECTION);
 	vmq_direct_end(vmq);
 	EXPECT_TRUE(vmq_direct_resolve(vmq));
 
@@ -379,7 +386,7 @@ TEST_F(tlb, section_is_bounded)
 	ASSERT_TRUE(vmq_direct_begin(vmq));
 	EXPECT_EQ(take(vmq), 1);
 	EXPECT_EQ(take(vmq), -EAGAIN);
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SECTION);
+	EXPECT_EQ(self->vmq->section.miss, VMQ_MISS_SECTION);
 	vmq_direct_end(vmq);
 	EXPECT_TRUE(vmq_direct_resolve(vmq));
 	ASSERT_TRUE(vmq_direct_begin(vmq));
@@ -438,7 +445,7 @@ TEST_F(tlb, room)
 	iov[5].iov_len = 0x5a;
 	ASSERT_TRUE(vmq_direct_begin(vmq));
 	EXPECT_EQ(vmq_next_direct(vmq, iov, 5, &out, &in), -EAGAIN);
-	EXPECT_EQ(self->tlb->miss, VMQ_MISS_SHAPE);
+	EXPECT_EQ(self->vmq->section.miss, VMQ_MISS_SHAPE);
 	EXPECT_EQ(iov[5].iov_len, 0x5a);
 	EXPECT_EQ(vmq_next_direct(vmq, iov, 6, &out, &in), 0);
 	EXPECT_EQ(out, 6);
@@ -462,7 +469,7 @@ static u64 read_in_section(struct vmq *vmq, struct tlb_rig *rig)
 	vmq_direct_end(vmq);
 	/* Otherwise it was the ring that ended. */
 	if (n < 0) {
-		unit_check(rig->tlb.miss == VMQ_MISS_SECTION);
+		unit_check(rig->vmq.section.miss == VMQ_MISS_SECTION);
 		unit_check(vmq_direct_resolve(vmq));
 	}
 	return rig->reads - reads;
@@ -524,8 +531,8 @@ static unsigned int sections_of(struct vmq *vmq, struct tlb_rig *rig)
 			   -EAGAIN);
 		unit_check(take(vmq) == -EAGAIN);
 		vmq_direct_end(vmq);
-	} while (++n < 20 && rig->tlb.miss == VMQ_MISS_SECTION);
-	unit_check(rig->tlb.miss == VMQ_MISS_SHAPE);
+	} while (++n < 20 && rig->vmq.section.miss == VMQ_MISS_SECTION);
+	unit_check(rig->vmq.section.miss == VMQ_MISS_SHAPE);
 	return n;
 }
 
@@ -688,9 +695,9 @@ TEST_F(tlb, resolve_no_address)
 	EXPECT_EQ(vmq->stats.payload_nomap, 2);
 
 	/* Something changed meanwhile: that was of before. */
-	spin_lock(&vmq->section.lock);
+	spin_lock(&vmq->section.base.lock);
 	vmq_tlb_clear(self->tlb);
-	spin_unlock(&vmq->section.lock);
+	spin_unlock(&vmq->section.base.lock);
 	rig->disturb = 100;
 	EXPECT_EQ(tries(vmq), 0);
 	EXPECT_EQ(tries(vmq), 0);
@@ -981,14 +988,14 @@ struct buffer {
 
 static struct buffer peek_buffer(bool write, u32 want)
 {
-	const bool fresh = rnd.rig->tlb.fresh;
+	const bool fresh = rnd.rig->vmq.section.fresh;
 	struct vmq *vmq = &rnd.rig->vmq;
 	struct buffer b;
 
 	b.head = vmq_next_buffer(vmq, write, want, &b.kaddr, &b.len);
 	if (b.head >= 0) {
-		rnd_check(!rnd.rig->tlb.fresh);
-		rnd.rig->tlb.fresh = fresh;
+		rnd_check(!rnd.rig->vmq.section.fresh);
+		rnd.rig->vmq.section.fresh = fresh;
 		vmq_put_back(vmq);
 	}
 	return b;

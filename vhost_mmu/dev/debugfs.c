@@ -52,9 +52,10 @@ static const struct counter counters[] = {
 	STAT(payload_nomap),
 	STAT(payload_refused),
 	STAT(payload_shape),
-	{ "drains", offsetof(struct vmq, section.drains) },
-	{ "drain_wait_max_ns", offsetof(struct vmq, section.wait_max_ns) },
-	{ "drain_wait_total_ns", offsetof(struct vmq, section.wait_total_ns) },
+	{ "drains", offsetof(struct vmq, section.base.drains) },
+	{ "drain_wait_max_ns", offsetof(struct vmq, section.base.wait_max_ns) },
+	{ "drain_wait_total_ns",
+	  offsetof(struct vmq, section.base.wait_total_ns) },
 	STAT(packets),
 	STAT(bytes),
 	STAT(kicks),
@@ -78,8 +79,8 @@ static int vq_show(struct seq_file *m, void *unused)
 		seq_printf(m, "%s %llu\n", counters[i].name, READ_ONCE(*value));
 	}
 	seq_printf(m, "drain_wait_mean_ns %llu\n",
-		   div64_u64(READ_ONCE(vmq->section.wait_total_ns),
-			     max(READ_ONCE(vmq->section.drains), 1ULL)));
+		   div64_u64(READ_ONCE(vmq->section.base.wait_total_ns),
+			     max(READ_ONCE(vmq->section.base.drains), 1ULL)));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vq);
@@ -93,13 +94,13 @@ static int mmu_show(struct seq_file *m, void *unused)
 	bool attached = false;
 
 	/* The device lets go of an MMU after its queues did. */
-	spin_lock(&vmq->section.lock);
+	spin_lock(&vmq->section.base.lock);
 	if (vmq->mmu) {
 		id = vmq->mmu->id;
 		refs = kref_read(&vmq->mmu->ref);
 		attached = !vmq->mmu->implicit;
 	}
-	spin_unlock(&vmq->section.lock);
+	spin_unlock(&vmq->section.base.lock);
 
 	seq_printf(m, "mmu %u\nrefs %u\nattached %u\nfailures %llu\n", id, refs,
 		   attached, READ_ONCE(dev->mmu_failures));

@@ -127,18 +127,6 @@ static bool has_mrg_rxbuf(const struct vmnet_vq *nvq)
 	return vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF);
 }
 
-/* Leave the last @n chains to be taken again. */
-static void put_back(struct vmq *vmq, unsigned int n)
-{
-	if (n > vmq->burst->next) {
-		/* The ring was read since: what came before is forgotten. */
-		vmq_discard(vmq, n);
-		return;
-	}
-	while (n--)
-		vmq_put_back(vmq);
-}
-
 static void fill_used(const struct vmnet_vq *nvq, unsigned int i, int head,
 		      size_t len)
 {
@@ -250,7 +238,7 @@ static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
 	return count;
 
 err_put_back:
-	put_back(&nvq->dvq.vmq, count);
+	vmq_put_back_chains(&nvq->dvq.vmq, count);
 	return ret;
 }
 
@@ -447,7 +435,7 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 		ret = carry_burst(net, sock, &burst, max_packets, max_bytes);
 		if (burst.packets || ret != -EAGAIN)
 			break;
-		if (vmq->tlb->miss == VMQ_MISS_SECTION &&
+		if (vmq_section_miss(vmq) == VMQ_MISS_SECTION &&
 		    ++too_short > MAX_SHORT) {
 			ret = -EINVAL;
 			break;

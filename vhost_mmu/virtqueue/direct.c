@@ -19,18 +19,49 @@
 #define DIRECT_FAULTS	VMQ_SECTION_LOOKUPS
 #define DIRECT_REFUSALS	3
 
+static __always_inline struct vmq *vmq_of_section(struct vmq_section *section)
+{
+	return container_of(section, struct vmq, section);
+}
+
 /*
- * Spend one of the section's look-ups.  A chain that finds too few left is taken
+ * Spend one of the section's lookups.  A chain that finds too few left is taken
  * in the next section, where they are all its own; then it is too long.
  */
-static __always_inline bool spend(struct vmq_tlb *tlb)
+static __always_inline bool spend(struct vmq_section *section)
 {
-	if (likely(tlb->budget)) {
-		tlb->budget--;
+	if (likely(section->budget)) {
+		section->budget--;
 		return true;
 	}
-	tlb->miss = tlb->fresh ? VMQ_MISS_SHAPE : VMQ_MISS_SECTION;
+	section->miss = section->fresh ? VMQ_MISS_SHAPE : VMQ_MISS_SECTION;
 	return false;
+}
+
+/* The soft TLB and the tables have no kernel address for @gpa. */
+static noinline void missed(struct vmq_section *section, u64 gpa, bool write)
+{
+	struct vmq *vmq = vmq_of_section(section);
+
+	section->miss = vmq_tlb_refused(vmq->tlb, gpa, write) ? VMQ_MISS_NOMAP :
+								VMQ_MISS_FAULT;
+	section->miss_gpa = gpa;
+	section->miss_write = write;
+}
+
+/* The kernel address of @gpa; NULL, with the reason in the section, if none. */
+static __always_inline void *find(struct vmq_section *section, u64 gpa,
+				  bool write, u64 *room)
+{
+	struct vmq *vmq = vmq_of_section(section);
+	void *kaddr;
+
+	if (unlikely(!spend(section)))
+		return NULL;
+	kaddr = vmq_tlb_find(vmq->tlb, gpa, write, room);
+	if (unlikely(!kaddr))
+		missed(section, gpa, write);
+	return kaddr;
 }
 
 /* vmq_memory::translate, into kernel addresses; one iovec a page. */
@@ -39,20 +70,17 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 					    unsigned int iov_size, int access)
 {
 	const bool write = access == VHOST_ACCESS_WO;
-	struct vmq_tlb *tlb = ctx;
+	struct vmq_section *section = ctx;
 	u64 left = len, room;
 	unsigned int n = 0;
 	void *kaddr;
 
 	while (left) {
 		if (unlikely(n >= iov_size)) {
-			tlb->miss = VMQ_MISS_SHAPE;
+			section->miss = VMQ_MISS_SHAPE;
 			return -ENOBUFS;
 		}
-		if (unlikely(!spend(tlb)))
-			return -EAGAIN;
-
-		kaddr = vmq_tlb_find(tlb, addr, write, &room);
+		kaddr = find(section, addr, write, &room);
 		if (unlikely(!kaddr))
 			return -EAGAIN;
 
@@ -67,47 +95,45 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 }
 
 /*
- * vmq_memory::indirect_begin.  Unlike by user access, what a chain does not use of
- * its table need not be guest memory.
+ * vmq_memory::indirect_begin.  Unlike by user access, what a chain does not use
+ * of its indirect table need not be guest memory.
  */
 static int direct_begin_indirect(void *ctx, u64 addr, u32 len)
 {
-	struct vmq_tlb *tlb = ctx;
+	struct vmq_section *section = ctx;
 
-	tlb->indirect_gpa = addr;
-	tlb->indirect_left = len;
+	section->indirect_gpa = addr;
+	section->indirect_left = len;
 	return 0;
 }
 
-/* vmq_memory::indirect_read.  An entry may lie in two pages. */
+/* vmq_memory::indirect_read.  A descriptor may lie in two pages. */
 static bool direct_read_indirect(void *ctx, struct vring_desc *desc)
 {
-	struct vmq_tlb *tlb = ctx;
+	struct vmq_section *section = ctx;
 	size_t done, n;
 	u64 room;
 	void *kaddr;
 
-	if (unlikely(tlb->indirect_left < sizeof(*desc))) {
-		tlb->miss = VMQ_MISS_SHAPE;
+	if (unlikely(section->indirect_left < sizeof(*desc))) {
+		section->miss = VMQ_MISS_SHAPE;
 		return false;
 	}
 	for (done = 0; done < sizeof(*desc); done += n) {
-		if (unlikely(!spend(tlb)))
-			return false;
-		kaddr = vmq_tlb_find(tlb, tlb->indirect_gpa + done, false,
-				     &room);
+		kaddr = find(section, section->indirect_gpa + done, false,
+			     &room);
 		if (unlikely(!kaddr))
 			return false;
 		n = min_t(u64, room, sizeof(*desc) - done);
 		if (unlikely(vmq_copy_mc((void *)desc + done, kaddr, n))) {
-			tlb->miss = VMQ_MISS_SHAPE;
+			section->miss = VMQ_MISS_SHAPE;
 			return false;
 		}
 	}
 	/* What is checked next is @desc: never read the table again. */
 	barrier();
-	tlb->indirect_gpa += sizeof(*desc);
-	tlb->indirect_left -= sizeof(*desc);
+	section->indirect_gpa += sizeof(*desc);
+	section->indirect_left -= sizeof(*desc);
 	return true;
 }
 
@@ -126,33 +152,33 @@ static const struct vmq_memory direct_memory = {
  */
 int vmq_direct_fetch(struct vmq *vmq)
 {
+	struct vmq_section *section = &vmq->section;
 	struct vmq_burst *b = vmq->burst;
-	struct vmq_tlb *tlb = vmq->tlb;
 	unsigned int read = b->read;
 	int ret;
 
-	lockdep_assert_held(&vmq->section.lock);
+	lockdep_assert_held(&vmq->section.base.lock);
 
 	/* Another try would begin the chain anew, and never come to its end. */
-	if (unlikely(tlb->stuck))
+	if (unlikely(section->stuck))
 		return -EAGAIN;
 
-	tlb->miss = VMQ_MISS_SECTION;
-	tlb->stuck = true;
-	if (tlb->gathered >= VMQ_SECTION_DESCS)
+	section->miss = VMQ_MISS_SECTION;
+	section->stuck = true;
+	if (section->gathered >= VMQ_SECTION_DESCS)
 		return -EAGAIN;
 
 	vmq_burst_widen(b);
 	ret = vmq_split_gather(&vmq->ring, b, &vmq_kernel_access, vmq->maps);
-	tlb->gathered += b->read - read;
+	section->gathered += b->read - read;
 	if (unlikely(ret == VMQ_AGAIN))
 		return -EAGAIN;
 	if (unlikely(ret < 0)) {
 		vmq->ring.why = NULL;
-		tlb->miss = VMQ_MISS_SHAPE;
+		section->miss = VMQ_MISS_SHAPE;
 		return -EAGAIN;
 	}
-	tlb->stuck = false;
+	section->stuck = false;
 	if (b->nr)
 		trace_vmq_burst(vmq->trace_id, b->nr, b->nr_desc);
 	return b->nr;
@@ -176,12 +202,12 @@ EXPORT_SYMBOL_NS_GPL(vmq_direct_fetch, VHOST_MMU);
 int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 		    unsigned int *out_num, unsigned int *in_num)
 {
+	struct vmq_section *section = &vmq->section;
 	struct vmq_burst *b = vmq->burst;
-	struct vmq_tlb *tlb = vmq->tlb;
 	struct vmq_chain *chain;
 	int ret;
 
-	lockdep_assert_held(&vmq->section.lock);
+	lockdep_assert_held(&vmq->section.base.lock);
 
 	if (b->next == b->nr) {
 		ret = vmq_direct_fetch(vmq);
@@ -189,20 +215,20 @@ int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 			return ret ?: vmq->ring.num;
 	}
 
-	tlb->miss = VMQ_MISS_NONE;
+	section->miss = VMQ_MISS_NONE;
 	chain = &b->chain[b->next];
-	ret = vmq_split_expand(&vmq->ring, &direct_memory, tlb,
+	ret = vmq_split_expand(&vmq->ring, &direct_memory, section,
 			       &b->desc[chain->first], chain->count, iov,
 			       iov_size, out_num, in_num);
 	if (unlikely(ret)) {
 		/* The parser's own findings are for vmq_next() to report. */
-		if (tlb->miss == VMQ_MISS_NONE)
-			tlb->miss = VMQ_MISS_SHAPE;
+		if (section->miss == VMQ_MISS_NONE)
+			section->miss = VMQ_MISS_SHAPE;
 		vmq->ring.why = NULL;
 		return -EAGAIN;
 	}
 
-	tlb->fresh = false;
+	section->fresh = false;
 	b->next++;
 	vmq->ring.last_avail_idx++;
 	return chain->head;
@@ -212,14 +238,15 @@ EXPORT_SYMBOL_NS_GPL(vmq_next_direct, VHOST_MMU);
 /* One more fault for the same chain?  Forgets those of the chain before. */
 static bool direct_may_fault(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vmq->tlb;
+	struct vmq_section *section = &vmq->section;
 
-	if (tlb->tried_at != vmq->ring.last_avail_idx) {
-		tlb->tried_at = vmq->ring.last_avail_idx;
-		tlb->faults = 0;
-		tlb->refusals = 0;
+	if (section->tried_at != vmq->ring.last_avail_idx) {
+		section->tried_at = vmq->ring.last_avail_idx;
+		section->faults = 0;
+		section->refusals = 0;
 	}
-	return tlb->faults < DIRECT_FAULTS && tlb->refusals < DIRECT_REFUSALS;
+	return section->faults < DIRECT_FAULTS &&
+	       section->refusals < DIRECT_REFUSALS;
 }
 
 /*
@@ -228,36 +255,37 @@ static bool direct_may_fault(struct vmq *vmq)
  */
 static bool direct_fault(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vmq->tlb;
-	u64 flushes = READ_ONCE(tlb->flushes);
+	struct vmq_section *section = &vmq->section;
+	u64 flushes = READ_ONCE(vmq->tlb->flushes);
 	struct vmmu_context ctx;
 	bool user;
 	long ret;
 
 	if (!direct_may_fault(vmq)) {
-		/* The next time, from the start. */
-		tlb->tried_at = vmq->ring.last_avail_idx - 1;
+		/* The next time it is asked, from the start. */
+		section->tried_at = vmq->ring.last_avail_idx - 1;
 		vmq->stats.payload_refused++;
 		return false;
 	}
 
 	vmq->stats.tlb_faults++;
 	vmmu_context_init(&ctx, vmq->mmu, NULL);
-	ret = vmmu_fault(&ctx, tlb->miss_gpa >> PAGE_SHIFT, 1, tlb->miss_write,
-			 &user);
+	ret = vmmu_fault(&ctx, section->miss_gpa >> PAGE_SHIFT, 1,
+			 section->miss_write, &user);
 	vmmu_context_destroy(&ctx);
 
 	if (ret == VMMU_FAULT_RETRY) {
-		tlb->refusals++;
+		section->refusals++;
 		return true;
 	}
 	if (ret > 0 && !user) {
-		tlb->faults++;
-		tlb->refusals = 0;
+		section->faults++;
+		section->refusals = 0;
 		return true;
 	}
 	if (user)
-		vmq_tlb_refuse(tlb, tlb->miss_gpa, tlb->miss_write, flushes);
+		vmq_tlb_refuse(vmq->tlb, section->miss_gpa, section->miss_write,
+			       flushes);
 	vmq->stats.payload_nomap++;
 	return false;
 }
@@ -274,7 +302,7 @@ bool vmq_direct_resolve(struct vmq *vmq)
 {
 	lockdep_assert_held(&vmq->mutex);
 
-	switch (vmq->tlb->miss) {
+	switch (vmq->section.miss) {
 	case VMQ_MISS_SECTION:
 		return true;
 	case VMQ_MISS_FAULT:

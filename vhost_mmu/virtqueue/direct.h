@@ -44,22 +44,24 @@ bool vmq_direct_resolve(struct vmq *vmq);
  * Return: false, counted, if payload has to be reached by user access.
  */
 #define vmq_direct_begin(vmq) \
-	__cond_lock(&(vmq)->section.lock, vmq_direct_try_begin(vmq))
+	__cond_lock(&(vmq)->section.base.lock, vmq_direct_try_begin(vmq))
 
 static inline bool vmq_direct_try_begin(struct vmq *vmq)
 {
-	struct vmq_tlb *tlb = vmq->tlb;
+	struct vmq_section *section = &vmq->section;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	if (!vmq->direct || !vmq_section_begin(vmq)) {
 		vmq->stats.payload_off++;
 		return false;
 	}
-	tlb->budget = VMQ_SECTION_LOOKUPS;
-	tlb->fresh = true;
-	tlb->gathered = 0;
-	tlb->stuck = false;
+	section->budget = VMQ_SECTION_LOOKUPS;
+	section->gathered = 0;
+	section->fresh = true;
+	section->stuck = false;
 	/* As in vmq_section_try_begin(). */
-	__release(&vmq->section.lock);
+	__release(&vmq->section.base.lock);
 	return true;
 }
 
@@ -70,7 +72,7 @@ static inline bool vmq_direct_try_begin(struct vmq *vmq)
  * Context: section lock held; releases it.
  */
 static inline void vmq_direct_end(struct vmq *vmq)
-	__releases(&vmq->section.lock)
+	__releases(&vmq->section.base.lock)
 {
 	vmq_section_end(vmq);
 }
@@ -112,6 +114,8 @@ static __always_inline int vmq_next_buffer(struct vmq *vmq, bool write,
 	const struct vring_desc *desc;
 	u64 room;
 
+	lockdep_assert_held(&vmq->section.base.lock);
+
 	if (unlikely(b->next == b->nr) && vmq_direct_fetch(vmq) <= 0)
 		return -EAGAIN;
 	chain = &b->chain[b->next];
@@ -129,7 +133,7 @@ static __always_inline int vmq_next_buffer(struct vmq *vmq, bool write,
 	if (unlikely(min_t(u32, *len, want) > room))
 		return -EAGAIN;
 
-	vmq->tlb->fresh = false;
+	vmq->section.fresh = false;
 	b->next++;
 	vmq->ring.last_avail_idx++;
 	return chain->head;
@@ -148,6 +152,8 @@ static inline void vmq_expect(struct vmq *vmq, unsigned int n)
 {
 	struct vmq_burst *b = vmq->burst;
 
+	lockdep_assert_held(&vmq->mutex);
+
 	if (b->next != b->nr || b->walking)
 		return;
 	vmq_burst_reset(b);
@@ -162,6 +168,8 @@ static inline void vmq_expect(struct vmq *vmq, unsigned int n)
  */
 static inline void vmq_put_back(struct vmq *vmq)
 {
+	lockdep_assert_held(&vmq->mutex);
+
 	vmq->burst->next--;
 	vmq->ring.last_avail_idx--;
 }

@@ -122,6 +122,28 @@ void vmq_discard(struct vmq *vmq, unsigned int n)
 }
 EXPORT_SYMBOL_NS_GPL(vmq_discard, VHOST_MMU);
 
+/**
+ * vmq_put_back_chains() - as vmq_discard(), but keep what was read ahead
+ * @vmq: the queue
+ * @n: how many chains
+ *
+ * Context: vmq::mutex held, nothing else having been done since the first of
+ *	them was taken.
+ */
+void vmq_put_back_chains(struct vmq *vmq, unsigned int n)
+{
+	lockdep_assert_held(&vmq->mutex);
+
+	if (n > vmq->burst->next) {
+		/* The ring was read since: what came before is forgotten. */
+		vmq_discard(vmq, n);
+		return;
+	}
+	vmq->burst->next -= n;
+	vmq->ring.last_avail_idx -= n;
+}
+EXPORT_SYMBOL_NS_GPL(vmq_put_back_chains, VHOST_MMU);
+
 /* Used entries, and in the same section whether to tell of them. */
 static __always_inline int
 vmq_add_used(struct vmq_split *s, const struct vring_used_elem *heads,

@@ -41,7 +41,7 @@ static enum vmmu_page_status ring_map_take(struct vmq_ring_map *map,
 					   unsigned int i, struct vmmu *mmu,
 					   u64 gfn)
 {
-	struct vmmu_section *section = &map->vmq->section;
+	struct vmmu_section *section = &map->vmq->section.base;
 	enum vmmu_page_status status = VMMU_PAGE_OK;
 	struct vmmu_leaf leaf;
 	struct page *page;
@@ -156,7 +156,7 @@ static enum vmmu_page_status ring_map_from_mmu(struct vmq_ring_map *map,
 static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 					      unsigned int i)
 {
-	struct vmmu_section *section = &map->vmq->section;
+	struct vmmu_section *section = &map->vmq->section.base;
 	unsigned long hva = vmq_ring_map_page_hva(map, i);
 	enum vmmu_page_status status;
 	struct page *page;
@@ -316,16 +316,16 @@ enum vmmu_page_status vmq_ring_maps_fill(struct vmq *vmq)
 	for (tries = 0; tries < VMQ_FILL_TRIES; tries++) {
 		status = ring_maps_fill_once(maps);
 		if (status == VMMU_PAGE_OK) {
-			spin_lock(&vmq->section.lock);
+			spin_lock(&vmq->section.base.lock);
 			if (likely(vmq_ring_maps_complete(maps))) {
 				maps->filled = true;
 				maps->sections = 0;
 				/* For sparse, as in vmq_section_try_begin(). */
-				__release(&vmq->section.lock);
+				__release(&vmq->section.base.lock);
 				return VMMU_PAGE_OK;
 			}
 			/* Taken back between the last install and the lock. */
-			spin_unlock(&vmq->section.lock);
+			spin_unlock(&vmq->section.base.lock);
 			status = VMMU_PAGE_REFUSED;
 		}
 		if (status != VMMU_PAGE_REFUSED)

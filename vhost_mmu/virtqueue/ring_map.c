@@ -20,7 +20,7 @@
  */
 static void ring_map_forget(struct vmq_ring_map *map, unsigned int i)
 {
-	lockdep_assert_held(&map->vmq->section.lock);
+	lockdep_assert_held(&map->vmq->section.base.lock);
 
 	if (map->write)
 		folio_mark_dirty(page_folio(virt_to_page(map->addr[i])));
@@ -55,13 +55,13 @@ static void ring_map_invalidate(struct vmmu_client *client, unsigned long start,
 	start = max(start, node->start);
 	last = min(last, node->last);
 
-	vmmu_section_drain_begin(&map->vmq->section);
+	vmmu_section_drain_begin(&map->vmq->section.base);
 	/* Tells an install that is between its look-up and its publication. */
 	map->inval_seq++;
 	n = ring_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
 				  (last - node->start) >> PAGE_SHIFT);
 	map->vmq->stats.maps_invalidated += n;
-	vmmu_section_drain_end(&map->vmq->section);
+	vmmu_section_drain_end(&map->vmq->section.base);
 
 	if (n)
 		trace_vmq_map_invalidate(map->vmq->trace_id, map->part, start,
@@ -129,7 +129,7 @@ static void ring_map_destroy(struct vmq_ring_map *map)
 /* Give back every page outside of a notifier; how many there were. */
 static unsigned int ring_map_drop(struct vmq_ring_map *map)
 {
-	lockdep_assert_held(&map->vmq->section.lock);
+	lockdep_assert_held(&map->vmq->section.base.lock);
 
 	return ring_map_forget_range(map, 0, map->nr_pages - 1);
 }
@@ -146,7 +146,7 @@ bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i)
 {
 	unsigned long hva = vmq_ring_map_page_hva(map, i);
 
-	lockdep_assert_held(&map->vmq->section.lock);
+	lockdep_assert_held(&map->vmq->section.base.lock);
 
 	return vmmu_space_inval_open(map->client.space, hva,
 				     hva + PAGE_SIZE - 1);
@@ -163,7 +163,7 @@ bool vmq_ring_map_inval_open(const struct vmq_ring_map *map, unsigned int i)
 void vmq_ring_map_publish(struct vmq_ring_map *map, unsigned int i,
 			  struct page *page)
 {
-	lockdep_assert_held(&map->vmq->section.lock);
+	lockdep_assert_held(&map->vmq->section.base.lock);
 
 	map->addr[i] = page_address(page);
 	if (map->nr_pages == 1)
@@ -215,12 +215,12 @@ static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
 
 	lockdep_assert_held(&vmq->mutex);
 
-	spin_lock(&vmq->section.lock);
+	spin_lock(&vmq->section.base.lock);
 	old = vmq->maps;
 	vmq->maps = maps;
 	for (part = 0; old && part < VMQ_PARTS; part++)
 		vmq->stats.maps_dropped += ring_map_drop(&old->map[part]);
-	spin_unlock(&vmq->section.lock);
+	spin_unlock(&vmq->section.base.lock);
 
 	if (old)
 		ring_maps_free(old);

@@ -22,7 +22,7 @@ bool vmq_section_begin_slow(struct vmq *vmq);
  * Return: false if the ring has to be reached by user access this time.
  */
 #define vmq_section_begin(vmq) \
-	__cond_lock(&(vmq)->section.lock, vmq_section_try_begin(vmq))
+	__cond_lock(&(vmq)->section.base.lock, vmq_section_try_begin(vmq))
 
 static inline bool vmq_section_try_begin(struct vmq *vmq)
 {
@@ -35,12 +35,12 @@ static inline bool vmq_section_try_begin(struct vmq *vmq)
 		return false;
 	}
 
-	spin_lock(&vmq->section.lock);
+	spin_lock(&vmq->section.base.lock);
 	if (unlikely(!vmq_ring_maps_complete(maps))) {
-		spin_unlock(&vmq->section.lock);
+		spin_unlock(&vmq->section.base.lock);
 		if (!vmq_section_begin_slow(vmq))
 			return false;
-		__acquire(&vmq->section.lock);
+		__acquire(&vmq->section.base.lock);
 	}
 
 	if (!READ_ONCE(maps->used))
@@ -48,8 +48,22 @@ static inline bool vmq_section_try_begin(struct vmq *vmq)
 	maps->sections++;
 	vmq->stats.sections++;
 	/* For sparse, which learns of the lock from vmq_section_begin(). */
-	__release(&vmq->section.lock);
+	__release(&vmq->section.base.lock);
 	return true;
+}
+
+/**
+ * vmq_section_miss() - why the last chain could not be taken
+ * @vmq: queue for which vmq_next_direct() said -EAGAIN
+ *
+ * Context: vmq::mutex held.
+ * Return: the reason.
+ */
+static inline enum vmq_miss vmq_section_miss(const struct vmq *vmq)
+{
+	lockdep_assert_held(&vmq->mutex);
+
+	return vmq->section.miss;
 }
 
 /**
@@ -59,9 +73,9 @@ static inline bool vmq_section_try_begin(struct vmq *vmq)
  * Context: section lock held; releases it.
  */
 static inline void vmq_section_end(struct vmq *vmq)
-	__releases(&vmq->section.lock)
+	__releases(&vmq->section.base.lock)
 {
-	spin_unlock(&vmq->section.lock);
+	spin_unlock(&vmq->section.base.lock);
 }
 
 #endif /* VHOST_MMU_SECTION_H */

@@ -19,7 +19,7 @@ static bool entry_drop(struct vmq_tlb_entry *e, u64 first, u64 last)
 /* vmmu_section::flush */
 static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 {
-	struct vmq *vmq = container_of(section, struct vmq, section);
+	struct vmq *vmq = container_of(section, struct vmq, section.base);
 	u64 first = first_gfn << PAGE_SHIFT;
 	u64 last = (last_gfn << PAGE_SHIFT) | ~PAGE_MASK;
 	struct vmq_tlb *tlb = vmq->tlb;
@@ -39,7 +39,7 @@ static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 	for (i = 0; i < VMQ_TLB_HUGE; i++)
 		n += entry_drop(&tlb->huge[i], first, last);
 
-	/* Counted always: who remembers what it saw before compares. */
+	/* Counted always: vmq_tlb_refuse() compares with what its caller saw. */
 	tlb->flushes++;
 	vmq->stats.tlb_flushes += n;
 }
@@ -52,7 +52,7 @@ static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq)
 {
 	tlb->vmq = vmq;
-	vmq->section.flush = tlb_flush;
+	vmq->section.base.flush = tlb_flush;
 }
 
 /**
@@ -63,7 +63,7 @@ void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq)
  */
 void vmq_tlb_clear(struct vmq_tlb *tlb)
 {
-	lockdep_assert_held(&tlb->vmq->section.lock);
+	lockdep_assert_held(&tlb->vmq->section.base.lock);
 
 	memset(tlb->small, 0, sizeof(tlb->small));
 	memset(tlb->huge, 0, sizeof(tlb->huge));
@@ -106,27 +106,19 @@ static void *tlb_fill(struct vmq_tlb *tlb, const struct vmmu_leaf *leaf,
  */
 void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 {
-	const u32 no = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
-	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	struct vmmu_leaf leaf;
 	bool found;
 
-	lockdep_assert_held(&tlb->vmq->section.lock);
+	lockdep_assert_held(&tlb->vmq->section.base.lock);
 
-	tlb->miss_gpa = gpa;
-	tlb->miss_write = write;
-	if (gpa - e->gpa < e->size && e->flags & no) {
-		tlb->miss = VMQ_MISS_NOMAP;
+	if (vmq_tlb_refused(tlb, gpa, write))
 		return NULL;
-	}
 
 	rcu_read_lock();
 	found = vmmu_lookup(tlb->vmq->mmu, gpa >> PAGE_SHIFT, write, &leaf);
 	rcu_read_unlock();
-	if (!found) {
-		tlb->miss = VMQ_MISS_FAULT;
+	if (!found)
 		return NULL;
-	}
 	return tlb_fill(tlb, &leaf, gpa, write, room);
 }
 
@@ -144,8 +136,8 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	u32 flags = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
 
-	spin_lock(&tlb->vmq->section.lock);
-	/* Otherwise it may be otherwise by now. */
+	spin_lock(&tlb->vmq->section.base.lock);
+	/* If the tables were flushed meanwhile, the refusal may be stale. */
 	if (tlb->flushes == flushes) {
 		/* What can be read but not written can still be read. */
 		if (gpa - e->gpa < e->size)
@@ -156,5 +148,5 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 		e->size = PAGE_SIZE;
 		e->flags = flags;
 	}
-	spin_unlock(&tlb->vmq->section.lock);
+	spin_unlock(&tlb->vmq->section.base.lock);
 }

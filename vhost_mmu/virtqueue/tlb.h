@@ -42,61 +42,17 @@ struct vmq_tlb_entry {
 };
 
 /**
- * enum vmq_miss - why a chain was not had
- * @VMQ_MISS_NONE: nothing was missing
- * @VMQ_MISS_SECTION: the section was used up
- * @VMQ_MISS_FAULT: a page is not mapped
- * @VMQ_MISS_NOMAP: a page has no kernel address
- * @VMQ_MISS_SHAPE: the chain is broken, or longer than a section may be
- */
-enum vmq_miss {
-	VMQ_MISS_NONE,
-	VMQ_MISS_SECTION,
-	VMQ_MISS_FAULT,
-	VMQ_MISS_NOMAP,
-	VMQ_MISS_SHAPE,
-};
-
-/**
- * struct vmq_tlb - a queue's soft TLB, and the section that uses it
- * @vmq: the queue; its section lock protects the entries
+ * struct vmq_tlb - a queue's soft TLB
+ * @vmq: the queue; its section lock protects the rest
  * @small: of 4 KiB pages, by their number
  * @huge: of larger ones, by the number of 2 MiB
  * @flushes: how often the tables changed
- * @budget: look-ups and table entries left to the section
- * @fresh: the section has taken no chain yet
- * @gathered: descriptors that it has read of the ring
- * @stuck: it can read no more of it
- * @miss: why the last chain was not had
- * @miss_gpa: where
- * @miss_write: how
- * @indirect_gpa: where the rest of an indirect table lies
- * @indirect_left: its bytes
- * @tried_at: ring index of the chain that @faults and @refusals are about
- * @faults: faults taken for it
- * @refusals: ... and refused by an invalidation, since the last that was not
- *
- * All from @budget on belongs to the holder of vmq::mutex.
  */
 struct vmq_tlb {
 	struct vmq *vmq;
 	struct vmq_tlb_entry small[VMQ_TLB_SMALL];
 	struct vmq_tlb_entry huge[VMQ_TLB_HUGE];
 	u64 flushes;
-
-	unsigned int budget;
-	bool fresh;
-	unsigned int gathered;
-	bool stuck;
-
-	enum vmq_miss miss;
-	u64 miss_gpa;
-	bool miss_write;
-	u64 indirect_gpa;
-	u32 indirect_left;
-	u16 tried_at;
-	unsigned int faults;
-	unsigned int refusals;
 };
 
 void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq);
@@ -113,6 +69,25 @@ static inline struct vmq_tlb_entry *vmq_tlb_huge(struct vmq_tlb *tlb, u64 gpa)
 {
 	return &tlb->huge[(gpa >> vmmu_level_shift(VMMU_LEVEL_2M)) %
 			  VMQ_TLB_HUGE];
+}
+
+/**
+ * vmq_tlb_refused() - is a page known to have no kernel address?
+ * @tlb: the soft TLB
+ * @gpa: guest address, any
+ * @write: to write it; or else, to read it
+ *
+ * Context: in a section.
+ * Return: true if so.
+ */
+static inline bool vmq_tlb_refused(struct vmq_tlb *tlb, u64 gpa, bool write)
+{
+	const u32 no = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
+	const struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
+
+	lockdep_assert_held(&tlb->vmq->section.base.lock);
+
+	return gpa - e->gpa < e->size && e->flags & no;
 }
 
 /**
@@ -156,7 +131,8 @@ static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
  * @room: set to how many bytes lie behind it in the same page
  *
  * Context: in a section, to which the address belongs.
- * Return: the address; NULL, with the reason in vmq_tlb::miss, if there is none.
+ * Return: the address, or NULL if there is none: because the page is not mapped,
+ *	or because of what vmq_tlb_refused() says.
  */
 static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
 					  bool write, u64 *room)

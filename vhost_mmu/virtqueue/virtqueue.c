@@ -21,7 +21,7 @@
 int vmq_init(struct vmq *vmq, u32 trace_id)
 {
 	mutex_init(&vmq->mutex);
-	vmmu_section_init(&vmq->section);
+	vmmu_section_init(&vmq->section.base);
 	vmq->trace_id = trace_id;
 	vmq->ring.num = 1;
 	return 0;
@@ -97,16 +97,16 @@ static void vmq_set_mmu(struct vmq *vmq, struct vmmu *mmu)
 	WARN_ON_ONCE(vmq->slots_held);
 
 	if (vmq->mmu)
-		vmmu_del_section(vmq->mmu, &vmq->section);
+		vmmu_del_section(vmq->mmu, &vmq->section.base);
 
-	spin_lock(&vmq->section.lock);
+	spin_lock(&vmq->section.base.lock);
 	vmq->mmu = mmu;
 	if (vmq->tlb)
 		vmq_tlb_clear(vmq->tlb);
-	spin_unlock(&vmq->section.lock);
+	spin_unlock(&vmq->section.base.lock);
 
 	if (mmu)
-		vmmu_add_section(mmu, &vmq->section);
+		vmmu_add_section(mmu, &vmq->section.base);
 	vmq_set_direct(vmq);
 }
 

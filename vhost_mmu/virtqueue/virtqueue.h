@@ -88,6 +88,57 @@ struct vmq_stats {
 };
 
 /**
+ * enum vmq_miss - why a chain could not be taken by kernel addresses
+ * @VMQ_MISS_NONE: nothing was missing
+ * @VMQ_MISS_SECTION: the section was used up
+ * @VMQ_MISS_FAULT: a page is not mapped
+ * @VMQ_MISS_NOMAP: a page has no kernel address
+ * @VMQ_MISS_SHAPE: the chain is broken, or longer than a section may be
+ */
+enum vmq_miss {
+	VMQ_MISS_NONE,
+	VMQ_MISS_SECTION,
+	VMQ_MISS_FAULT,
+	VMQ_MISS_NOMAP,
+	VMQ_MISS_SHAPE,
+};
+
+/**
+ * struct vmq_section - the section of a queue, and what it has in hand
+ * @base: the lock that the notifier takes to wait it out, and drain statistics
+ * @budget: lookups and descriptors of indirect tables left to it
+ * @gathered: descriptors that it has read of the ring
+ * @fresh: it has taken no chain yet
+ * @stuck: it can read no more of the ring
+ * @miss_write: the page that was missing was to be written
+ * @miss: why the last chain could not be taken
+ * @miss_gpa: which page was missing
+ * @indirect_gpa: where the rest of an indirect table lies
+ * @indirect_left: its bytes
+ * @tried_at: ring index of the chain that @faults and @refusals are about
+ * @faults: faults taken for that chain
+ * @refusals: ... and refused by an invalidation, since the last that was not
+ *
+ * All from @budget on belongs to the holder of vmq::mutex.  What is said of a
+ * chain stays for vmq_direct_resolve(), after the section was left.
+ */
+struct vmq_section {
+	struct vmmu_section base;
+	unsigned int budget;
+	unsigned int gathered;
+	bool fresh;
+	bool stuck;
+	bool miss_write;
+	enum vmq_miss miss;
+	u64 miss_gpa;
+	u64 indirect_gpa;
+	u32 indirect_left;
+	u16 tried_at;
+	unsigned int faults;
+	unsigned int refusals;
+};
+
+/**
  * struct vmq - one virtqueue
  * @mutex: serialises the worker and the ioctls; lockdep subclass by queue index
  * @ring: size and indices of the split ring
@@ -99,12 +150,12 @@ struct vmq_stats {
  * @err: signalled when the ring is broken
  * @umem: guest memory table, GPA to HVA; owned by the device
  * @mmu: MMU whose memslots say the same, or one that the device is attached to,
- *	or NULL; the device refers to it.  Changed with @mutex and the reader
+ *	or NULL; the device refers to it.  Changed with @mutex and the section
  *	lock held
  * @slots_held: memslots of @mmu are kept for the buffers taken
  * @slots_srcu: ... by this
  * @space: address space whose notifier guards the maps, NULL without an owner
- * @section: lock and drain statistics of this queue's sections
+ * @section: the section that is open, or the last one
  * @maps: ring maps, NULL while stopped or in user mode.  Changed with @mutex
  *	and the section lock held, so either of them suffices to look at it
  * @running: between vmq_start() and vmq_stop()
@@ -136,7 +187,7 @@ struct vmq {
 	int slots_srcu;
 
 	struct vmmu_space *space;
-	struct vmmu_section section;
+	struct vmq_section section;
 	struct vmq_ring_maps *maps;
 	bool running;
 	bool kernel_access;
@@ -176,6 +227,7 @@ void vmq_set_umem(struct vmq *vmq, struct vhost_iotlb *umem, struct vmmu *mmu);
 int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 	     unsigned int *out_num, unsigned int *in_num);
 void vmq_discard(struct vmq *vmq, unsigned int n);
+void vmq_put_back_chains(struct vmq *vmq, unsigned int n);
 void vmq_burst_drop(struct vmq *vmq);
 int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 			    unsigned int count);
