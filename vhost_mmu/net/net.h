@@ -13,17 +13,16 @@
 
 #include "../compat/hrtimer.h"
 #include "../dev/dev.h"
+#include "tap.h"
 
-struct ptr_ring;
-struct rtnl_link_ops;
 struct socket;
 
 #define VMNET_RX 0
 #define VMNET_TX 1
 #define VMNET_NVQS 2
 
-/* Packets that go to the socket, come from it or are used at a time */
-#define VMNET_BATCH 64
+/* Packets that go to the socket or are used at a time */
+#define VMNET_BATCH VMNET_RXBUF_SIZE
 
 /* A packet may take UIO_MAXIOV heads when a batch is all but full */
 #define VMNET_HEADS (UIO_MAXIOV + VMNET_BATCH)
@@ -55,41 +54,6 @@ struct vmnet_vq {
 	unsigned int done;
 	struct vring_used_elem *heads;
 	struct iovec *iov;
-};
-
-/**
- * struct vmnet_tap - what was seen of a tap, so that packets can go without it
- * @known: its device is, see @ifindex
- * @left: packets to go before it is looked at again
- * @hlen: header bytes that it writes, VMNET_HLEN_UNKNOWN if none was seen to
- * @ifindex: device whose counters the reader of a packet keeps, 0 for a tap
- *	that keeps none
- * @ops: what tells that device from others
- */
-struct vmnet_tap {
-	bool known;
-	unsigned int left;
-	size_t hlen;
-	int ifindex;
-	const struct rtnl_link_ops *ops;
-};
-
-#define VMNET_HLEN_UNKNOWN SIZE_MAX
-
-/**
- * struct vmnet_rxbuf - packets taken from the tap and not yet delivered
- * @ring: pointer ring of the tap, NULL for a socket that has none
- * @tap: what was seen of the tap
- * @head: next packet of @queue
- * @tail: end of the packets in @queue
- * @queue: what ptr_ring holds, see tun_is_xdp_frame()
- */
-struct vmnet_rxbuf {
-	struct ptr_ring *ring;
-	struct vmnet_tap tap;
-	unsigned int head;
-	unsigned int tail;
-	void *queue[VMNET_BATCH];
 };
 
 /**
@@ -207,19 +171,10 @@ void vmnet_put_sockets(struct socket *socks[VMNET_NVQS]);
 int vmnet_poll_enable(struct vmnet *net, unsigned int index);
 void vmnet_poll_disable(struct vmnet *net, unsigned int index);
 
-/* tap.c: batches from the tap's pointer ring */
-size_t vmnet_packet_len(void *ptr);
-void *vmnet_rxbuf_consume(struct vmnet_rxbuf *rx);
-void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx);
-size_t vmnet_rxbuf_peek_len(struct vmnet_rxbuf *rx);
-
 /* rx_direct.c: by kernel address, past the socket */
 unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 			    unsigned int max_packets, size_t max_bytes,
 			    size_t *total_len);
-void vmnet_tap_look(struct vmnet *net, struct socket *sock, void *packet);
-void vmnet_tap_seen(struct vmnet *net, bool frame, bool expected);
-void vmnet_tap_forget(struct vmnet_tap *tap);
 
 /* tx_frame.c: batches of XDP frames to the tap */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);

@@ -257,10 +257,12 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 	}
 
 	if (packet)
-		vmnet_tap_look(net, sock, packet);
+		vmnet_tap_probe(&net->rx.tap, sock, packet);
 	ret = receive_packet(nvq, sock, packet, nr_iov, len + nvq->sock_hlen);
 	if (packet)
-		vmnet_tap_seen(net, tun_is_xdp_frame(packet), ret != -EAGAIN);
+		vmnet_tap_probe_done(&net->rx.tap, tun_is_xdp_frame(packet),
+				     ret == -EAGAIN ? VMNET_HLEN_UNKNOWN :
+						      nvq->sock_hlen);
 	if (!ret && has_num_buffers(nvq))
 		ret = put_num_buffers(nvq, count, nr_iov,
 				      len + nvq->sock_hlen + nvq->vhost_hlen);

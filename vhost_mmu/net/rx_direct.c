@@ -6,8 +6,8 @@
  *
  * What the socket would do, the header and the counters of its device, is done
  * here as tun and tap do it.  How a tap is set up is its own secret, so now and
- * then a packet goes through the socket: while that has the length expected, the
- * others need not.
+ * then a packet goes through the socket (see tap.c): while the socket delivers it
+ * with the expected length, the others need not go that way.
  *
  * Whatever is out of the ordinary is left as it is, packet and buffers, and goes
  * through the socket as well.
@@ -24,15 +24,8 @@
 #include "net.h"
 #include "../virtqueue/direct.h"
 
-/* Packets between two looks at the tap */
-#define TAP_TRUST 1024
-
 /* Sections that may turn out too short for one and the same packet */
 #define MAX_SHORT 8
-
-/* A tap may be told to use the other byte order where this is configured. */
-#define HEADER_IS_LE (virtio_legacy_is_little_endian() && \
-		      !IS_ENABLED(CONFIG_TUN_VNET_CROSS_LE))
 
 #define VLAN_OFFSET offsetof(struct vlan_ethhdr, h_vlan_proto)
 
@@ -420,7 +413,7 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 	unsigned int too_short = 0;
 	int ret;
 
-	if (!tap->known || !tap->left || tap->hlen != nvq->sock_hlen) {
+	if (!vmnet_tap_trusted(tap, nvq->sock_hlen)) {
 		vmq->stats.payload_off++;
 		return 0;
 	}
@@ -452,83 +445,4 @@ unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
 	tap->left -= min(burst.packets, tap->left);
 	*total_len += burst.bytes;
 	return burst.packets;
-}
-
-/*
- * A packet's device may be gone: its pointer means something only if it is one
- * of the devices that are there.  Those that are not tun have other counters.
- */
-static bool learn_device(struct vmnet_tap *tap, const struct socket *sock,
-			 const struct sk_buff *skb)
-{
-	struct net_device *dev;
-
-	tap->ifindex = 0;
-	/* macvtap and ipvtap keep no counters here. */
-	if (IS_ERR(tun_get_tx_ring(sock->file)))
-		return true;
-
-	rcu_read_lock();
-	for_each_netdev_rcu(sock_net(sock->sk), dev) {
-		if (dev != skb->dev)
-			continue;
-		if (dev->rtnl_link_ops &&
-		    !strcmp(dev->rtnl_link_ops->kind, "tun")) {
-			tap->ifindex = dev->ifindex;
-			tap->ops = dev->rtnl_link_ops;
-		}
-		break;
-	}
-	rcu_read_unlock();
-	return tap->ifindex;
-}
-
-/**
- * vmnet_tap_look() - a packet is about to go through the socket
- * @net: device
- * @sock: a tap that has a pointer ring
- * @packet: the packet
- */
-void vmnet_tap_look(struct vmnet *net, struct socket *sock, void *packet)
-{
-	struct vmnet_tap *tap = &net->rx.tap;
-
-	if (tap->left) {
-		tap->left--;
-		return;
-	}
-
-	/* An XDP frame does not know the tap's device. */
-	if (!tun_is_xdp_frame(packet))
-		tap->known = HEADER_IS_LE && learn_device(tap, sock, packet);
-	if (!tun_is_xdp_frame(packet) || tap->known)
-		tap->left = TAP_TRUST;
-}
-
-/**
- * vmnet_tap_seen() - a packet went through the socket
- * @net: device
- * @frame: it was an XDP frame
- * @expected: it had the length expected
- *
- * An XDP frame has no struct tun_pi, so it does not tell that others have none.
- */
-void vmnet_tap_seen(struct vmnet *net, bool frame, bool expected)
-{
-	struct vmnet_tap *tap = &net->rx.tap;
-
-	if (!expected)
-		tap->hlen = VMNET_HLEN_UNKNOWN;
-	else if (!frame)
-		tap->hlen = net->vqs[VMNET_RX].sock_hlen;
-}
-
-/**
- * vmnet_tap_forget() - another tap may follow
- * @tap: what was seen of the last
- */
-void vmnet_tap_forget(struct vmnet_tap *tap)
-{
-	memset(tap, 0, sizeof(*tap));
-	tap->hlen = VMNET_HLEN_UNKNOWN;
 }
