@@ -119,9 +119,9 @@ struct vmdev {
 	wait_queue_head_t wait;
 };
 
-/* device.c: life time and ownership; vmdev_init() may fail, unlike stock */
-int vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
-	       unsigned int weight, unsigned int byte_weight);
+/* device.c: life time and ownership */
+void vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
+		unsigned int weight, unsigned int byte_weight);
 void vmdev_cleanup(struct vmdev *dev);
 bool vmdev_has_owner(const struct vmdev *dev);
 int vmdev_check_owner(const struct vmdev *dev);
@@ -129,8 +129,6 @@ int vmdev_set_owner(struct vmdev *dev);
 struct vhost_iotlb *vmdev_reset_owner_prepare(void);
 void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem);
 void vmdev_stop(struct vmdev *dev);
-bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
-			  size_t bytes);
 
 /* ioctl.c */
 long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
@@ -151,6 +149,8 @@ void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,
 int vmdev_poll_start(struct vmdev_poll *poll, struct file *file);
 void vmdev_poll_stop(struct vmdev_poll *poll);
 void vmdev_poll_queue(struct vmdev_poll *poll);
+bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
+			  size_t bytes);
 
 /* chardev.c: read, write and poll of the device node */
 ssize_t vmdev_chr_read_iter(struct vmdev *dev, struct iov_iter *to,

@@ -14,15 +14,11 @@
 
 static atomic_t next_id = ATOMIC_INIT(0);
 
-static int vq_init(struct vmdev *dev, unsigned int index)
+static void vq_init(struct vmdev *dev, unsigned int index)
 {
 	struct vmdev_vq *dvq = dev->vqs[index];
-	int ret;
 
-	ret = vmq_init(&dvq->vmq, dev->id << 8 | index);
-	if (ret)
-		return ret;
-
+	vmq_init(&dvq->vmq, dev->id << 8 | index);
 	dvq->dev = dev;
 	dvq->index = index;
 	dvq->kick = NULL;
@@ -30,8 +26,6 @@ static int vq_init(struct vmdev *dev, unsigned int index)
 	dvq->busyloop_timeout = 0;
 	RCU_INIT_POINTER(dvq->worker, NULL);
 	vmdev_poll_init(&dvq->poll, dvq->handle_kick, EPOLLIN, dvq);
-
-	return 0;
 }
 
 /**
@@ -41,14 +35,11 @@ static int vq_init(struct vmdev *dev, unsigned int index)
  * @nvqs: how many
  * @weight: packets after which a handler lets others run
  * @byte_weight: bytes after which it does, 0 for no limit
- *
- * Return: 0, or what vmq_init() gave.
  */
-int vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
-	       unsigned int weight, unsigned int byte_weight)
+void vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
+		unsigned int weight, unsigned int byte_weight)
 {
 	unsigned int i;
-	int ret;
 
 	mutex_init(&dev->mutex);
 	init_waitqueue_head(&dev->wait);
@@ -67,17 +58,8 @@ int vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
 	dev->id = atomic_fetch_inc(&next_id);
 	dev->debugfs = NULL;
 
-	for (i = 0; i < nvqs; i++) {
-		ret = vq_init(dev, i);
-		if (ret)
-			goto err_vq;
-	}
-	return 0;
-
-err_vq:
-	while (i--)
-		vmq_destroy(&vqs[i]->vmq);
-	return ret;
+	for (i = 0; i < nvqs; i++)
+		vq_init(dev, i);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_init, VHOST_MMU);
 
@@ -350,25 +332,3 @@ void vmdev_stop(struct vmdev *dev)
 	vmdev_flush(dev);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_stop, VHOST_MMU);
-
-/**
- * vmdev_exceeds_weight() - has a handler had its share of the worker?
- * @dvq: its queue
- * @packets: how many packets it carried
- * @bytes: how many bytes
- *
- * Return: true if it is to return; it is queued again then.
- */
-bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
-			  size_t bytes)
-{
-	const struct vmdev *dev = dvq->dev;
-
-	if (packets < dev->weight &&
-	    (!dev->byte_weight || bytes < dev->byte_weight))
-		return false;
-
-	vmdev_poll_queue(&dvq->poll);
-	return true;
-}
-EXPORT_SYMBOL_NS_GPL(vmdev_exceeds_weight, VHOST_MMU);

@@ -117,3 +117,25 @@ void vmdev_poll_queue(struct vmdev_poll *poll)
 	vmdev_work_queue(poll->dvq, &poll->work);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_poll_queue, VHOST_MMU);
+
+/**
+ * vmdev_exceeds_weight() - has a handler had its share of the worker?
+ * @dvq: its queue
+ * @packets: how many packets it carried
+ * @bytes: how many bytes
+ *
+ * Return: true if it is to return; it is queued again then.
+ */
+bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
+			  size_t bytes)
+{
+	const struct vmdev *dev = dvq->dev;
+
+	if (packets < dev->weight &&
+	    (!dev->byte_weight || bytes < dev->byte_weight))
+		return false;
+
+	vmdev_poll_queue(&dvq->poll);
+	return true;
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_exceeds_weight, VHOST_MMU);

@@ -18,37 +18,6 @@
 
 #include "net.h"
 
-/**
- * vmnet_poll_enable() - run the handler when the socket is ready
- * @net: device
- * @index: queue, its mutex held
- *
- * Return: 0, also without a backend; or -EINVAL if the socket reports an error.
- */
-int vmnet_poll_enable(struct vmnet *net, unsigned int index)
-{
-	struct socket *sock = net->vqs[index].dvq.backend;
-
-	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
-
-	if (!sock)
-		return 0;
-	return vmdev_poll_start(&net->poll[index], sock->file);
-}
-
-/**
- * vmnet_poll_disable() - undo vmnet_poll_enable()
- * @net: device
- * @index: queue, its mutex held
- */
-void vmnet_poll_disable(struct vmnet *net, unsigned int index)
-{
-	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
-
-	if (net->vqs[index].dvq.backend)
-		vmdev_poll_stop(&net->poll[index]);
-}
-
 static struct socket *get_packet_socket(int fd)
 {
 	struct socket *sock;
@@ -124,9 +93,10 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 {
 	struct vmdev_vq *dvq = &net->vqs[index].dvq;
 	struct socket *old = dvq->backend;
+	struct vmq *vmq = &dvq->vmq;
 	int ret;
 
-	lockdep_assert_held(&dvq->vmq.mutex);
+	lockdep_assert_held(&vmq->mutex);
 
 	vmnet_poll_disable(net, index);
 	dvq->backend = sock;
@@ -135,7 +105,7 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 		vmnet_rxbuf_unproduce(&net->rx);
 	}
 
-	ret = start_or_stop(&dvq->vmq, sock);
+	ret = start_or_stop(vmq, sock);
 	if (ret)
 		goto err_restore;
 	ret = vmnet_poll_enable(net, index);
@@ -151,7 +121,7 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 err_restore:
 	dvq->backend = old;
 	if (!old)
-		vmq_stop(&dvq->vmq);
+		vmq_stop(vmq);
 	vmnet_poll_enable(net, index);
 	return ret;
 }
@@ -161,13 +131,13 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 			  struct socket **old)
 {
 	struct vmdev_vq *dvq = &net->vqs[index].dvq;
-	struct vmq *ring = &dvq->vmq;
+	struct vmq *vmq = &dvq->vmq;
 	struct socket *sock;
 	int ret = 0;
 
 	lockdep_assert_held(&net->dev.mutex);
 
-	mutex_lock_nested(&ring->mutex, index);
+	mutex_lock_nested(&vmq->mutex, index);
 
 	/* Catch a ring that was never set up, before looking at the socket. */
 	if (!vmdev_vq_access_ok(dvq)) {
@@ -190,7 +160,7 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 			sockfd_put(sock);
 	}
 out_unlock:
-	mutex_unlock(&ring->mutex);
+	mutex_unlock(&vmq->mutex);
 	return ret;
 }
 
@@ -240,12 +210,13 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmdev_vq *dvq = &net->vqs[i].dvq;
+		struct vmq *vmq = &dvq->vmq;
 
-		mutex_lock_nested(&dvq->vmq.mutex, i);
+		mutex_lock_nested(&vmq->mutex, i);
 		socks[i] = dvq->backend;
 		vmnet_poll_disable(net, i);
 		dvq->backend = NULL;
-		vmq_stop(&dvq->vmq);
+		vmq_stop(vmq);
 		if (i == VMNET_RX) {
 			vmnet_coalesce_stop(net);
 			vmnet_rxbuf_unproduce(&net->rx);
@@ -253,7 +224,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 		} else {
 			vmnet_txbuf_free(&net->tx);
 		}
-		mutex_unlock(&dvq->vmq.mutex);
+		mutex_unlock(&vmq->mutex);
 	}
 }
 

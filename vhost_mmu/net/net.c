@@ -34,30 +34,6 @@ static const u64 vmnet_features =
 /* No IOTLB messages yet */
 static const u64 vmnet_backend_features;
 
-static void handle_rx_kick(struct vmdev_work *work)
-{
-	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
-
-	vmnet_handle_rx(vmnet_from_vq(dvq));
-}
-
-static void handle_tx_kick(struct vmdev_work *work)
-{
-	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
-
-	vmnet_handle_tx(vmnet_from_vq(dvq));
-}
-
-static void handle_rx_socket(struct vmdev_work *work)
-{
-	vmnet_handle_rx(container_of(work, struct vmnet, poll[VMNET_RX].work));
-}
-
-static void handle_tx_socket(struct vmdev_work *work)
-{
-	vmnet_handle_tx(container_of(work, struct vmnet, poll[VMNET_TX].work));
-}
-
 static void free_device(struct vmnet *net)
 {
 	unsigned int i;
@@ -91,29 +67,23 @@ static struct vmnet *alloc_device(void)
 		}
 	}
 	net->dev.name = "net";
-	net->vqs[VMNET_RX].dvq.handle_kick = handle_rx_kick;
-	net->vqs[VMNET_TX].dvq.handle_kick = handle_tx_kick;
+	net->vqs[VMNET_RX].dvq.handle_kick = vmnet_handle_rx_kick;
+	net->vqs[VMNET_TX].dvq.handle_kick = vmnet_handle_tx_kick;
 	return net;
 }
 
 static int vmnet_open(struct inode *inode, struct file *file)
 {
 	struct vmnet *net = alloc_device();
-	int ret;
 
 	if (!net)
 		return -ENOMEM;
 
-	ret = vmdev_init(&net->dev, net->vq_ptrs, VMNET_NVQS,
-			 VMNET_PACKET_WEIGHT, VMNET_BYTE_WEIGHT);
-	if (ret) {
-		free_device(net);
-		return ret;
-	}
-
-	vmdev_poll_init(&net->poll[VMNET_RX], handle_rx_socket, EPOLLIN,
+	vmdev_init(&net->dev, net->vq_ptrs, VMNET_NVQS, VMNET_PACKET_WEIGHT,
+		   VMNET_BYTE_WEIGHT);
+	vmdev_poll_init(&net->poll[VMNET_RX], vmnet_handle_rx_socket, EPOLLIN,
 			net->vq_ptrs[VMNET_RX]);
-	vmdev_poll_init(&net->poll[VMNET_TX], handle_tx_socket, EPOLLOUT,
+	vmdev_poll_init(&net->poll[VMNET_TX], vmnet_handle_tx_socket, EPOLLOUT,
 			net->vq_ptrs[VMNET_TX]);
 	vmnet_coalesce_init(net);
 
@@ -194,12 +164,13 @@ static void apply_features(struct vmnet *net, u64 features)
 	mutex_lock(&net->dev.mutex);
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmnet_vq *nvq = &net->vqs[i];
+		struct vmq *vmq = &nvq->dvq.vmq;
 
-		mutex_lock_nested(&nvq->dvq.vmq.mutex, i);
-		vmq_set_features(&nvq->dvq.vmq, features);
+		mutex_lock_nested(&vmq->mutex, i);
+		vmq_set_features(vmq, features);
 		nvq->vhost_hlen = vhost_hdr ? hlen : 0;
 		nvq->sock_hlen = vhost_hdr ? 0 : hlen;
-		mutex_unlock(&nvq->dvq.vmq.mutex);
+		mutex_unlock(&vmq->mutex);
 	}
 	mutex_unlock(&net->dev.mutex);
 }

@@ -9,13 +9,12 @@
 #ifndef VHOST_MMU_NET_H
 #define VHOST_MMU_NET_H
 
+#include <linux/net.h>
 #include <net/xdp.h>
 
 #include "../compat/hrtimer.h"
 #include "../dev/dev.h"
 #include "tap.h"
-
-struct socket;
 
 #define VMNET_RX 0
 #define VMNET_TX 1
@@ -147,6 +146,38 @@ static inline __virtio16 vmnet_virtio16(const struct vmnet_vq *nvq, u16 val)
 	return vmq_word(&nvq->dvq.vmq.ring, val);
 }
 
+/**
+ * vmnet_poll_enable() - run the handler when the socket is ready
+ * @net: device
+ * @index: queue
+ *
+ * Context: the queue's vmq::mutex held.
+ * Return: 0, also without a backend; or -EINVAL if the socket reports an error.
+ */
+static inline int vmnet_poll_enable(struct vmnet *net, unsigned int index)
+{
+	struct socket *sock = net->vqs[index].dvq.backend;
+
+	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
+
+	return sock ? vmdev_poll_start(&net->poll[index], sock->file) : 0;
+}
+
+/**
+ * vmnet_poll_disable() - undo vmnet_poll_enable()
+ * @net: device
+ * @index: queue
+ *
+ * Context: the queue's vmq::mutex held.
+ */
+static inline void vmnet_poll_disable(struct vmnet *net, unsigned int index)
+{
+	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
+
+	if (net->vqs[index].dvq.backend)
+		vmdev_poll_stop(&net->poll[index]);
+}
+
 /* A transmit buffer has been carried. */
 static inline void vmnet_packet_used(struct vmnet_vq *nvq, int head)
 {
@@ -168,13 +199,11 @@ static inline void vmnet_signal_used(struct vmnet_vq *nvq)
 int vmnet_set_backend(struct vmnet *net, unsigned int index, int fd);
 void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS]);
 void vmnet_put_sockets(struct socket *socks[VMNET_NVQS]);
-int vmnet_poll_enable(struct vmnet *net, unsigned int index);
-void vmnet_poll_disable(struct vmnet *net, unsigned int index);
 
 /* rx_direct.c: by kernel address, past the socket */
-unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
-			    unsigned int max_packets, size_t max_bytes,
-			    size_t *total_len);
+unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
+			     unsigned int max_packets, size_t max_bytes,
+			     size_t *total_len);
 
 /* tx_frame.c: batches of XDP frames to the tap */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
@@ -182,16 +211,17 @@ bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
 struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx);
 bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx);
 int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
-int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
 
 /* tx_direct.c: the same by kernel addresses */
-unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
-			    size_t *total_len);
+unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,
+			     size_t *total_len);
 
 /* rx.c, tx.c: worker context */
-void vmnet_handle_rx(struct vmnet *net);
-void vmnet_handle_tx(struct vmnet *net);
+void vmnet_handle_rx_kick(struct vmdev_work *work);
+void vmnet_handle_rx_socket(struct vmdev_work *work);
+void vmnet_handle_tx_kick(struct vmdev_work *work);
+void vmnet_handle_tx_socket(struct vmdev_work *work);
 
 /* coalesce.c: wake-ups of the receive side */
 void vmnet_coalesce_init(struct vmnet *net);

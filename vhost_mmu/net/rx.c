@@ -289,8 +289,9 @@ static void packet_done(struct vmnet_vq *nvq, unsigned int count, size_t len)
 static void receive_packets(struct vmnet *net, struct socket *sock)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
+	/* Packets, and tries that came to nothing. */
+	unsigned int work = 0;
 	bool interrupted = false;
-	unsigned int packets = 0;
 	size_t total_len = 0;
 	size_t len;
 
@@ -302,14 +303,15 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 		if (!len)
 			break;
 
-		n = vmnet_rxdirect(net, sock, VMNET_PACKET_WEIGHT - packets,
-				   VMNET_BYTE_WEIGHT - total_len, &total_len);
+		n = vmnet_rx_direct(net, sock, VMNET_PACKET_WEIGHT - work,
+				    VMNET_BYTE_WEIGHT - total_len, &total_len);
 		if (likely(n)) {
 			interrupted = false;
-			packets += n - 1;
+			work += n;
 			continue;
 		}
 
+		work++;
 		ret = deliver_packet(net, sock, len);
 		if (ret == -ENOBUFS) {
 			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
@@ -326,8 +328,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 
 		packet_done(nvq, ret, len);
 		total_len += len + nvq->sock_hlen + nvq->vhost_hlen;
-	} while (
-		likely(!vmdev_exceeds_weight(&nvq->dvq, ++packets, total_len)));
+	} while (likely(!vmdev_exceeds_weight(&nvq->dvq, work, total_len)));
 
 	if (unlikely(interrupted))
 		vmdev_poll_queue(&nvq->dvq.poll);
@@ -335,11 +336,8 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 		vmnet_poll_enable(net, VMNET_RX);
 }
 
-/**
- * vmnet_handle_rx() - deliver what the socket has to the driver
- * @net: device
- */
-void vmnet_handle_rx(struct vmnet *net)
+/* Deliver what the socket has to the driver. */
+static void handle_rx(struct vmnet *net)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmq *vmq = &nvq->dvq.vmq;
@@ -358,4 +356,28 @@ void vmnet_handle_rx(struct vmnet *net)
 		vmq_burst_drop(vmq);
 	}
 	mutex_unlock(&vmq->mutex);
+}
+
+/**
+ * vmnet_handle_rx_kick() - the driver has kicked the receive queue
+ * @work: the work of the queue's kick
+ *
+ * Context: worker.
+ */
+void vmnet_handle_rx_kick(struct vmdev_work *work)
+{
+	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
+
+	handle_rx(vmnet_from_vq(dvq));
+}
+
+/**
+ * vmnet_handle_rx_socket() - the socket has a packet
+ * @work: the work of the receive queue's socket
+ *
+ * Context: worker.
+ */
+void vmnet_handle_rx_socket(struct vmdev_work *work)
+{
+	handle_rx(container_of(work, struct vmnet, poll[VMNET_RX].work));
 }

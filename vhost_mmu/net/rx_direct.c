@@ -387,7 +387,7 @@ static int carry_burst(struct vmnet *net, struct socket *sock,
 }
 
 /**
- * vmnet_rxdirect() - deliver packets past the socket
+ * vmnet_rx_direct() - deliver packets past the socket
  * @net: device, the next packet being in its receive batch
  * @sock: where the packets come from
  * @max_packets: how many at most
@@ -399,9 +399,9 @@ static int carry_burst(struct vmnet *net, struct socket *sock,
  *
  * Return: the number of packets; 0 if the next has to go through the socket.
  */
-unsigned int vmnet_rxdirect(struct vmnet *net, struct socket *sock,
-			    unsigned int max_packets, size_t max_bytes,
-			    size_t *total_len)
+unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
+			     unsigned int max_packets, size_t max_bytes,
+			     size_t *total_len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;

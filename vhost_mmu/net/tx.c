@@ -3,21 +3,46 @@
  * Transmit: from the driver's buffers to the socket.  Runs in the worker, under
  * the mutex of the transmit queue.
  */
+#include <linux/if_tun.h>
 #include <linux/net.h>
+#include <linux/uio.h>
 #include <net/sock.h>
 
 #include "net.h"
 
 /*
+ * Send the batch.  It is empty afterwards, whatever happens: a tap either takes
+ * all frames over, or (having lost its device) none, and then they are dropped.
+ *
  * After an error the packets are lost, as they are on a wire without a peer.
  * Their buffers are not: the driver gets them back.
  */
 static void send_batch(struct vmnet *net, struct socket *sock)
 {
-	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	struct vmnet_txbuf *tx = &net->tx;
+	struct tun_msg_ctl ctl = {
+		.type = TUN_MSG_PTR,
+		.num = tx->batched,
+		.ptr = tx->xdp,
+	};
+	struct msghdr msg = {
+		.msg_control = &ctl,
+		.msg_controllen = sizeof(ctl),
+		.msg_flags = MSG_DONTWAIT,
+	};
+	unsigned int i;
 
-	if (net->tx.batched && vmnet_txbuf_send(&net->tx, sock) < 0)
-		vmq_err(&nvq->dvq.vmq, "Fail to send a batch of packets\n");
+	if (!tx->batched)
+		return;
+
+	if (unlikely(sock->ops->sendmsg(sock, &msg, 0) < 0)) {
+		for (i = 0; i < tx->batched; i++)
+			put_page(virt_to_head_page(tx->xdp[i].data));
+		vmq_err(&net->vqs[VMNET_TX].dvq.vmq,
+			"Fail to send a batch of packets\n");
+	}
+	tx->batched = 0;
+	tx->want_large = false;
 }
 
 /* Send the batch, then give all buffers carried so far back to the driver. */
@@ -161,7 +186,9 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	/* Frames are not charged to the socket: batch if it has no limit. */
 	bool batch = READ_ONCE(sock->sk->sk_sndbuf) == INT_MAX;
-	unsigned int packets = 0;
+	struct vmq *vmq = &nvq->dvq.vmq;
+	/* Packets, and tries that came to nothing. */
+	unsigned int work = 0;
 	size_t total_len = 0;
 
 	vmnet_txbuf_begin(net, sock);
@@ -178,22 +205,23 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 			send_batch(net, sock);
 
 		if (batch) {
-			n = vmnet_txdirect(net, min(VMNET_BATCH - nvq->done,
-						    VMNET_PACKET_WEIGHT - packets),
-					   &total_len);
+			n = vmnet_tx_direct(net,
+					    min(VMNET_BATCH - nvq->done,
+						VMNET_PACKET_WEIGHT - work),
+					    &total_len);
+			work += n;
 			/* None if what is batched has to go first. */
-			if (n || net->tx.want_large) {
-				packets += n - 1;
+			if (n || net->tx.want_large)
 				continue;
-			}
 		} else {
-			nvq->dvq.vmq.stats.payload_off++;
+			vmq->stats.payload_off++;
 		}
 
+		work++;
 		head = next_packet(net, sock, &nr_iov, &len, &interrupted);
 		if (unlikely(head < 0))
 			break;
-		if (head == nvq->dvq.vmq.ring.num) {
+		if (head == vmq->ring.num) {
 			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
 				continue;
 			break;
@@ -205,28 +233,49 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 			break;
 		}
 		packet_done(nvq, head, len);
-	} while (
-		likely(!vmdev_exceeds_weight(&nvq->dvq, ++packets, total_len)));
+	} while (likely(!vmdev_exceeds_weight(&nvq->dvq, work, total_len)));
 
 	flush_batch(net, sock);
 }
 
-/**
- * vmnet_handle_tx() - send what the driver made available
- * @net: device
- */
-void vmnet_handle_tx(struct vmnet *net)
+/* Send what the driver made available. */
+static void handle_tx(struct vmnet *net)
 {
 	struct vmdev_vq *dvq = &net->vqs[VMNET_TX].dvq;
+	struct vmq *vmq = &dvq->vmq;
 	struct socket *sock;
 
-	mutex_lock_nested(&dvq->vmq.mutex, VMNET_TX);
+	mutex_lock_nested(&vmq->mutex, VMNET_TX);
 	sock = dvq->backend;
 	if (sock) {
-		vmq_disable_notify(&dvq->vmq);
+		vmq_disable_notify(vmq);
 		vmnet_poll_disable(net, VMNET_TX);
 		send_packets(net, sock);
-		vmq_burst_drop(&dvq->vmq);
+		vmq_burst_drop(vmq);
 	}
-	mutex_unlock(&dvq->vmq.mutex);
+	mutex_unlock(&vmq->mutex);
+}
+
+/**
+ * vmnet_handle_tx_kick() - the driver has kicked the transmit queue
+ * @work: the work of the queue's kick
+ *
+ * Context: worker.
+ */
+void vmnet_handle_tx_kick(struct vmdev_work *work)
+{
+	struct vmdev_vq *dvq = container_of(work, struct vmdev_vq, poll.work);
+
+	handle_tx(vmnet_from_vq(dvq));
+}
+
+/**
+ * vmnet_handle_tx_socket() - the socket has room again
+ * @work: the work of the transmit queue's socket
+ *
+ * Context: worker.
+ */
+void vmnet_handle_tx_socket(struct vmdev_work *work)
+{
+	handle_tx(container_of(work, struct vmnet, poll[VMNET_TX].work));
 }

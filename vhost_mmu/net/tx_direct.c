@@ -13,15 +13,15 @@
 #include "../virtqueue/direct.h"
 
 /* What becomes of a packet. */
-enum built {
-	BUILT,
-	/* It is not for here. */
-	BUILT_NOT,
+enum build {
+	BUILD_DONE,
+	/* It has to be reached by user access. */
+	BUILD_UNSUITABLE,
 	/* There is no page for the frame. */
-	BUILT_FULL,
-	BUILT_FULL_LARGE,
-	/* There is none, or the queue knows why it is not to be had. */
-	BUILT_NONE,
+	BUILD_NO_PAGE,
+	BUILD_NO_LARGE_PAGE,
+	/* The ring is empty, or the queue knows why the chain cannot be taken. */
+	BUILD_NO_CHAIN,
 };
 
 /**
@@ -34,7 +34,7 @@ enum built {
 struct burst {
 	unsigned int packets;
 	size_t bytes;
-	enum built why;
+	enum build why;
 	bool miss;
 };
 
@@ -75,7 +75,7 @@ static bool fill_pieces(const struct vmnet_vq *nvq, void *buf, size_t size,
 	       !frame_header(nvq, buf, pad, size, len);
 }
 
-static enum built build_pieces(struct vmnet *net, unsigned int nr_iov,
+static enum build build_pieces(struct vmnet *net, unsigned int nr_iov,
 			       size_t len, size_t size)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
@@ -83,13 +83,13 @@ static enum built build_pieces(struct vmnet *net, unsigned int nr_iov,
 	void *buf = frame_get(tx, size);
 
 	if (!buf)
-		return BUILT_FULL;
+		return BUILD_NO_PAGE;
 	if (!fill_pieces(nvq, buf, size, tx->pad, nr_iov, len)) {
 		frame_uncut(tx, size);
-		return BUILT_NOT;
+		return BUILD_UNSUITABLE;
 	}
 	frame_queue(tx, buf, size, len - nvq->sock_hlen);
-	return BUILT;
+	return BUILD_DONE;
 }
 
 /* Is the packet in the iovec to be segmented?  The driver may change its mind. */
@@ -108,7 +108,7 @@ static bool is_gso(const struct vmnet_vq *nvq)
  * no XDP program before they have become an skb, so that the size of the frame
  * does not matter to it.
  */
-static enum built build_large(struct vmnet *net, unsigned int nr_iov,
+static enum build build_large(struct vmnet *net, unsigned int nr_iov,
 			      size_t len, size_t size)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
@@ -117,49 +117,49 @@ static enum built build_large(struct vmnet *net, unsigned int nr_iov,
 	struct tun_xdp_hdr *hdr;
 
 	if (size > VMNET_LARGE_SIZE || !is_gso(nvq))
-		return BUILT_NOT;
+		return BUILD_UNSUITABLE;
 	block = vmnet_txbuf_large(tx);
 	if (!block)
-		return BUILT_FULL_LARGE;
+		return BUILD_NO_LARGE_PAGE;
 
 	hdr = block->va;
 	if (!fill_pieces(nvq, hdr, size, tx->pad, nr_iov, len) ||
 	    hdr->gso.gso_type == VIRTIO_NET_HDR_GSO_NONE)
-		return BUILT_NOT;
+		return BUILD_UNSUITABLE;
 	block->bias--;
 	frame_queue(tx, hdr, size, len - nvq->sock_hlen);
-	return BUILT;
+	return BUILD_DONE;
 }
 
 /* The next packet, however it lies there. */
-static noinline enum built build_any(struct vmnet *net, int *head, size_t *len)
+static noinline enum build build_any(struct vmnet *net, int *head, size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = &nvq->dvq.vmq;
-	enum built built = BUILT_NOT;
+	enum build build = BUILD_UNSUITABLE;
 	unsigned int nr_iov, in;
 	size_t total, size;
 
 	*head = vmq_next_direct(vmq, nvq->iov, UIO_MAXIOV, &nr_iov, &in);
 	if (*head < 0 || *head == vmq->ring.num)
-		return BUILT_NONE;
+		return BUILD_NO_CHAIN;
 
 	total = iov_length(nvq->iov, nr_iov);
 	if (!in && total > nvq->vhost_hlen &&
 	    total >= nvq->vhost_hlen + nvq->sock_hlen) {
 		*len = total - nvq->vhost_hlen;
 		size = frame_size(&net->tx, *len);
-		built = size <= PAGE_SIZE ?
-			build_pieces(net, nr_iov, *len, size) :
-			build_large(net, nr_iov, *len, size);
+		build = size <= PAGE_SIZE ?
+				build_pieces(net, nr_iov, *len, size) :
+				build_large(net, nr_iov, *len, size);
 	}
-	if (built != BUILT)
+	if (build != BUILD_DONE)
 		vmq_put_back(vmq);
-	return built;
+	return build;
 }
 
 /* A packet in one piece, header and all, and small. */
-static __always_inline enum built
+static __always_inline enum build
 build_buffer(struct vmnet *net, const void *from, size_t len, size_t size)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
@@ -168,22 +168,22 @@ build_buffer(struct vmnet *net, const void *from, size_t len, size_t size)
 	void *buf = frame_get(tx, size);
 
 	if (unlikely(!buf))
-		return BUILT_FULL;
+		return BUILD_NO_PAGE;
 	if (unlikely(vmq_copy_mc(buf + pad - hlen, from, len) ||
 		     frame_header(nvq, buf, pad, size, len))) {
 		frame_uncut(tx, size);
-		return BUILT_NOT;
+		return BUILD_UNSUITABLE;
 	}
 	frame_queue(tx, buf, size, len - hlen);
-	return BUILT;
+	return BUILD_DONE;
 }
 
-static __always_inline enum built build_next(struct vmnet *net, int *head,
+static __always_inline enum build build_next(struct vmnet *net, int *head,
 					     size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = &nvq->dvq.vmq;
-	enum built built = BUILT_NOT;
+	enum build build = BUILD_UNSUITABLE;
 	size_t size;
 	void *from;
 
@@ -196,13 +196,13 @@ static __always_inline enum built build_next(struct vmnet *net, int *head,
 
 	size = frame_size(&net->tx, *len);
 	if (likely(size <= PAGE_SIZE && *len && *len >= nvq->sock_hlen))
-		built = build_buffer(net, from, *len, size);
-	if (unlikely(built != BUILT)) {
+		build = build_buffer(net, from, *len, size);
+	if (unlikely(build != BUILD_DONE)) {
 		vmq_put_back(vmq);
 		if (size > PAGE_SIZE)
 			return build_any(net, head, len);
 	}
-	return built;
+	return build;
 }
 
 static void build_section(struct vmnet *net, unsigned int quota,
@@ -211,24 +211,24 @@ static void build_section(struct vmnet *net, unsigned int quota,
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = &nvq->dvq.vmq;
 	unsigned int packets = burst->packets;
-	enum built built = BUILT;
+	enum build build = BUILD_DONE;
 	size_t bytes = burst->bytes, len;
 	int head = 0;
 
 	while (packets < quota && bytes < VMQ_SECTION_BYTES) {
-		built = build_next(net, &head, &len);
-		if (unlikely(built != BUILT))
+		build = build_next(net, &head, &len);
+		if (unlikely(build != BUILD_DONE))
 			break;
 		vmnet_packet_used(nvq, head);
 		bytes += len;
 		packets++;
 	}
 
-	if (built == BUILT_NOT)
+	if (build == BUILD_UNSUITABLE)
 		vmq->stats.payload_shape++;
 	burst->packets = packets;
 	burst->bytes = bytes;
-	burst->why = built;
+	burst->why = build;
 	burst->miss = head < 0;
 }
 
@@ -236,11 +236,11 @@ static void build_section(struct vmnet *net, unsigned int quota,
 static bool try_again(struct vmnet *net, const struct burst *burst)
 {
 	switch (burst->why) {
-	case BUILT_FULL:
+	case BUILD_NO_PAGE:
 		return vmnet_txbuf_next_block(&net->tx, true);
-	case BUILT_FULL_LARGE:
+	case BUILD_NO_LARGE_PAGE:
 		return vmnet_txbuf_alloc_large(&net->tx);
-	case BUILT_NONE:
+	case BUILD_NO_CHAIN:
 		return burst->miss &&
 		       vmq_direct_resolve(&net->vqs[VMNET_TX].dvq.vmq);
 	default:
@@ -249,7 +249,7 @@ static bool try_again(struct vmnet *net, const struct burst *burst)
 }
 
 /**
- * vmnet_txdirect() - add packets to the batch
+ * vmnet_tx_direct() - add packets to the batch
  * @net: device
  * @quota: how many at most, for which the batch has room
  * @total_len: raised by their bytes
@@ -259,8 +259,8 @@ static bool try_again(struct vmnet *net, const struct burst *burst)
  * Context: mutex of the transmit queue held, may sleep.
  * Return: how many packets.
  */
-unsigned int vmnet_txdirect(struct vmnet *net, unsigned int quota,
-			    size_t *total_len)
+unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,
+			     size_t *total_len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = &nvq->dvq.vmq;

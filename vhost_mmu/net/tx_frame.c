@@ -304,41 +304,6 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 }
 
 /**
- * vmnet_txbuf_send() - send the batch
- * @tx: transmit batch, not empty
- * @sock: where to
- *
- * The batch is empty afterwards, whatever happens: a tap either takes all
- * frames over, or (having lost its device) none, and then they are dropped.
- *
- * Return: 0 or the error of the socket.
- */
-int vmnet_txbuf_send(struct vmnet_txbuf *tx, struct socket *sock)
-{
-	struct tun_msg_ctl ctl = {
-		.type = TUN_MSG_PTR,
-		.num = tx->batched,
-		.ptr = tx->xdp,
-	};
-	struct msghdr msg = {
-		.msg_control = &ctl,
-		.msg_controllen = sizeof(ctl),
-		.msg_flags = MSG_DONTWAIT,
-	};
-	unsigned int i;
-	int ret;
-
-	ret = sock->ops->sendmsg(sock, &msg, 0);
-	if (unlikely(ret < 0)) {
-		for (i = 0; i < tx->batched; i++)
-			put_page(virt_to_head_page(tx->xdp[i].data));
-	}
-	tx->batched = 0;
-	tx->want_large = false;
-	return min(ret, 0);
-}
-
-/**
  * vmnet_txbuf_free() - give up the blocks
  * @tx: transmit batch, empty
  *

@@ -16,15 +16,13 @@
  * @trace_id: device << 8 | index
  *
  * Context: process context.
- * Return: 0.
  */
-int vmq_init(struct vmq *vmq, u32 trace_id)
+void vmq_init(struct vmq *vmq, u32 trace_id)
 {
 	mutex_init(&vmq->mutex);
 	vmmu_section_init(&vmq->section.base);
 	vmq->trace_id = trace_id;
 	vmq->ring.num = 1;
-	return 0;
 }
 
 /**

@@ -208,7 +208,7 @@ static inline bool vmq_has_feature(const struct vmq *vmq, unsigned int bit)
 }
 
 /* virtqueue.c: life time and configuration */
-int vmq_init(struct vmq *vmq, u32 trace_id);
+void vmq_init(struct vmq *vmq, u32 trace_id);
 void vmq_destroy(struct vmq *vmq);
 int vmq_alloc_buffers(struct vmq *vmq);
 void vmq_free_buffers(struct vmq *vmq);
