@@ -100,6 +100,8 @@ struct tlb_rig *rig_new(bool is_le)
 		page_init(page++, TOP_GPA + i * PAGE_SIZE, VMMU_LEVEL_4K,
 			  small_memory[--n]);
 
+	for (i = 0; i < VMQ_PARTS; i++)
+		rig->maps.map[i].vmq = &rig->vmq;
 	rig->maps.map[VMQ_DESC].base = rig->desc;
 	rig->maps.map[VMQ_AVAIL].base = rig->avail;
 	rig->vmq.ring.num = RIG_NUM;
@@ -359,14 +361,20 @@ void rig_next(struct tlb_rig *rig, struct vmq_split *s, struct vmq_burst *b,
 	      struct chain_model *chain)
 {
 	struct user_view view = { .rig = rig, .chain = chain };
+	/* The test may ask within a section of its own. */
+	const bool held = rig->vmq.section.base.lock.held;
 	struct vmq_chain *c;
 
 	chain->cost = 0;
 	chain->hidden = false;
 	chain->beyond = false;
 	while (b->next == b->nr) {
+		if (!held)
+			spin_lock(&rig->vmq.section.base.lock);
 		chain->ret = vmq_split_gather(s, b, &vmq_kernel_access,
 					      &rig->maps);
+		if (!held)
+			spin_unlock(&rig->vmq.section.base.lock);
 		if (chain->ret == VMQ_AGAIN)
 			continue;
 		if (!chain->ret && !b->nr)

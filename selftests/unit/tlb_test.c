@@ -81,9 +81,13 @@ static bool hit(struct tlb_rig *rig, u64 gpa, bool write)
 static bool at_hand(struct tlb_rig *rig, u64 gpa, bool write)
 {
 	void *kaddr;
+	bool found;
 	u64 room;
 
-	if (!vmq_tlb_peek(&rig->tlb, gpa, write, &kaddr, &room))
+	spin_lock(&rig->vmq.section.base.lock);
+	found = vmq_tlb_peek(&rig->tlb, gpa, write, &kaddr, &room);
+	spin_unlock(&rig->vmq.section.base.lock);
+	if (!found)
 		return false;
 	unit_check(kaddr == rig_host(rig, gpa));
 	return true;

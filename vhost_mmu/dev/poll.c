@@ -74,6 +74,8 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_init, VHOST_MMU);
  */
 int vmdev_poll_start(struct vmdev_poll *poll, struct file *file)
 {
+	lockdep_assert_held(&poll->dvq->vmq.mutex);
+
 	__poll_t mask;
 
 	if (poll->wqh)
@@ -98,6 +100,8 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_start, VHOST_MMU);
  */
 void vmdev_poll_stop(struct vmdev_poll *poll)
 {
+	lockdep_assert_held(&poll->dvq->vmq.mutex);
+
 	if (!poll->wqh)
 		return;
 
@@ -130,6 +134,8 @@ bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
 			  size_t bytes)
 {
 	const struct vmdev *dev = dvq->dev;
+
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	if (packets < dev->weight &&
 	    (!dev->byte_weight || bytes < dev->byte_weight))

@@ -13,6 +13,8 @@ static long vring_set_num(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_state state;
 
+	lockdep_assert_held(&dvq->vmq.mutex);
+
 	/* The size of a ring in use stays. */
 	if (dvq->backend)
 		return -EBUSY;
@@ -74,6 +76,8 @@ static long vring_set_addr(struct vmdev_vq *dvq, void __user *argp)
 static long vring_set_base(struct vmdev_vq *dvq, void __user *argp)
 {
 	struct vhost_vring_state state;
+
+	lockdep_assert_held(&dvq->vmq.mutex);
 
 	/* The position in a ring in use is its worker's. */
 	if (dvq->backend)

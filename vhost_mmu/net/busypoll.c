@@ -30,7 +30,7 @@ static bool has_rx_data(struct vmnet *net)
 {
 	struct socket *sock = net->vqs[VMNET_RX].dvq.backend;
 
-	lockdep_assert_held(&net->vqs[VMNET_RX].dvq.vmq.mutex);
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
 
 	if (unlikely(!sock))
 		return false;

@@ -86,7 +86,7 @@ void vmnet_coalesce_begin(struct vmnet *net)
 {
 	struct vmnet_coalesce *co = &net->coalesce;
 
-	lockdep_assert_held(&net->vqs[VMNET_RX].dvq.vmq.mutex);
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
 
 	/* If it is just firing, the handler runs once more for nothing. */
 	if (co->held)
@@ -109,6 +109,8 @@ void vmnet_coalesce_end(struct vmnet *net, unsigned int packets)
 	struct vmnet_coalesce *co = &net->coalesce;
 	int sample = packets * AVG_SCALE;
 
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
+
 	if (packets)
 		WRITE_ONCE(co->average, co->average +
 			   (sample - co->average) / AVG_WEIGHT);
@@ -123,6 +125,8 @@ void vmnet_coalesce_end(struct vmnet *net, unsigned int packets)
  */
 void vmnet_coalesce_stop(struct vmnet *net)
 {
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
+
 	hrtimer_cancel(&net->coalesce.timer);
 	net->coalesce.held = 0;
 	net->coalesce.average = 0;

@@ -164,7 +164,7 @@ static void apply_features(struct vmnet *net, u64 features)
 	mutex_lock(&net->dev.mutex);
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmnet_vq *nvq = &net->vqs[i];
-		struct vmq *vmq = &nvq->dvq.vmq;
+		struct vmq *vmq = vmnet_vmq(nvq);
 
 		mutex_lock_nested(&vmq->mutex, i);
 		vmq_set_features(vmq, features);

@@ -136,6 +136,17 @@ static inline struct vmnet *vmnet_from_vq(const struct vmdev_vq *dvq)
 	return container_of(dvq->dev, struct vmnet, dev);
 }
 
+static inline struct vmq *vmnet_vmq(struct vmnet_vq *nvq)
+{
+	return &nvq->dvq.vmq;
+}
+
+static inline bool vmnet_has_feature(const struct vmnet_vq *nvq,
+				     unsigned int bit)
+{
+	return vmq_has_feature(&nvq->dvq.vmq, bit);
+}
+
 static inline __virtio32 vmnet_virtio32(const struct vmnet_vq *nvq, u32 val)
 {
 	return __cpu_to_virtio32(vmq_is_le(&nvq->dvq.vmq.ring), val);
@@ -158,7 +169,7 @@ static inline int vmnet_poll_enable(struct vmnet *net, unsigned int index)
 {
 	struct socket *sock = net->vqs[index].dvq.backend;
 
-	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[index])->mutex);
 
 	return sock ? vmdev_poll_start(&net->poll[index], sock->file) : 0;
 }
@@ -172,7 +183,7 @@ static inline int vmnet_poll_enable(struct vmnet *net, unsigned int index)
  */
 static inline void vmnet_poll_disable(struct vmnet *net, unsigned int index)
 {
-	lockdep_assert_held(&net->vqs[index].dvq.vmq.mutex);
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[index])->mutex);
 
 	if (net->vqs[index].dvq.backend)
 		vmdev_poll_stop(&net->poll[index]);
@@ -183,6 +194,8 @@ static inline void vmnet_packet_used(struct vmnet_vq *nvq, int head)
 {
 	struct vring_used_elem *elem = &nvq->heads[nvq->done++];
 
+	lockdep_assert_held(&vmnet_vmq(nvq)->mutex);
+
 	elem->id = vmnet_virtio32(nvq, head);
 	elem->len = 0;
 }
@@ -190,8 +203,10 @@ static inline void vmnet_packet_used(struct vmnet_vq *nvq, int head)
 /* Give the buffers carried so far back to the driver. */
 static inline void vmnet_signal_used(struct vmnet_vq *nvq)
 {
+	lockdep_assert_held(&vmnet_vmq(nvq)->mutex);
+
 	if (nvq->done)
-		vmq_add_used_and_signal(&nvq->dvq.vmq, nvq->heads, nvq->done);
+		vmq_add_used_and_signal(vmnet_vmq(nvq), nvq->heads, nvq->done);
 	nvq->done = 0;
 }
 

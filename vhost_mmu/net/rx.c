@@ -56,7 +56,7 @@ static size_t next_packet(struct vmnet *net, struct sock *sk, bool *interrupted)
 /* Get one chain of buffers; its entries of iov start at @seg. */
 static int next_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in)
 {
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	unsigned int out;
 	int head;
 
@@ -85,7 +85,7 @@ static int get_buffers(struct vmnet_vq *nvq, size_t len, unsigned int quota,
 		       unsigned int *nr_iov)
 {
 	struct vring_used_elem *elem = &nvq->heads[nvq->done];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	unsigned int count = 0;
 	unsigned int seg = 0;
 	unsigned int in;
@@ -156,7 +156,7 @@ static int put_header(struct vmnet_vq *nvq, unsigned int nr_iov, size_t len)
 	if (copy_to_iter(&hdr, sizeof(hdr), &iter) == sizeof(hdr))
 		return 0;
 
-	vmq_err(&nvq->dvq.vmq, "Unable to write virtio header\n");
+	vmq_err(vmnet_vmq(nvq), "Unable to write virtio header\n");
 	return -EFAULT;
 }
 
@@ -166,8 +166,8 @@ static int put_header(struct vmnet_vq *nvq, unsigned int nr_iov, size_t len)
  */
 static bool has_num_buffers(const struct vmnet_vq *nvq)
 {
-	return vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF) ||
-	       vmq_has_feature(&nvq->dvq.vmq, VIRTIO_F_VERSION_1);
+	return vmnet_has_feature(nvq, VIRTIO_NET_F_MRG_RXBUF) ||
+	       vmnet_has_feature(nvq, VIRTIO_F_VERSION_1);
 }
 
 /* Complete the header with the number of chains that hold the packet. */
@@ -191,7 +191,7 @@ static int put_num_buffers(struct vmnet_vq *nvq, unsigned int count,
 			return 0;
 	}
 
-	vmq_err(&nvq->dvq.vmq, "Unable to write num_buffers\n");
+	vmq_err(vmnet_vmq(nvq), "Unable to write num_buffers\n");
 	return -EFAULT;
 }
 
@@ -236,10 +236,12 @@ static int receive_packet(struct vmnet_vq *nvq, struct socket *sock,
 static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
-	bool mergeable = vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF);
+	bool mergeable = vmnet_has_feature(nvq, VIRTIO_NET_F_MRG_RXBUF);
 	unsigned int nr_iov;
 	void *packet = NULL;
 	int count, ret;
+
+	lockdep_assert_held(&vmnet_vmq(nvq)->mutex);
 
 	count = get_buffers(nvq, len + nvq->sock_hlen + nvq->vhost_hlen,
 			    mergeable ? UIO_MAXIOV : 1, &nr_iov);
@@ -267,7 +269,7 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 		ret = put_num_buffers(nvq, count, nr_iov,
 				      len + nvq->sock_hlen + nvq->vhost_hlen);
 	if (unlikely(ret)) {
-		vmq_discard(&nvq->dvq.vmq, count);
+		vmq_discard(vmnet_vmq(nvq), count);
 		return ret == -EAGAIN ? 0 : ret;
 	}
 	return count;
@@ -275,7 +277,7 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 
 static void packet_done(struct vmnet_vq *nvq, unsigned int count, size_t len)
 {
-	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
+	struct vmq_stats *stats = &vmnet_vmq(nvq)->stats;
 
 	stats->packets++;
 	stats->bytes += len;
@@ -294,6 +296,8 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 	bool interrupted = false;
 	size_t total_len = 0;
 	size_t len;
+
+	lockdep_assert_held(&vmnet_vmq(nvq)->mutex);
 
 	do {
 		unsigned int n;
@@ -340,7 +344,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 static void handle_rx(struct vmnet *net)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	u64 packets = vmq->stats.packets;
 	struct socket *sock;
 

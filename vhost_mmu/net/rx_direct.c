@@ -117,7 +117,7 @@ static bool put_skb(struct rx_sink *sink, const struct sk_buff *skb)
 
 static bool has_mrg_rxbuf(const struct vmnet_vq *nvq)
 {
-	return vmq_has_feature(&nvq->dvq.vmq, VIRTIO_NET_F_MRG_RXBUF);
+	return vmnet_has_feature(nvq, VIRTIO_NET_F_MRG_RXBUF);
 }
 
 static void fill_used(const struct vmnet_vq *nvq, unsigned int i, int head,
@@ -137,7 +137,7 @@ static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
 		      int *head)
 {
 	struct iovec *iov = nvq->iov + seg;
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	unsigned int out;
 	void *addr;
 
@@ -231,7 +231,7 @@ static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
 	return count;
 
 err_put_back:
-	vmq_put_back_chains(&nvq->dvq.vmq, count);
+	vmq_put_back_chains(vmnet_vmq(nvq), count);
 	return ret;
 }
 
@@ -251,7 +251,7 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 {
 	struct virtio_net_hdr_mrg_rxbuf *hdr;
 	const struct sk_buff *skb = ptr;
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	size_t size, room;
 	void *to;
 	int head;
@@ -331,7 +331,7 @@ static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
 /* tun counts the header of an XDP frame, but not that of a packet. */
 static void count_packets(struct vmnet_vq *nvq, const struct rx_burst *burst)
 {
-	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
+	struct vmq_stats *stats = &vmnet_vmq(nvq)->stats;
 	size_t bytes = burst->bytes - burst->packets * burst->hlen;
 
 	stats->packets += burst->packets;
@@ -366,7 +366,7 @@ static int carry_burst(struct vmnet *net, struct socket *sock,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	void **first = &net->rx.queue[net->rx.head];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	int ret = -EPERM;
 
 	if (!vmq_direct_begin(vmq))
@@ -405,13 +405,15 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	struct rx_burst burst = {
 		.hlen = nvq->sock_hlen + nvq->vhost_hlen,
 		.has_skb_hdr = nvq->sock_hlen,
 	};
 	unsigned int too_short = 0;
 	int ret;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	if (!vmnet_tap_trusted(tap, nvq->sock_hlen)) {
 		vmq->stats.payload_off++;

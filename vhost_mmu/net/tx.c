@@ -32,13 +32,15 @@ static void send_batch(struct vmnet *net, struct socket *sock)
 	};
 	unsigned int i;
 
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_TX])->mutex);
+
 	if (!tx->batched)
 		return;
 
 	if (unlikely(sock->ops->sendmsg(sock, &msg, 0) < 0)) {
 		for (i = 0; i < tx->batched; i++)
 			put_page(virt_to_head_page(tx->xdp[i].data));
-		vmq_err(&net->vqs[VMNET_TX].dvq.vmq,
+		vmq_err(vmnet_vmq(&net->vqs[VMNET_TX]),
 			"Fail to send a batch of packets\n");
 	}
 	tx->batched = 0;
@@ -55,7 +57,8 @@ static void flush_batch(struct vmnet *net, struct socket *sock)
 /* Does the next packet follow at once? */
 static bool more_to_come(struct vmnet_vq *nvq, size_t total_len)
 {
-	return total_len < VMNET_BYTE_WEIGHT && !vmq_avail_empty(&nvq->dvq.vmq);
+	return total_len < VMNET_BYTE_WEIGHT &&
+	       !vmq_avail_empty(vmnet_vmq(nvq));
 }
 
 static int send_single(struct vmnet_vq *nvq, struct socket *sock,
@@ -116,7 +119,7 @@ static int next_chain(struct vmnet *net, struct socket *sock, unsigned int *out,
 		      unsigned int *in, bool *interrupted)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	int head;
 
 	head = vmq_next(vmq, nvq->iov, UIO_MAXIOV, out, in);
@@ -136,7 +139,7 @@ static int next_packet(struct vmnet *net, struct socket *sock,
 		       unsigned int *nr_iov, size_t *len, bool *interrupted)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	unsigned int in;
 	size_t total;
 	int head;
@@ -164,7 +167,7 @@ static int next_packet(struct vmnet *net, struct socket *sock,
 
 static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 {
-	struct vmq_stats *stats = &nvq->dvq.vmq.stats;
+	struct vmq_stats *stats = &vmnet_vmq(nvq)->stats;
 
 	vmnet_packet_used(nvq, head);
 	stats->packets++;
@@ -174,7 +177,7 @@ static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 
 static void packet_retry(struct vmnet *net)
 {
-	struct vmq *vmq = &net->vqs[VMNET_TX].dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(&net->vqs[VMNET_TX]);
 
 	vmq->stats.retries++;
 	vmq_discard(vmq, 1);
@@ -186,10 +189,12 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	/* Frames are not charged to the socket: batch if it has no limit. */
 	bool batch = READ_ONCE(sock->sk->sk_sndbuf) == INT_MAX;
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	/* Packets, and tries that came to nothing. */
 	unsigned int work = 0;
 	size_t total_len = 0;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	vmnet_txbuf_begin(net, sock);
 	do {

@@ -135,7 +135,7 @@ static enum build build_large(struct vmnet *net, unsigned int nr_iov,
 static noinline enum build build_any(struct vmnet *net, int *head, size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	enum build build = BUILD_UNSUITABLE;
 	unsigned int nr_iov, in;
 	size_t total, size;
@@ -182,7 +182,7 @@ static __always_inline enum build build_next(struct vmnet *net, int *head,
 					     size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	enum build build = BUILD_UNSUITABLE;
 	size_t size;
 	void *from;
@@ -209,7 +209,7 @@ static void build_section(struct vmnet *net, unsigned int quota,
 			  struct burst *burst)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	unsigned int packets = burst->packets;
 	enum build build = BUILD_DONE;
 	size_t bytes = burst->bytes, len;
@@ -242,7 +242,7 @@ static bool try_again(struct vmnet *net, const struct burst *burst)
 		return vmnet_txbuf_alloc_large(&net->tx);
 	case BUILD_NO_CHAIN:
 		return burst->miss &&
-		       vmq_direct_resolve(&net->vqs[VMNET_TX].dvq.vmq);
+		       vmq_direct_resolve(vmnet_vmq(&net->vqs[VMNET_TX]));
 	default:
 		return false;
 	}
@@ -263,8 +263,10 @@ unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,
 			     size_t *total_len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
-	struct vmq *vmq = &nvq->dvq.vmq;
+	struct vmq *vmq = vmnet_vmq(nvq);
 	struct burst burst = {};
+
+	lockdep_assert_held(&vmq->mutex);
 
 	while (vmq_direct_begin(vmq)) {
 		build_section(net, quota, &burst);

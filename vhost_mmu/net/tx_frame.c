@@ -33,6 +33,13 @@
 /* Upper bound of the frames cut from one block */
 #define BLOCK_FRAMES ((PAGE_SIZE << BLOCK_ORDER) / SMP_CACHE_BYTES)
 
+static void assert_tx_held(struct vmnet_txbuf *tx)
+{
+	struct vmnet *net = container_of(tx, struct vmnet, tx);
+
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_TX])->mutex);
+}
+
 static struct page *pages_alloc(unsigned int order)
 {
 	return alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
@@ -114,13 +121,15 @@ static bool block_rewind(struct vmnet_block *block)
  * The lowest that is idle, so that a light load stays in few cache lines; else
  * one not allocated yet; else replace one whose frames somebody holds on to.
  *
- * Context: mutex of the transmit queue held; without @alloc, any.
+ * Context: mutex of the transmit queue held.
  * Return: false without memory, or if it takes an allocation.
  */
 bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc)
 {
 	struct vmnet_block *block;
 	unsigned int i;
+
+	assert_tx_held(tx);
 
 	for (i = 0; i < VMNET_BLOCKS; i++) {
 		block = &tx->block[i];
@@ -161,6 +170,8 @@ struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx)
 	struct vmnet_block *block;
 	unsigned int i;
 
+	assert_tx_held(tx);
+
 	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
 		block = &tx->large[i];
 		if (block->page && block_idle(block) && block_rewind(block))
@@ -184,6 +195,8 @@ bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx)
 	struct vmnet_block *block;
 	struct page *page;
 	unsigned int i;
+
+	assert_tx_held(tx);
 
 	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
 		if (!tx->large[i].page)
@@ -251,6 +264,8 @@ void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock)
 {
 	size_t pad = NET_IP_ALIGN + NET_SKB_PAD + net->vqs[VMNET_TX].sock_hlen;
 
+	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_TX])->mutex);
+
 	if (sock_flag(sock->sk, SOCK_XDP))
 		pad += XDP_PACKET_HEADROOM;
 	net->tx.pad = SKB_DATA_ALIGN(pad);
@@ -277,7 +292,7 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 	void *buf;
 	int ret;
 
-	lockdep_assert_held(&nvq->dvq.vmq.mutex);
+	lockdep_assert_held(&vmnet_vmq(nvq)->mutex);
 
 	if (unlikely(len < hlen))
 		return -EINVAL;
@@ -312,6 +327,8 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 {
 	unsigned int i;
+
+	assert_tx_held(tx);
 
 	for (i = 0; i < VMNET_BLOCKS; i++)
 		block_free(&tx->block[i]);

@@ -61,6 +61,8 @@ int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 	struct vmq_chain *chain;
 	int ret;
 
+	lockdep_assert_held(&vmq->mutex);
+
 	if (b->next == b->nr) {
 		ret = vmq_refill(vmq);
 		if (ret <= 0)
@@ -173,6 +175,8 @@ int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 	bool call = vmq->call;
 	int ret;
 
+	lockdep_assert_held(&vmq->mutex);
+
 	ret = vmq_with_access(vmq, vmq_add_used, &vmq->ring, heads, count,
 			      &call);
 	if (unlikely(vmq->ring.why))
@@ -199,6 +203,8 @@ bool vmq_avail_empty(struct vmq *vmq)
 {
 	bool empty;
 
+	lockdep_assert_held(&vmq->mutex);
+
 	if (vmq->burst->next < vmq->burst->nr)
 		return false;
 	empty = vmq_with_access(vmq, vmq_split_avail_empty, &vmq->ring);
@@ -220,6 +226,8 @@ bool vmq_enable_notify(struct vmq *vmq)
 {
 	int ret;
 
+	lockdep_assert_held(&vmq->mutex);
+
 	WARN_ON_ONCE(vmq->burst->next < vmq->burst->nr);
 
 	ret = vmq_with_access(vmq, vmq_split_enable_notify, &vmq->ring);
@@ -238,6 +246,8 @@ EXPORT_SYMBOL_NS_GPL(vmq_enable_notify, VHOST_MMU);
 void vmq_disable_notify(struct vmq *vmq)
 {
 	int ret;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	if (vmq->ring.used_flags & VRING_USED_F_NO_NOTIFY)
 		return;

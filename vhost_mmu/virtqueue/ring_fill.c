@@ -46,6 +46,8 @@ static enum vmmu_page_status ring_map_take(struct vmq_ring_map *map,
 	struct vmmu_leaf leaf;
 	struct page *page;
 
+	lockdep_assert_held(&map->vmq->mutex);
+
 	rcu_read_lock();
 	read_lock(&mmu->mmu_lock);
 	if (!vmmu_lookup(mmu, gfn, map->write, &leaf)) {
@@ -109,6 +111,8 @@ static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
 	bool user;
 	long ret;
 
+	lockdep_assert_held(&map->vmq->mutex);
+
 	vmmu_context_init(&ctx, mmu, NULL);
 	ret = vmmu_fault(&ctx, gfn, 1, map->write, &user);
 	vmmu_context_destroy(&ctx);
@@ -162,6 +166,8 @@ static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 	struct page *page;
 	bool open;
 	u64 seq;
+
+	lockdep_assert_held(&map->vmq->mutex);
 
 	spin_lock(&section->lock);
 	seq = map->inval_seq;

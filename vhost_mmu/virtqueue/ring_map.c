@@ -234,6 +234,8 @@ static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
  */
 void vmq_ring_maps_drop(struct vmq *vmq)
 {
+	lockdep_assert_held(&vmq->mutex);
+
 	ring_maps_set(vmq, NULL);
 }
 
@@ -249,6 +251,8 @@ void vmq_ring_maps_replace(struct vmq *vmq)
 {
 	struct vmq_ring_maps *maps = ring_maps_alloc(vmq);
 	enum vmq_part part;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	/* Told of invalidations before anything can be installed. */
 	for (part = 0; maps && part < VMQ_PARTS; part++)

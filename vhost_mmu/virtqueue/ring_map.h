@@ -89,6 +89,8 @@ vmq_ring_map_page_hva(const struct vmq_ring_map *map, unsigned int i)
 static __always_inline void *vmq_ring_map_addr(const struct vmq_ring_map *map,
 					       size_t off)
 {
+	lockdep_assert_held(&map->vmq->section.base.lock);
+
 	if (map->base)
 		return map->base + off;
 	off += map->offset;

@@ -75,6 +75,8 @@ static inline enum vmq_miss vmq_section_miss(const struct vmq *vmq)
 static inline void vmq_section_end(struct vmq *vmq)
 	__releases(&vmq->section.base.lock)
 {
+	lockdep_assert_held(&vmq->section.base.lock);
+
 	spin_unlock(&vmq->section.base.lock);
 }
 

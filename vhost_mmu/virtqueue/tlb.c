@@ -136,6 +136,8 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	u32 flags = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
 
+	lockdep_assert_held(&tlb->vmq->mutex);
+
 	spin_lock(&tlb->vmq->section.base.lock);
 	/* If the tables were flushed meanwhile, the refusal may be stale. */
 	if (tlb->flushes == flushes) {

@@ -110,6 +110,8 @@ static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
 	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 	u64 off = gpa - e->gpa;
 
+	lockdep_assert_held(&tlb->vmq->section.base.lock);
+
 	if (off >= e->size) {
 		e = vmq_tlb_huge(tlb, gpa);
 		off = gpa - e->gpa;

@@ -154,6 +154,8 @@ int vmq_indirect_begin(void *ctx, u64 addr, u32 len)
 	struct vmq_indirect *indirect = ctx;
 	int ret;
 
+	lockdep_assert_held(&indirect->vmq->mutex);
+
 	ret = vmq_translate(ctx, addr, len, indirect->iov, UIO_MAXIOV,
 			    VHOST_ACCESS_RO);
 	if (unlikely(ret < 0))

@@ -92,6 +92,8 @@ static void vmq_set_direct(struct vmq *vmq)
  */
 static void vmq_set_mmu(struct vmq *vmq, struct vmmu *mmu)
 {
+	lockdep_assert_held(&vmq->mutex);
+
 	WARN_ON_ONCE(vmq->slots_held);
 
 	if (vmq->mmu)
@@ -116,6 +118,8 @@ static void vmq_set_mmu(struct vmq *vmq, struct vmmu *mmu)
  */
 void vmq_reset(struct vmq *vmq)
 {
+	lockdep_assert_held(&vmq->mutex);
+
 	WARN_ON_ONCE(vmq->maps);
 
 	memset(&vmq->ring, 0, sizeof(vmq->ring));
@@ -150,6 +154,8 @@ bool vmq_access_ok(const struct vmq *vmq, unsigned int num,
 		   vring_used_t __user *used)
 {
 	bool event_idx = vmq_has_feature(vmq, VIRTIO_RING_F_EVENT_IDX);
+
+	lockdep_assert_held(&vmq->mutex);
 
 	return access_ok(desc, vmq_part_size(VMQ_DESC, num, event_idx)) &&
 	       access_ok(avail, vmq_part_size(VMQ_AVAIL, num, event_idx)) &&
@@ -315,6 +321,8 @@ void vmq_err(struct vmq *vmq, const char *fmt, ...)
 {
 	struct va_format vaf = { .fmt = fmt };
 	va_list args;
+
+	lockdep_assert_held(&vmq->mutex);
 
 	va_start(args, fmt);
 	vaf.va = &args;
