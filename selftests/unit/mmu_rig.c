@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The kernel that the MMU's sources find in the unit tests. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,6 +15,8 @@ struct unit_kernel unit_kernel = {
 	.host_level = VMMU_LEVEL_4K,
 };
 
+int unit_rcu_depth;
+
 static struct rcu_head *rcu_waiting;
 
 void unit_die(const char *fmt, ...)
@@ -24,6 +27,8 @@ void unit_die(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
+	if (unit_kernel.dies)
+		raise(SIGKILL);
 	abort();
 }
 
@@ -41,6 +46,34 @@ u64 unit_random(u64 below)
 
 struct unit_tlb_entry unit_tlb[UNIT_TLB];
 
+/* As a fault does it, but between two holds of the lock as well. */
+bool unit_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf)
+{
+	const u64 hold = unit_kernel.hold;
+	bool found;
+
+	read_lock(&mmu->mmu_lock);
+	rcu_read_lock();
+	found = vmmu_walk(mmu, gfn, leaf);
+	rcu_read_unlock();
+	read_unlock(&mmu->mmu_lock);
+	unit_kernel.hold = hold;
+	return found;
+}
+
+/* As an access does it. */
+bool unit_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf)
+{
+	bool found;
+
+	read_lock(&mmu->mmu_lock);
+	rcu_read_lock();
+	found = vmmu_lookup(mmu, gfn, write, leaf);
+	rcu_read_unlock();
+	read_unlock(&mmu->mmu_lock);
+	return found;
+}
+
 static bool tlb_overlaps(const struct unit_tlb_entry *e, u64 first, u64 last)
 {
 	return e->npages && e->gfn <= last && e->gfn + e->npages - 1 >= first;
@@ -50,11 +83,14 @@ static bool tlb_overlaps(const struct unit_tlb_entry *e, u64 first, u64 last)
 bool unit_tlb_fill(struct vmmu *mmu, u64 gfn, bool write)
 {
 	struct unit_tlb_entry *e = &unit_tlb[unit_random(UNIT_TLB)];
+	struct vmmu_section section = {};
 	struct vmmu_leaf leaf;
 	bool found;
 
+	/* In a section, which keeps nobody out. */
+	section.lock.held = true;
 	rcu_read_lock();
-	found = vmmu_lookup(mmu, gfn, write, &leaf);
+	found = vmmu_lookup_in_section(mmu, &section, gfn, write, &leaf);
 	rcu_read_unlock();
 	if (!found)
 		return false;
@@ -87,9 +123,7 @@ static bool tlb_holds(struct vmmu *mmu, const struct unit_tlb_entry *e,
 	struct vmmu_leaf leaf;
 	bool found;
 
-	rcu_read_lock();
-	found = vmmu_walk(mmu, gfn, &leaf);
-	rcu_read_unlock();
+	found = unit_walk(mmu, gfn, &leaf);
 	return found && (leaf.pte & need) == need &&
 	       vmmu_level_pages(leaf.level) <= e->npages &&
 	       vmmu_pte_pfn_of(leaf.pte, leaf.level, gfn) ==
@@ -155,7 +189,7 @@ void unit_resched(void)
 {
 	const u64 hold = unit_kernel.hold, owes = unit_kernel.owes_flush;
 
-	unit_check(!unit_kernel.rcu_depth);
+	unit_check(!unit_rcu_depth);
 	if (++unit_kernel.yields > unit_kernel.yields_max)
 		unit_die("a walk yields again and again");
 	unit_kernel.owes_flush = 0;
@@ -180,25 +214,26 @@ static void rcu_run(void)
 
 void rcu_read_lock(void)
 {
-	unit_kernel.rcu_depth++;
+	unit_rcu_depth++;
 }
 
 void rcu_read_unlock(void)
 {
-	unit_check(unit_kernel.rcu_depth > 0);
-	if (!--unit_kernel.rcu_depth)
+	unit_check(unit_rcu_depth > 0);
+	if (!--unit_rcu_depth)
 		rcu_run();
 }
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
-	u64 *pt = (u64 *)((char *)container_of(head, struct page, rcu_head) -
+	vmmu_pte_t *pt = (void *)((char *)container_of(head, struct page, rcu_head) -
 			  PAGE_SIZE);
 	unsigned int i;
 
 	for (i = 0; i < VMMU_PTES; i++)
-		if (pt[i] != VMMU_PTE_FROZEN)
-			unit_die("entry %u of a freed table is %#llx", i, pt[i]);
+		if (pt[i].val != VMMU_PTE_FROZEN)
+			unit_die("entry %u of a freed table is %#llx", i,
+				 pt[i].val);
 	head->func = func;
 	head->next = rcu_waiting;
 	rcu_waiting = head;
@@ -232,7 +267,7 @@ unsigned long get_zeroed_page(gfp_t gfp)
 	void *addr;
 
 	/* The allocator may sleep. */
-	unit_check(!unit_kernel.rcu_depth);
+	unit_check(!unit_rcu_depth);
 	if (unit_kernel.pages >= unit_kernel.pages_max)
 		return 0;
 	addr = aligned_alloc(PAGE_SIZE, 2 * PAGE_SIZE);
@@ -321,7 +356,7 @@ enum vmmu_mapped unit_map(struct vmmu *mmu, u64 gfn, unsigned int level,
 	unit_check(!vmmu_context_topup(&ctx, nr_cached));
 	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	ret = vmmu_map_first(&ctx, &iter, &map);
+	ret = vmmu_map_first(&ctx, &iter, VMMU_SHARED, &map);
 	rcu_read_unlock();
 	read_unlock(&mmu->mmu_lock);
 	vmmu_context_destroy(&ctx);

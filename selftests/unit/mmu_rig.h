@@ -16,13 +16,13 @@
 
 /**
  * struct unit_kernel - what the code under test has asked of the kernel
+ * @dies: unit_die() is expected, and ends the test as SIGKILL does
  * @rng: state of unit_random(), not 0
  * @yield_percent: how often others want to run
  * @yields: how often they did
  * @yields_max: more of them in a row make no progress
  * @resched: called while they run, no lock being held; may be NULL
  * @synchronize: called where an SRCU grace period is waited for; may be NULL
- * @rcu_depth: nested read sections
  * @objects: memory that kfree() is still to get
  * @pages: tables that are allocated
  * @pages_max: no more are given out
@@ -37,13 +37,13 @@
  * @owes_flush: hold in which something was taken that readers may still have
  */
 struct unit_kernel {
+	bool dies;
 	u64 rng;
 	unsigned int yield_percent;
 	unsigned long yields;
 	unsigned long yields_max;
 	void (*resched)(void);
 	void (*synchronize)(void);
-	int rcu_depth;
 	unsigned long objects;
 	unsigned long pages;
 	unsigned long pages_max;
@@ -81,6 +81,8 @@ extern struct unit_kernel unit_kernel;
 u64 unit_random(u64 below);
 bool unit_tlb_fill(struct vmmu *mmu, u64 gfn, bool write);
 bool unit_tlb_has(u64 first, u64 last);
+bool unit_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf);
+bool unit_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf);
 void unit_tlb_check(struct vmmu *mmu, u64 first, u64 last);
 struct vmmu *unit_table_new(void);
 void unit_table_free(struct vmmu *mmu);

@@ -316,8 +316,9 @@ static void check_mapped(void)
 	struct vmmu_iter iter;
 	u64 pfn;
 
+	read_lock(&test.mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, test.mmu, 1, 0, VMMU_MAX_GFN) {
+	vmmu_for_each_pte(iter, test.mmu, VMMU_SHARED, 1, 0, VMMU_MAX_GFN) {
 		if (!vmmu_pte_leaf(iter.old))
 			continue;
 		p = model_by_gpa(test.now, iter.gfn << PAGE_SHIFT);
@@ -326,6 +327,7 @@ static void check_mapped(void)
 		unit_check(pfn == (u64)(p - test.now));
 	}
 	rcu_read_unlock();
+	read_unlock(&test.mmu->mmu_lock);
 }
 
 static void step(void)

@@ -86,15 +86,13 @@ static void check_page(u32 page)
 	const u64 gfn = model_gfn(page);
 	struct vmmu_leaf leaf;
 
-	rcu_read_lock();
-	check("mapped", vmmu_walk(test.mmu, gfn, &leaf), !!model.level[page]);
+	check("mapped", unit_walk(test.mmu, gfn, &leaf), !!model.level[page]);
 	if (model.level[page]) {
 		check("level", leaf.level, model.level[page]);
 		check("bits", leaf.pte & MODEL_BITS, model.bits[page]);
 		check("page", vmmu_pte_pfn_of(leaf.pte, leaf.level, gfn),
 		      model_pfn(page));
 	}
-	rcu_read_unlock();
 }
 
 static void check_all(void)
@@ -105,11 +103,13 @@ static void check_all(void)
 	u32 page;
 
 	unit_kernel.yield_percent = 0;
+	read_lock(&test.mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, test.mmu, 1, 0, VMMU_MAX_GFN)
+	vmmu_for_each_pte(iter, test.mmu, VMMU_SHARED, 1, 0, VMMU_MAX_GFN)
 		if (vmmu_pte_leaf(iter.old))
 			leaves[iter.level - 1]++;
 	rcu_read_unlock();
+	read_unlock(&test.mmu->mmu_lock);
 	check("4 KiB leaves", leaves[0], model.pages[0]);
 	check("2 MiB leaves", leaves[1], model.pages[1]);
 	check("1 GiB leaves", leaves[2], model.pages[2]);
@@ -237,10 +237,8 @@ static void do_lookup(unsigned int block)
 
 	test.first = model_gfn(page);
 	test.last = test.first;
-	rcu_read_lock();
-	check("lookup", vmmu_lookup(test.mmu, test.first, write, &leaf),
+	check("lookup", unit_lookup(test.mmu, test.first, write, &leaf),
 	      expected);
-	rcu_read_unlock();
 }
 
 static void do_age(void)
@@ -388,14 +386,14 @@ static void beside(void)
 /* A reader, which holds nothing that keeps it out, marks what it uses. */
 static void race(struct vmmu_iter *iter, u64 new)
 {
-	u64 old = *iter->ptep, marks = VMMU_PTE_ACCESSED;
+	u64 old = iter->ptep->val, marks = VMMU_PTE_ACCESSED;
 
 	if (vmmu_pte_leaf(new) || !vmmu_pte_leaf(old) ||
 	    !(old & VMMU_PTE_DIRECT) || unit_random(8))
 		return;
 	if (old & VMMU_PTE_WRITE)
 		marks |= VMMU_PTE_DIRTY;
-	*iter->ptep |= marks;
+	iter->ptep->val |= marks;
 	model_race(iter->gfn, iter->level, old, marks, vmmu_pte_present(new));
 	test.races++;
 }
@@ -434,7 +432,7 @@ void __wrap_vmmu_iter_set(struct vmmu_iter *iter, u64 new)
 	u64 old;
 
 	race(iter, new);
-	old = *iter->ptep;
+	old = iter->ptep->val;
 	__real_vmmu_iter_set(iter, new);
 	changed(iter, old, new);
 }

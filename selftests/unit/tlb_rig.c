@@ -6,7 +6,7 @@
 #include "tlb_rig.h"
 
 static struct tlb_rig *current_rig;
-static int rcu_depth;
+int unit_rcu_depth;
 
 void unit_die(const char *fmt, ...)
 {
@@ -56,12 +56,12 @@ unsigned long unit_nospec(unsigned long index, unsigned long size)
 
 void rcu_read_lock(void)
 {
-	rcu_depth++;
+	unit_rcu_depth++;
 }
 
 void rcu_read_unlock(void)
 {
-	unit_check(rcu_depth-- > 0);
+	unit_check(unit_rcu_depth-- > 0);
 }
 
 static char small_memory[SMALL_PAGES + TOP_PAGES + 1][PAGE_SIZE]
@@ -119,7 +119,7 @@ struct tlb_rig *rig_new(bool is_le)
 
 void rig_free(struct tlb_rig *rig)
 {
-	unit_check(!rig->vmq.section.base.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.base.lock.held && !unit_rcu_depth);
 	free(rig);
 }
 
@@ -185,13 +185,14 @@ bool vmq_section_begin_slow(struct vmq *vmq)
 	unit_die("the ring is missing");
 }
 
-bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write,
-		 struct vmmu_leaf *leaf)
+bool vmmu_lookup_in_section(struct vmmu *mmu, struct vmmu_section *section,
+			    u64 gfn, bool write, struct vmmu_leaf *leaf)
 {
 	struct page_model *page = rig_page(current_rig, gfn << PAGE_SHIFT);
 
-	unit_check(rcu_depth);
+	unit_check(unit_rcu_depth);
 	unit_check(mmu == &current_rig->mmu);
+	unit_check(section == &current_rig->vmq.section && section->lock.held);
 	current_rig->lookups++;
 	if (!page || !page->mapped || (write && !page->writable) ||
 	    page->backing == SECRET)
@@ -219,7 +220,7 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	struct tlb_rig *rig = current_rig;
 	struct page_model *page = rig_page(rig, gfn << PAGE_SHIFT);
 
-	unit_check(!rig->vmq.section.base.lock.held && !rcu_depth);
+	unit_check(!rig->vmq.section.base.lock.held && !unit_rcu_depth);
 	unit_check(npages == 1);
 	rig->faults++;
 	*user = false;

@@ -52,11 +52,12 @@ static void visit(struct vmmu *mmu, unsigned int min_level, u64 first,
 	v->n = 0;
 	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, min_level, first, last) {
-		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, min_level, first,
+			  last) {
+		if (vmmu_iter_yield(&iter, true))
 			continue;
 		unit_check(v->n < MAX_VISITS);
-		unit_check(iter.old == *iter.ptep);
+		unit_check(iter.old == iter.ptep->val);
 		unit_check(iter.gfn == vmmu_level_base(iter.gfn, iter.level));
 		v->at[v->n].level = iter.level;
 		v->at[v->n].gfn = iter.gfn;
@@ -121,22 +122,22 @@ TEST_F(walk, changed_by_another)
 	ASSERT_EQ(map(self->mmu, 1, 1), VMMU_MAP_FIXED);
 	read_lock(&self->mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, self->mmu, VMMU_LEVEL_4K, 0, 3) {
+	vmmu_for_each_pte(iter, self->mmu, VMMU_SHARED, VMMU_LEVEL_4K, 0, 3) {
 		if (iter.level == VMMU_LEVEL_2M) {
-			kept = *iter.ptep;
-			*iter.ptep = 0;
+			kept = iter.ptep->val;
+			iter.ptep->val = 0;
 		}
 		leafs += vmmu_pte_leaf(iter.old);
 	}
-	rcu_read_unlock();
-	read_unlock(&self->mmu->mmu_lock);
 	EXPECT_EQ(leafs, 0);
 
 	ASSERT_TRUE(vmmu_pte_table(kept));
-	vmmu_iter_start(&iter, self->mmu, VMMU_LEVEL_2M, 0);
+	vmmu_iter_start(&iter, self->mmu, VMMU_SHARED, VMMU_LEVEL_2M, 0);
 	while (iter.level != VMMU_LEVEL_2M)
 		vmmu_iter_next(&iter);
-	*iter.ptep = kept;
+	iter.ptep->val = kept;
+	rcu_read_unlock();
+	read_unlock(&self->mmu->mmu_lock);
 }
 
 /* Ends of tables are ends of nothing else. */
@@ -264,15 +265,16 @@ TEST_F(walk, frozen)
 	struct vmmu_iter late, iter;
 
 	ASSERT_EQ(map(self->mmu, 512, 1), VMMU_MAP_FIXED);
+	read_lock(&self->mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(late, self->mmu, VMMU_LEVEL_4K, 513, 513)
+	vmmu_for_each_pte(late, self->mmu, VMMU_SHARED, VMMU_LEVEL_4K, 513, 513)
 		if (late.level == VMMU_LEVEL_4K)
 			break;
 	ASSERT_EQ(late.level, VMMU_LEVEL_4K);
 	ASSERT_EQ(late.old, 0);
 
 	/* A huge leaf takes the table's place. */
-	vmmu_for_each_pte(iter, self->mmu, VMMU_LEVEL_2M, 512, 512)
+	vmmu_for_each_pte(iter, self->mmu, VMMU_SHARED, VMMU_LEVEL_2M, 512, 512)
 		if (iter.level == VMMU_LEVEL_2M)
 			break;
 	ASSERT_TRUE(vmmu_iter_cmpxchg(&iter,
@@ -286,7 +288,7 @@ TEST_F(walk, frozen)
 	/* Nor if it was frozen when it was read. */
 	EXPECT_FALSE(vmmu_iter_cmpxchg(&late, vmmu_pte_make(513, LEAF_BITS)));
 	EXPECT_FALSE(vmmu_iter_clear_bits(&late, VMMU_PTE_WRITE));
-	EXPECT_EQ(*late.ptep, VMMU_PTE_FROZEN);
+	EXPECT_EQ(late.ptep->val, VMMU_PTE_FROZEN);
 	EXPECT_EQ(atomic64_read(&stats->pages[0]), 0);
 
 	/* It passes what is left of the table, and comes to an end. */
@@ -296,9 +298,65 @@ TEST_F(walk, frozen)
 	EXPECT_EQ(late.level, VMMU_LEVEL_2M);
 	EXPECT_EQ(late.gfn, 1024);
 	rcu_read_unlock();
+	read_unlock(&self->mmu->mmu_lock);
 }
 
-/* Faults that meet a frozen entry look again. */
+/* What was read before the lock was let go is not to be believed. */
+static bool yield_at_leaf(struct vmmu *mmu, struct vmmu_iter *iter)
+{
+	unit_check(map(mmu, 5, 1) == VMMU_MAP_FIXED);
+	unit_kernel.dies = true;
+	unit_kernel.yield_percent = 100;
+	write_lock(&mmu->mmu_lock);
+	rcu_read_lock();
+	vmmu_iter_start(iter, mmu, VMMU_EXCLUSIVE, 1, 5);
+	while (iter->level > 1)
+		vmmu_iter_next(iter);
+	return vmmu_iter_yield(iter, true);
+}
+
+TEST_F_SIGNAL(walk, set_after_yield, SIGKILL)
+{
+	struct vmmu_iter iter;
+
+	if (yield_at_leaf(self->mmu, &iter))
+		vmmu_iter_set(&iter, 0);
+	unit_kernel.dies = false;
+}
+
+TEST_F_SIGNAL(walk, cmpxchg_after_yield, SIGKILL)
+{
+	struct vmmu_iter iter;
+
+	EXPECT_FALSE(yield_at_leaf(self->mmu, &iter) &&
+		     vmmu_iter_cmpxchg(&iter, 0));
+	unit_kernel.dies = false;
+}
+
+/* The lock is to be held as the walk says, and so is that of a section. */
+TEST_F_SIGNAL(walk, held_otherwise, SIGKILL)
+{
+	struct vmmu_iter iter;
+
+	unit_kernel.dies = true;
+	read_lock(&self->mmu->mmu_lock);
+	rcu_read_lock();
+	vmmu_iter_start(&iter, self->mmu, VMMU_EXCLUSIVE, 1, 5);
+	unit_kernel.dies = false;
+}
+
+TEST_F_SIGNAL(walk, not_in_section, SIGKILL)
+{
+	struct vmmu_section section = {};
+	struct vmmu_leaf leaf;
+
+	unit_kernel.dies = true;
+	rcu_read_lock();
+	vmmu_lookup_in_section(self->mmu, &section, 5, false, &leaf);
+	unit_kernel.dies = false;
+}
+
+/* Faults that meet a frozen entry retry. */
 TEST_F(walk, map_meets_frozen)
 {
 	struct vmmu_mapping m = { .gfn = 0, .pfn = 1, .level = 1,
@@ -308,20 +366,29 @@ TEST_F(walk, map_meets_frozen)
 
 	vmmu_context_init(&ctx, self->mmu, NULL);
 	ASSERT_EQ(vmmu_context_topup(&ctx, 3), 0);
-	self->mmu->root[0] = VMMU_PTE_FROZEN;
-	EXPECT_EQ(vmmu_map_first(&ctx, &iter, &m), VMMU_MAP_RETRY);
+	self->mmu->root[0].val = VMMU_PTE_FROZEN;
+	read_lock(&self->mmu->mmu_lock);
+	rcu_read_lock();
+	EXPECT_EQ(vmmu_map_first(&ctx, &iter, VMMU_SHARED, &m),
+		  VMMU_MAP_RETRY);
+	rcu_read_unlock();
+	read_unlock(&self->mmu->mmu_lock);
 	EXPECT_EQ(ctx.nr_cached, 3);
-	EXPECT_EQ(self->mmu->root[0], VMMU_PTE_FROZEN);
-	self->mmu->root[0] = 0;
+	EXPECT_EQ(self->mmu->root[0].val, VMMU_PTE_FROZEN);
+	self->mmu->root[0].val = 0;
 	vmmu_context_destroy(&ctx);
 
 	ASSERT_EQ(map(self->mmu, 5, 1), VMMU_MAP_FIXED);
-	vmmu_iter_start(&iter, self->mmu, 1, 5);
+	read_lock(&self->mmu->mmu_lock);
+	rcu_read_lock();
+	vmmu_iter_start(&iter, self->mmu, VMMU_SHARED, 1, 5);
 	while (iter.level > 1)
 		vmmu_iter_next(&iter);
 	iter.old = VMMU_PTE_FROZEN;
 	m.gfn = 5;
 	EXPECT_EQ(vmmu_map_here(&iter, &m), VMMU_MAP_RETRY);
+	rcu_read_unlock();
+	read_unlock(&self->mmu->mmu_lock);
 }
 
 /* Without tables the fault gets nowhere, and nothing is lost. */
@@ -368,9 +435,9 @@ TEST_F(walk, handed_over)
 
 	ASSERT_EQ(map(self->mmu, 1024, 2), VMMU_MAP_FIXED);
 	ASSERT_EQ(map(self->mmu, 5, 1), VMMU_MAP_FIXED);
-	EXPECT_FALSE(vmmu_lookup(self->mmu, 6, false, &leaf));
-	EXPECT_TRUE(vmmu_lookup(self->mmu, 5, false, &leaf));
-	EXPECT_TRUE(vmmu_lookup(self->mmu, 1500, true, &leaf));
+	EXPECT_FALSE(unit_lookup(self->mmu, 6, false, &leaf));
+	EXPECT_TRUE(unit_lookup(self->mmu, 5, false, &leaf));
+	EXPECT_TRUE(unit_lookup(self->mmu, 1500, true, &leaf));
 	EXPECT_EQ(vmmu_leaf_page(&leaf, 1500), __va(1500UL << PAGE_SHIFT));
 
 	vmmu_zap(self->mmu, 6, 1023);
@@ -392,7 +459,7 @@ TEST_F(walk, age_by_parts)
 	u64 young, i;
 
 	ASSERT_EQ(map(self->mmu, 1 << 18, 3), VMMU_MAP_FIXED);
-	ASSERT_TRUE(vmmu_lookup(self->mmu, 300000, false, &leaf));
+	ASSERT_TRUE(unit_lookup(self->mmu, 300000, false, &leaf));
 	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, false, bitmap, &young), 0);
 	EXPECT_EQ(young, 1 << 18);
 	ASSERT_EQ(vmmu_age(self->mmu, gpa, size, true, bitmap, &young), 0);
@@ -403,7 +470,7 @@ TEST_F(walk, age_by_parts)
 	EXPECT_EQ(young, 0);
 
 	/* Also a leaf that goes on behind the end is cleared. */
-	ASSERT_TRUE(vmmu_lookup(self->mmu, 300000, false, &leaf));
+	ASSERT_TRUE(unit_lookup(self->mmu, 300000, false, &leaf));
 	ASSERT_EQ(vmmu_age(self->mmu, gpa, 4096, true, bitmap, &young), 0);
 	EXPECT_EQ(young, 1);
 	EXPECT_EQ(bitmap[0], 1);

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of entries.  Whatever changes one comes through pte_changed(), with
- * the value that really was replaced: there the counters follow, the page
- * learns what was done to it, and what hung below is taken down.
+ * Changes of entries.  Every entry of a linked table is changed here or by the
+ * inline functions of change.h, and each change is followed by pte_changed()
+ * with the value that really was replaced.  There the counters follow, the page
+ * learns what was done through the entry, and the table below is taken down.
  *
- * Every change is one atomic operation, also under the write lock: readers set
- * ACCESSED and DIRTY with no more than a reference to the table.
+ * change.h has the two changes that pte_changed() need not see one by one: a
+ * run of leaves that fills empty entries (vmmu_iter_try_install()), which is
+ * counted once, and bits that are set in a leaf (vmmu_leaf_set_bits()).  A table
+ * that is not linked yet is filled by split.c without either.
+ *
+ * Every change is one atomic operation, also under the write lock: a queue sets
+ * ACCESSED and DIRTY in a section, which holds no lock of the MMU.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -63,13 +69,13 @@ static void leaf_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
  * it: freezing an entry ends that for this entry, and gives its last value.
  */
 static void table_removed(struct vmmu *mmu, u64 gfn, unsigned int level,
-			  u64 *pt)
+			  vmmu_pte_t *pt)
 {
 	unsigned int i;
 	u64 old;
 
 	for (i = 0; i < VMMU_PTES; i++) {
-		old = xchg(&pt[i], VMMU_PTE_FROZEN);
+		old = xchg(&pt[i].val, VMMU_PTE_FROZEN);
 		/* Who unlinked the table owns all of it. */
 		WARN_ON_ONCE(old == VMMU_PTE_FROZEN);
 		if (old)
@@ -106,9 +112,12 @@ bool vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new)
 {
 	u64 old = iter->old;
 
+	vmmu_iter_assert_held(iter);
+	WARN_ON_ONCE(iter->yielded);
+
 	if (old == VMMU_PTE_FROZEN)
 		return false;
-	if (!try_cmpxchg64(iter->ptep, &iter->old, new))
+	if (!try_cmpxchg64(&iter->ptep->val, &iter->old, new))
 		return false;
 
 	pte_changed(iter->mmu, iter->gfn, iter->level, old, new);
@@ -127,9 +136,11 @@ void vmmu_iter_set(struct vmmu_iter *iter, u64 new)
 {
 	u64 old;
 
+	vmmu_iter_assert_held(iter);
 	lockdep_assert_held_write(&iter->mmu->mmu_lock);
+	WARN_ON_ONCE(iter->yielded);
 
-	old = xchg(iter->ptep, new);
+	old = xchg(&iter->ptep->val, new);
 	pte_changed(iter->mmu, iter->gfn, iter->level, old, new);
 	iter->old = new;
 }
@@ -139,11 +150,14 @@ void vmmu_iter_set(struct vmmu_iter *iter, u64 new)
  * @iter: walk at a leaf
  * @bits: of VMMU_PTE_WRITE, VMMU_PTE_ACCESSED and VMMU_PTE_DIRTY
  *
- * Context: mmu_lock held; for writing, if anybody may still rely on a bit.
+ * Context: mmu_lock and an RCU read section held; for writing, if anybody may
+ *	still rely on a bit.
  * Return: true if one of them was set.
  */
 bool vmmu_iter_clear_bits(struct vmmu_iter *iter, u64 bits)
 {
+	vmmu_iter_assert_held(iter);
+
 	while (vmmu_pte_leaf(iter->old) && iter->old & bits) {
 		if (vmmu_iter_cmpxchg(iter, iter->old & ~bits))
 			return true;

@@ -5,7 +5,7 @@
 
 #include "iter.h"
 
-bool vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
+bool __must_check vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
 void vmmu_iter_set(struct vmmu_iter *iter, u64 new);
 bool vmmu_iter_clear_bits(struct vmmu_iter *iter, u64 bits);
 
@@ -26,20 +26,58 @@ static inline bool vmmu_iter_try_install(struct vmmu_iter *iter, unsigned int i,
 {
 	u64 none = 0;
 
-	return try_cmpxchg64(iter->ptep + i, &none, pte);
+	vmmu_iter_assert_held(iter);
+
+	return try_cmpxchg64(&iter->ptep[i].val, &none, pte);
 }
 
 static inline void vmmu_iter_installed(struct vmmu_iter *iter, unsigned int n)
 {
+	vmmu_iter_assert_held(iter);
+
 	if (n)
 		atomic64_add(n, &iter->mmu->stats.pages[iter->level - 1]);
 }
 
+/**
+ * struct vmmu_leaf - what the read-only cursor found
+ * @pte: the entry as it was read
+ * @ptep: where it is
+ * @level: its level
+ */
+struct vmmu_leaf {
+	u64 pte;
+	vmmu_pte_t *ptep;
+	unsigned int level;
+};
+
+/**
+ * vmmu_leaf_set_bits() - set bits of a leaf if it still is what was read
+ * @leaf: the leaf
+ * @bits: of VMMU_PTE_WRITE, VMMU_PTE_ACCESSED and VMMU_PTE_DIRTY
+ *
+ * No counter and no page has to learn of these bits as they are set, so this
+ * needs no walk, and no pte_changed().
+ *
+ * Context: as for the lookup that found the leaf; mmu_lock held for WRITE.
+ * Return: false, with vmmu_leaf::pte read again, if it was not.
+ */
+static inline bool __must_check vmmu_leaf_set_bits(struct vmmu_leaf *leaf,
+						   u64 bits)
+{
+	const u64 new = leaf->pte | bits;
+
+	if (!try_cmpxchg64(&leaf->ptep->val, &leaf->pte, new))
+		return false;
+	leaf->pte = new;
+	return true;
+}
+
 /* ptmem.c */
-u64 *vmmu_pt_alloc(struct vmmu *mmu);
-void vmmu_pt_free(struct vmmu *mmu, u64 *pt);
-void vmmu_pt_free_rcu(struct vmmu *mmu, u64 *pt);
-void vmmu_pt_account(struct vmmu *mmu, u64 *pt, int n);
+vmmu_pte_t *vmmu_pt_alloc(struct vmmu *mmu);
+void vmmu_pt_free(struct vmmu *mmu, vmmu_pte_t *pt);
+void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt);
+void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n);
 int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n);
 
 #endif /* VHOST_MMU_CHANGE_H */

@@ -8,18 +8,7 @@
 #define VHOST_MMU_CURSOR_H
 
 #include "change.h"
-
-/**
- * struct vmmu_leaf - what the read-only cursor found
- * @pte: the entry as it was read
- * @ptep: where it is
- * @level: its level
- */
-struct vmmu_leaf {
-	u64 pte;
-	u64 *ptep;
-	unsigned int level;
-};
+#include "mmu.h"
 
 /**
  * struct vmmu_mapping - what the mutating cursor is to map
@@ -52,6 +41,8 @@ enum vmmu_mapped {
 /* cursor.c: read-only */
 bool vmmu_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf);
 bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf);
+bool vmmu_lookup_in_section(struct vmmu *mmu, struct vmmu_section *section,
+			    u64 gfn, bool write, struct vmmu_leaf *leaf);
 
 /* Kernel address of a guest page; the leaf has VMMU_PTE_DIRECT. */
 static inline void *vmmu_leaf_page(const struct vmmu_leaf *leaf, u64 gfn)
@@ -64,7 +55,7 @@ void vmmu_sections_flush(struct vmmu *mmu, u64 first, u64 last);
 
 /* map.c */
 enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,
-				struct vmmu_iter *iter,
+				struct vmmu_iter *iter, enum vmmu_hold hold,
 				const struct vmmu_mapping *map);
 enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 			       const struct vmmu_mapping *map);
@@ -75,7 +66,7 @@ void vmmu_zap(struct vmmu *mmu, u64 first, u64 last);
 void vmmu_prune(struct vmmu *mmu, u64 first, u64 last);
 
 /* split.c */
-bool vmmu_split_huge_here(struct vmmu_iter *iter, u64 *pt);
+bool vmmu_split_huge_here(struct vmmu_iter *iter, vmmu_pte_t *pt);
 void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last);
 void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot);
 

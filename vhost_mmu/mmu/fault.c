@@ -88,46 +88,45 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 }
 
 /* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
-static bool fault_lock(struct vmmu *mmu)
-	__acquires(&mmu->mmu_lock)
+static enum vmmu_hold fault_lock(struct vmmu *mmu) __acquires(&mmu->mmu_lock)
 	__acquires(RCU)
 {
-	bool exclusive = vmmu_hook_exclusive();
+	enum vmmu_hold hold = vmmu_hook_exclusive() ? VMMU_EXCLUSIVE :
+						      VMMU_SHARED;
 
-	if (exclusive) {
+	if (hold == VMMU_EXCLUSIVE) {
 		write_lock(&mmu->mmu_lock);
 		atomic64_inc(&mmu->stats.mmu_lock_write_fault);
 	} else {
 		read_lock(&mmu->mmu_lock);
 	}
 	rcu_read_lock();
-	return exclusive;
+	return hold;
 }
 
-static void fault_unlock(struct vmmu *mmu, bool exclusive)
-	__releases(&mmu->mmu_lock)
-	__releases(RCU)
+static void fault_unlock(struct vmmu *mmu, enum vmmu_hold hold)
+	__releases(&mmu->mmu_lock) __releases(RCU)
 {
 	rcu_read_unlock();
-	if (exclusive)
+	if (hold == VMMU_EXCLUSIVE)
 		write_unlock(&mmu->mmu_lock);
 	else
 		read_unlock(&mmu->mmu_lock);
 }
 
 /* Write access to a page that was looked up for writing before. */
-static long fault_fast(struct fault *f, const struct vmmu_leaf *leaf, u64 gfn)
+static long fault_fast(struct fault *f, struct vmmu_leaf *leaf, u64 gfn)
 {
-	u64 old = leaf->pte;
 	long ret;
+
+	lockdep_assert_held(&f->mmu->mmu_lock);
 
 	if (leaf->level != VMMU_LEVEL_4K && vmmu_slot_logs(f->slot))
 		return 0;
 	ret = vmmu_mark_dirty(f->ctx, f->slot, gfn);
 	if (ret)
 		return ret;
-	/* Only a bit that nothing else follows from: needs no funnel. */
-	if (!try_cmpxchg64(leaf->ptep, &old, old | VMMU_PTE_WRITE))
+	if (!vmmu_leaf_set_bits(leaf, VMMU_PTE_WRITE))
 		return VMMU_FAULT_RETRY;
 	atomic64_inc(&f->mmu->stats.pf_fast);
 	return vmmu_level_next(gfn, leaf->level) - gfn;
@@ -157,7 +156,7 @@ static long fault_peek(struct fault *f, unsigned int *missing)
 {
 	struct vmmu *mmu = f->mmu;
 	struct vmmu_leaf leaf;
-	u64 *ptep;
+	vmmu_pte_t *ptep;
 	long ret, done = 0;
 	unsigned int n;
 
@@ -182,7 +181,7 @@ static long fault_peek(struct fault *f, unsigned int *missing)
 	if (leaf.level > VMMU_LEVEL_4K)
 		goto out;
 	ptep = leaf.ptep;
-	for (n = 1; n < f->npages && !READ_ONCE(ptep[n]); n++)
+	for (n = 1; n < f->npages && !vmmu_pte_read(&ptep[n]); n++)
 		;
 	f->npages = n;
 out:
@@ -259,7 +258,7 @@ static u64 fault_bits(const struct fault *f, unsigned int i)
 
 /* The page of the fault itself: how large an entry, and where does it go? */
 static enum vmmu_mapped map_first(struct fault *f, struct vmmu_iter *iter,
-				  u64 bits, u64 *next)
+				  enum vmmu_hold hold, u64 bits, u64 *next)
 {
 	struct vmmu_mapping map = {
 		.pfn = f->pages->n ? page_to_pfn(f->pages->page[0]) :
@@ -271,7 +270,7 @@ static enum vmmu_mapped map_first(struct fault *f, struct vmmu_iter *iter,
 	map.gfn = vmmu_level_base(f->gfn, map.level);
 	map.pfn &= ~(vmmu_level_pages(map.level) - 1);
 	*next = vmmu_level_next(f->gfn, map.level);
-	return vmmu_map_first(f->ctx, iter, &map);
+	return vmmu_map_first(f->ctx, iter, hold, &map);
 }
 
 /* May the page be mapped so?  A page to be written is logged first. */
@@ -314,7 +313,7 @@ static unsigned int map_rest(struct fault *f, struct vmmu_iter *iter)
 	return i - 1;
 }
 
-static long map_pages(struct fault *f)
+static long map_pages(struct fault *f, enum vmmu_hold hold)
 {
 	struct vmmu_stats *stats = &f->mmu->stats;
 	u64 bits = fault_bits(f, 0), next;
@@ -328,7 +327,7 @@ static long map_pages(struct fault *f)
 	if (!f->pages->n)
 		f->user = true;
 
-	switch (map_first(f, &iter, bits, &next)) {
+	switch (map_first(f, &iter, hold, bits, &next)) {
 	case VMMU_MAP_FIXED:
 		if (iter.level == VMMU_LEVEL_4K)
 			rest = map_rest(f, &iter);
@@ -346,17 +345,17 @@ static long map_pages(struct fault *f)
 static long fault_install(struct fault *f)
 {
 	struct vmmu *mmu = f->mmu;
-	bool exclusive;
+	enum vmmu_hold hold;
 	long ret;
 
-	exclusive = fault_lock(mmu);
+	hold = fault_lock(mmu);
 	if (f->slot->dying)
 		ret = -EAGAIN;
 	else if (vmmu_install_refused(mmu->space, f->range, f->seq))
 		ret = VMMU_FAULT_RETRY;
 	else
-		ret = map_pages(f);
-	fault_unlock(mmu, exclusive);
+		ret = map_pages(f, hold);
+	fault_unlock(mmu, hold);
 	return ret;
 }
 

@@ -15,7 +15,7 @@ static void iter_read(struct vmmu_iter *iter)
 	iter->ptep = iter->path[iter->level - 1] +
 		     vmmu_pte_index(iter->next, iter->level);
 	iter->gfn = vmmu_level_base(iter->next, iter->level);
-	iter->old = READ_ONCE(*iter->ptep);
+	iter->old = vmmu_pte_read(iter->ptep);
 }
 
 static void iter_restart(struct vmmu_iter *iter)
@@ -30,20 +30,25 @@ static void iter_restart(struct vmmu_iter *iter)
  * vmmu_iter_start() - go to the root's entry for a page
  * @iter: the walk
  * @mmu: what to walk
+ * @hold: how the caller holds mmu_lock, and will hold it to the end
  * @min_level: lowest level to visit
  * @gfn: first page
  *
- * Context: mmu_lock held; in an RCU read section if it is held for reading.
+ * Context: mmu_lock held as @hold says; in an RCU read section.
  */
 void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu *mmu,
-		     unsigned int min_level, u64 gfn)
+		     enum vmmu_hold hold, unsigned int min_level, u64 gfn)
 {
 	iter->mmu = mmu;
+	iter->hold = hold;
 	iter->min_level = min_level;
 	iter->next = gfn;
 	/* Nowhere, so that the first entry may yield. */
 	iter->yielded_at = U64_MAX;
 	iter->steps = 0;
+	iter->yielded = false;
+	vmmu_iter_assert_held(iter);
+
 	iter->valid = gfn <= VMMU_MAX_GFN;
 	if (iter->valid)
 		iter_restart(iter);
@@ -55,7 +60,7 @@ static bool iter_down(struct vmmu_iter *iter)
 		return false;
 
 	/* The body may have changed it. */
-	iter->old = READ_ONCE(*iter->ptep);
+	iter->old = vmmu_pte_read(iter->ptep);
 	if (!vmmu_pte_table(iter->old))
 		return false;
 
@@ -73,7 +78,7 @@ static bool iter_side(struct vmmu_iter *iter)
 
 	iter->gfn = vmmu_level_next(iter->gfn, iter->level);
 	iter->next = iter->gfn;
-	iter->old = READ_ONCE(*++iter->ptep);
+	iter->old = vmmu_pte_read(++iter->ptep);
 	return true;
 }
 
@@ -100,6 +105,8 @@ static bool iter_up(struct vmmu_iter *iter)
  */
 void vmmu_iter_next(struct vmmu_iter *iter)
 {
+	vmmu_iter_assert_held(iter);
+
 	if (iter->yielded) {
 		iter_restart(iter);
 		return;
@@ -117,18 +124,17 @@ void vmmu_iter_next(struct vmmu_iter *iter)
 /**
  * vmmu_iter_yield_slow() - vmmu_iter_yield(), where it looks
  * @iter: the walk
- * @hold: how the lock is held
  * @may_sleep: the CPU may be given up as well
  *
  * Context: as for vmmu_iter_yield().
  * Return: as of vmmu_iter_yield().
  */
-bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
-			  bool may_sleep)
-	__must_hold(&iter->mmu->mmu_lock)
-	__must_hold(RCU)
+bool vmmu_iter_yield_slow(struct vmmu_iter *iter, bool may_sleep)
+	__must_hold(&iter->mmu->mmu_lock) __must_hold(RCU)
 {
 	struct vmmu *mmu = iter->mmu;
+
+	vmmu_iter_assert_held(iter);
 
 	if (iter->next == iter->yielded_at)
 		return false;
@@ -137,7 +143,7 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 		return false;
 
 	rcu_read_unlock();
-	if (hold == VMMU_SHARED)
+	if (iter->hold == VMMU_SHARED)
 		read_unlock(&mmu->mmu_lock);
 	else
 		write_unlock(&mmu->mmu_lock);
@@ -147,7 +153,7 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 	else
 		cpu_relax();
 
-	if (hold == VMMU_SHARED)
+	if (iter->hold == VMMU_SHARED)
 		read_lock(&mmu->mmu_lock);
 	else
 		write_lock(&mmu->mmu_lock);

@@ -3,14 +3,17 @@
  * The walk over the entries of a table, once for everybody: pre-order, with the
  * entry as it was read, able to let go of the lock half way.
  *
- *	vmmu_for_each_pte(iter, table, VMMU_LEVEL_4K, first, last) {
- *		if (vmmu_iter_yield(&iter, ...))
+ *	vmmu_for_each_pte(iter, mmu, VMMU_SHARED, VMMU_LEVEL_4K, first, last) {
+ *		if (vmmu_iter_yield(&iter, true))
  *			continue;
  *		...
  *	}
  */
 #ifndef VHOST_MMU_ITER_H
 #define VHOST_MMU_ITER_H
+
+#include <linux/lockdep.h>
+#include <linux/rcupdate.h>
 
 #include "hooks.h"
 #include "table.h"
@@ -29,6 +32,7 @@ enum vmmu_hold {
 /**
  * struct vmmu_iter - a walk and the entry that it is at
  * @mmu: what is walked
+ * @hold: how the walk holds mmu_lock
  * @min_level: entries of lower levels are not visited
  * @level: of the entry
  * @gfn: first guest page that it covers
@@ -43,24 +47,34 @@ enum vmmu_hold {
  */
 struct vmmu_iter {
 	struct vmmu *mmu;
+	enum vmmu_hold hold;
 	unsigned int min_level;
 	unsigned int level;
 	u64 gfn;
-	u64 *ptep;
+	vmmu_pte_t *ptep;
 	u64 old;
 	u64 next;
 	u64 yielded_at;
 	unsigned int steps;
 	bool yielded;
 	bool valid;
-	u64 *path[VMMU_LEVEL_ROOT];
+	vmmu_pte_t *path[VMMU_LEVEL_ROOT];
 };
 
 void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu *mmu,
-		     unsigned int min_level, u64 gfn);
+		     enum vmmu_hold hold, unsigned int min_level, u64 gfn);
 void vmmu_iter_next(struct vmmu_iter *iter);
-bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
-			  bool may_sleep);
+bool __must_check vmmu_iter_yield_slow(struct vmmu_iter *iter, bool may_sleep);
+
+/* What every step of a walk, and every change at its entry, relies on. */
+static inline void vmmu_iter_assert_held(const struct vmmu_iter *iter)
+{
+	if (iter->hold == VMMU_EXCLUSIVE)
+		lockdep_assert_held_write(&iter->mmu->mmu_lock);
+	else
+		lockdep_assert_held_read(&iter->mmu->mmu_lock);
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "walk outside of RCU");
+}
 
 /* Entries between two looks whether somebody waits; a power of two. */
 #define VMMU_YIELD_STEPS 32
@@ -68,7 +82,6 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
 /**
  * vmmu_iter_yield() - let go of mmu_lock if somebody else wants to run
  * @iter: the walk
- * @hold: how the lock is held
  * @may_sleep: the CPU may be given up as well
  *
  * Not twice at the same page, so that a walk always makes progress.
@@ -77,19 +90,37 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, enum vmmu_hold hold,
  * Return: true if so: the entry is not to be used, the walk goes on with
  *	vmmu_iter_next().
  */
-static inline bool vmmu_iter_yield(struct vmmu_iter *iter, enum vmmu_hold hold,
-				   bool may_sleep)
+static inline bool __must_check vmmu_iter_yield(struct vmmu_iter *iter,
+						bool may_sleep)
 {
 	if (likely(++iter->steps % VMMU_YIELD_STEPS) && !vmmu_hook_yield())
 		return false;
-	return vmmu_iter_yield_slow(iter, hold, may_sleep);
+	return vmmu_iter_yield_slow(iter, may_sleep);
 }
 
-#define vmmu_for_each_pte(iter, mmu, min_level, first, last)  \
-	for (vmmu_iter_start(&(iter), mmu, min_level, first); \
+/**
+ * vmmu_iter_dropped() - the caller let go of mmu_lock and took it again
+ * @iter: the walk
+ *
+ * As after vmmu_iter_yield(): only vmmu_iter_next() may follow.
+ */
+static inline void vmmu_iter_dropped(struct vmmu_iter *iter)
+{
+	vmmu_iter_assert_held(iter);
+
+	iter->yielded = true;
+}
+
+#define vmmu_for_each_pte(iter, mmu, hold, min_level, first, last)  \
+	for (vmmu_iter_start(&(iter), mmu, hold, min_level, first); \
 	     (iter).valid && (iter).gfn <= (last); vmmu_iter_next(&(iter)))
 
-static inline u64 *vmmu_pte_child(u64 pte)
+static inline u64 vmmu_pte_read(const vmmu_pte_t *ptep)
+{
+	return READ_ONCE(ptep->val);
+}
+
+static inline vmmu_pte_t *vmmu_pte_child(u64 pte)
 {
 	return __va(pte & VMMU_PTE_PFN_MASK);
 }

@@ -15,7 +15,9 @@ static bool leaf_suffices(u64 pte, const struct vmmu_mapping *map)
 /* Hang an empty table, or the parts of a huge leaf, below the entry. */
 static enum vmmu_mapped grow(struct vmmu_context *ctx, struct vmmu_iter *iter)
 {
-	u64 *pt;
+	vmmu_pte_t *pt;
+
+	vmmu_iter_assert_held(iter);
 
 	if (!ctx->nr_cached)
 		return VMMU_MAP_NOMEM;
@@ -43,7 +45,9 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 			       const struct vmmu_mapping *map)
 {
 	u64 new = vmmu_pte_make(map->pfn, map->bits);
-	u64 old = iter->old;
+	u64 last, old = iter->old;
+
+	vmmu_iter_assert_held(iter);
 
 	if (vmmu_pte_leaf(old)) {
 		if (leaf_suffices(old, map))
@@ -67,9 +71,8 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 	if (vmmu_pte_table(old)) {
 		atomic64_inc(&iter->mmu->stats.collapses);
 		/* What is done to the huge one is done to all of it. */
-		vmmu_sections_flush(iter->mmu, iter->gfn,
-				    vmmu_level_next(iter->gfn, iter->level) -
-					    1);
+		last = vmmu_level_next(iter->gfn, iter->level) - 1;
+		vmmu_sections_flush(iter->mmu, iter->gfn, last);
 	}
 	return VMMU_MAP_FIXED;
 }
@@ -78,18 +81,20 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
  * vmmu_map_first() - go to the entry of a mapping, and map
  * @ctx: has table pages for the levels that are missing
  * @iter: walk, left at the entry unless the result is VMMU_MAP_RETRY or _NOMEM
+ * @hold: how the caller holds mmu_lock
  * @map: what to map
  *
  * Context: mmu_lock and an RCU read section held.
  * Return: what became of it; VMMU_MAP_SPURIOUS also if a larger leaf maps it.
  */
 enum vmmu_mapped vmmu_map_first(struct vmmu_context *ctx,
-				struct vmmu_iter *iter,
+				struct vmmu_iter *iter, enum vmmu_hold hold,
 				const struct vmmu_mapping *map)
 {
 	enum vmmu_mapped ret;
 
-	vmmu_for_each_pte(*iter, ctx->mmu, map->level, map->gfn, map->gfn) {
+	vmmu_for_each_pte(*iter, ctx->mmu, hold, map->level, map->gfn,
+			  map->gfn) {
 		if (iter->level == map->level)
 			return vmmu_map_here(iter, map);
 

@@ -21,8 +21,9 @@ void vmmu_protect(struct vmmu *mmu, u64 first, u64 last)
 
 	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
-		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, VMMU_LEVEL_4K, first,
+			  last) {
+		if (vmmu_iter_yield(&iter, true))
 			continue;
 		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);
 	}
@@ -49,7 +50,8 @@ void vmmu_protect_mask(struct vmmu *mmu, u64 gfn, u64 mask)
 	lockdep_assert_held_write(&mmu->mmu_lock);
 
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
+	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, VMMU_LEVEL_4K, first,
+			  last) {
 		if (iter.level == VMMU_LEVEL_4K &&
 		    !(mask >> (iter.gfn - gfn) & 1))
 			continue;

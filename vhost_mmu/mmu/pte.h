@@ -19,6 +19,18 @@
 
 #include "geometry.h"
 
+/**
+ * typedef vmmu_pte_t - an entry where it lies in its table
+ * @val: its value, for the accessors alone
+ *
+ * A value that was read or is to be written is a plain __u64.  The two do not
+ * mix: what lies in a table is read by vmmu_pte_read() and changed by the
+ * functions of change.c and change.h.
+ */
+typedef struct {
+	__u64 val;
+} vmmu_pte_t;
+
 #define VMMU_PTE_PRESENT	BIT_ULL(0)
 #define VMMU_PTE_LEAF		BIT_ULL(1)
 /* The page may be written through the entry. */

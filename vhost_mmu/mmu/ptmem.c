@@ -16,12 +16,12 @@
  * Context: process context, may sleep.
  * Return: the table, or NULL.
  */
-u64 *vmmu_pt_alloc(struct vmmu *mmu)
+vmmu_pte_t *vmmu_pt_alloc(struct vmmu *mmu)
 {
-	BUILD_BUG_ON(VMMU_PTES * sizeof(u64) != PAGE_SIZE);
+	BUILD_BUG_ON(VMMU_PTES * sizeof(vmmu_pte_t) != PAGE_SIZE);
 	BUILD_BUG_ON(VMMU_PAGE_SHIFT != PAGE_SHIFT);
 
-	return (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	return (vmmu_pte_t *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -29,7 +29,7 @@ u64 *vmmu_pt_alloc(struct vmmu *mmu)
  * @mmu: the MMU that it was for
  * @pt: the table
  */
-void vmmu_pt_free(struct vmmu *mmu, u64 *pt)
+void vmmu_pt_free(struct vmmu *mmu, vmmu_pte_t *pt)
 {
 	free_page((unsigned long)pt);
 }
@@ -40,7 +40,7 @@ void vmmu_pt_free(struct vmmu *mmu, u64 *pt)
  * @pt: the table
  * @n: 1 or -1
  */
-void vmmu_pt_account(struct vmmu *mmu, u64 *pt, int n)
+void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n)
 {
 	s64 now = atomic64_add_return(n, &mmu->stats.table_pages);
 
@@ -60,7 +60,7 @@ static void pt_free_callback(struct rcu_head *head)
  * @mmu: the MMU that it was for
  * @pt: the table
  */
-void vmmu_pt_free_rcu(struct vmmu *mmu, u64 *pt)
+void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt)
 {
 	vmmu_pt_account(mmu, pt, -1);
 	call_rcu(&virt_to_page(pt)->rcu_head, pt_free_callback);
@@ -76,7 +76,7 @@ void vmmu_pt_free_rcu(struct vmmu *mmu, u64 *pt)
  */
 int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n)
 {
-	u64 *pt;
+	vmmu_pte_t *pt;
 
 	while (ctx->nr_cached < n) {
 		pt = vmmu_pt_alloc(ctx->mmu);

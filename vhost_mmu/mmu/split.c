@@ -19,17 +19,19 @@
  * Return: false if the entry is no leaf any more; @pt still is the caller's and
  *	is empty then.
  */
-bool vmmu_split_huge_here(struct vmmu_iter *iter, u64 *pt)
+bool vmmu_split_huge_here(struct vmmu_iter *iter, vmmu_pte_t *pt)
 {
 	struct vmmu_stats *stats = &iter->mmu->stats;
 	atomic64_t *parts = &stats->pages[iter->level - 2];
 	unsigned int i;
 
+	vmmu_iter_assert_held(iter);
+
 	/* Counted before others can unmap them. */
 	atomic64_add(VMMU_PTES, parts);
 	while (vmmu_pte_leaf(iter->old)) {
 		for (i = 0; i < VMMU_PTES; i++)
-			pt[i] = vmmu_pte_split(iter->old, iter->level, i);
+			pt[i].val = vmmu_pte_split(iter->old, iter->level, i);
 		/* Fails if a reader has marked it meanwhile, too. */
 		if (vmmu_iter_cmpxchg(iter, __pa(pt) | VMMU_PTE_PRESENT)) {
 			atomic64_inc(&stats->splits);
@@ -60,8 +62,8 @@ void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last)
 	vmmu_context_init(&ctx, mmu, NULL);
 	read_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_2M, first, last) {
-		if (vmmu_iter_yield(&iter, VMMU_SHARED, true))
+	vmmu_for_each_pte(iter, mmu, VMMU_SHARED, VMMU_LEVEL_2M, first, last) {
+		if (vmmu_iter_yield(&iter, true))
 			continue;
 		if (!vmmu_pte_leaf(iter.old))
 			continue;
@@ -74,7 +76,7 @@ void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last)
 			rcu_read_lock();
 			if (ret)
 				break;
-			iter.yielded = true;
+			vmmu_iter_dropped(&iter);
 			continue;
 		}
 		if (vmmu_split_huge_here(&iter, ctx.cache[0]))
@@ -115,9 +117,9 @@ void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot)
 
 	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_2M, slot->map.gfn,
-			  slot->map.gfn + slot->map.npages - 1) {
-		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, VMMU_LEVEL_2M,
+			  slot->map.gfn, slot->map.gfn + slot->map.npages - 1) {
+		if (vmmu_iter_yield(&iter, true))
 			continue;
 		if (collapsible(&iter, slot)) {
 			vmmu_iter_set(&iter, 0);

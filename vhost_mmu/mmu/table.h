@@ -167,7 +167,7 @@ struct vmmu {
 	/* protects the entries, together with atomic operations on them */
 	rwlock_t mmu_lock;
 	struct list_head sections;
-	u64 *root;
+	vmmu_pte_t *root;
 	/* serialises changes of memslots */
 	struct mutex slots_lock;
 	struct srcu_struct srcu;
@@ -212,7 +212,7 @@ struct vmmu_pages {
 struct vmmu_context {
 	struct vmmu *mmu;
 	struct vmmu_dirty_ring *ring;
-	u64 *cache[VMMU_PT_CACHE];
+	vmmu_pte_t *cache[VMMU_PT_CACHE];
 	unsigned int nr_cached;
 	struct vmmu_pages pages;
 };

@@ -25,9 +25,12 @@ void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep)
 {
 	struct vmmu_iter iter;
 
+	lockdep_assert_held_write(&mmu->mmu_lock);
+
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_LEVEL_4K, first, last) {
-		if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, may_sleep))
+	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, VMMU_LEVEL_4K, first,
+			  last) {
+		if (vmmu_iter_yield(&iter, may_sleep))
 			continue;
 		if (!vmmu_pte_leaf(iter.old))
 			continue;
@@ -54,7 +57,7 @@ void vmmu_zap(struct vmmu *mmu, u64 first, u64 last)
 	write_unlock(&mmu->mmu_lock);
 }
 
-static bool pt_empty(const u64 *pt)
+static bool pt_empty(const vmmu_pte_t *pt)
 {
 	return !memchr_inv(pt, 0, VMMU_PTES * sizeof(*pt));
 }
@@ -77,8 +80,9 @@ void vmmu_prune(struct vmmu *mmu, u64 first, u64 last)
 	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();
 	for (level = VMMU_LEVEL_4K + 1; level <= VMMU_LEVEL_ROOT; level++) {
-		vmmu_for_each_pte(iter, mmu, level, first, last) {
-			if (vmmu_iter_yield(&iter, VMMU_EXCLUSIVE, true))
+		vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, level, first,
+				  last) {
+			if (vmmu_iter_yield(&iter, true))
 				continue;
 			if (iter.level == level && vmmu_pte_table(iter.old) &&
 			    pt_empty(vmmu_pte_child(iter.old)))

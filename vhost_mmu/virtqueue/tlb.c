@@ -115,7 +115,8 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 		return NULL;
 
 	rcu_read_lock();
-	found = vmmu_lookup(tlb->vmq->mmu, gpa >> PAGE_SHIFT, write, &leaf);
+	found = vmmu_lookup_in_section(tlb->vmq->mmu, &tlb->vmq->section,
+				       gpa >> PAGE_SHIFT, write, &leaf);
 	rcu_read_unlock();
 	if (!found)
 		return NULL;

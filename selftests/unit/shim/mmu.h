@@ -39,6 +39,7 @@ do {									\
 #define __initdata
 #define __initconst
 #define __acquires(x)
+#define __must_check		__attribute__((warn_unused_result))
 #define __must_hold(x)
 #define __releases(x)
 #define EXPORT_SYMBOL(x)
@@ -170,6 +171,7 @@ struct srcu_struct {
 	int readers;
 };
 
+extern int unit_rcu_depth;
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 void synchronize_srcu_expedited(struct srcu_struct *srcu);
@@ -206,8 +208,33 @@ do {									\
 	unit_check((l)->held);						\
 	(l)->held = false;						\
 } while (0)
-#define lockdep_assert_held(l)		unit_check((l)->held)
+static inline bool unit_rwlock_held(const rwlock_t *l)
+{
+	return l->writer || l->readers;
+}
+
+static inline bool unit_spin_held(const spinlock_t *l)
+{
+	return l->held;
+}
+
+static inline bool unit_mutex_held(const struct mutex *l)
+{
+	return l->held;
+}
+
+#define lockdep_assert_held(l)						\
+	unit_check(_Generic(*(l), rwlock_t: unit_rwlock_held,		\
+			    spinlock_t: unit_spin_held,			\
+			    struct mutex: unit_mutex_held)(l))
+#define lockdep_assert_held_read(l)	unit_check((l)->readers > 0)
 #define lockdep_assert_held_write(l)	unit_check((l)->writer)
+#define rcu_read_lock_held()		(unit_rcu_depth > 0)
+#define RCU_LOCKDEP_WARN(cond, what)					\
+	do {								\
+		if (cond)						\
+			unit_die("%s:%d: %s", __FILE__, __LINE__, what); \
+	} while (0)
 #define rcu_dereference_raw(p)		READ_ONCE(p)
 #define rcu_assign_pointer(p, v)	WRITE_ONCE(p, v)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
