@@ -7,9 +7,9 @@
 #include <linux/rcupdate.h>
 
 #include "dev/internal.h"
-#include "mmu/mmu.h"
+#include "space/client.h"
 #include "mmu/selftest.h"
-#include "mmu/table.h"
+#include "mmu/mmu.h"
 #include "mmufd/mmufd.h"
 
 static int __init vhost_mmu_init(void)

@@ -4,7 +4,7 @@
  * as it is loaded, and everything small against the plain definition.
  */
 #include "kselftest_harness.h"
-#include "mmu/geometry.h"
+#include "mmu/pt.h"
 #include "mmu/selftest.h"
 
 /* Names the case on stderr. */

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
-#include "mmu/inval.h"
+#include "space/inval.h"
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 

@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "mmu/hooks.h"
+#include "space/hooks.h"
 #include "mmu_rig.h"
-#include "mmu/cursor.h"
+#include "mmu/pt_lookup.h"
 
 struct unit_kernel unit_kernel = {
 	.rng = 1,

@@ -7,10 +7,10 @@
 #ifndef MMU_RIG_H
 #define MMU_RIG_H
 
-#include "mmu/cursor.h"
-#include "mmu/iter.h"
-#include "mmu/memslots.h"
-#include "mmu/space.h"
+#include "mmu/pt_lookup.h"
+#include "mmu/pt_iter.h"
+#include "mmu/memslot.h"
+#include "space/space.h"
 
 #define LEAF_BITS	(VMMU_PTE_PRESENT | VMMU_PTE_LEAF | VMMU_PTE_DIRECT)
 

@@ -192,7 +192,8 @@ bool vmmu_lookup_in_section(struct vmmu *mmu, struct vmmu_section *section,
 
 	unit_check(unit_rcu_depth);
 	unit_check(mmu == &current_rig->mmu);
-	unit_check(section == &current_rig->vmq.section && section->lock.held);
+	unit_check(section == &current_rig->vmq.section.base &&
+		   section->lock.held);
 	current_rig->lookups++;
 	if (!page || !page->mapped || (write && !page->writable) ||
 	    page->backing == SECRET)

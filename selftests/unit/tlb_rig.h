@@ -10,7 +10,7 @@
 
 #include "virtqueue/access.h"
 #include "virtqueue/direct.h"
-#include "mmu/cursor.h"
+#include "mmu/pt_lookup.h"
 #include "mmu/fault.h"
 
 /* More than the soft TLB has room for, so that some take the place of others. */

@@ -6,7 +6,7 @@
 #include <linux/file.h>
 #include <linux/uaccess.h>
 
-#include "../mmu/table.h"
+#include "../mmu/mmu.h"
 #include "../mmufd/mmufd.h"
 #include "internal.h"
 

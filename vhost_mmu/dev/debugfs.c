@@ -14,7 +14,7 @@
 #include <linux/seq_file.h>
 #include <linux/stat.h>
 
-#include "../mmu/table.h"
+#include "../mmu/mmu.h"
 #include "internal.h"
 
 #define VMDEV_DEBUGFS_NAME_MAX 48

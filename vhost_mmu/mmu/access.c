@@ -7,8 +7,8 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "cursor.h"
-#include "dirty.h"
+#include "pt_lookup.h"
+#include "dirty_log.h"
 #include "fault.h"
 
 /* A word that lies naturally is moved whole: others may use it as an atomic. */

@@ -9,7 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "age.h"
-#include "cursor.h"
+#include "pt_lookup.h"
 
 /* Pages whose bits fit into the page that the bitmap is made in. */
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)

@@ -3,7 +3,7 @@
 #ifndef VHOST_MMU_AGE_H
 #define VHOST_MMU_AGE_H
 
-#include "table.h"
+#include "mmu.h"
 
 u64 vmmu_age_gfns(struct vmmu *mmu, u64 first, u64 last, bool clear,
 		  unsigned long *bitmap, bool may_sleep);

@@ -12,8 +12,8 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "cursor.h"
-#include "dirty.h"
+#include "pt_lookup.h"
+#include "dirty_log.h"
 
 /**
  * struct vmmu_dirty_ring - a dirty ring

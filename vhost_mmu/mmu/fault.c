@@ -15,11 +15,11 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
-#include "cursor.h"
-#include "dirty.h"
+#include "pt_lookup.h"
+#include "dirty_log.h"
 #include "fault.h"
-#include "hooks.h"
-#include "space.h"
+#include "../space/hooks.h"
+#include "../space/space.h"
 
 /* Attempts before a refused fault sleeps. */
 #define FAULT_SPINS 4

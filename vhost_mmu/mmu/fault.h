@@ -5,7 +5,7 @@
 
 #include <linux/mm.h>
 
-#include "memslots.h"
+#include "memslot.h"
 
 /* A fault did not work out now, but will when it is taken again. */
 #define VMMU_FAULT_RETRY (-ERESTART)

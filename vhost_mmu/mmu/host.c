@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
-#include "cursor.h"
+#include "pt_lookup.h"
 
 /* Interrupts off: page tables are not freed, and huge entries not collapsed. */
 static unsigned int host_level(struct mm_struct *mm, unsigned long hva,

@@ -17,7 +17,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-#include "geometry.h"
+#include "pt.h"
 
 /**
  * typedef vmmu_pte_t - an entry where it lies in its table

@@ -9,8 +9,8 @@
 #include <linux/init.h>
 #include <linux/types.h>
 
-#include "geometry.h"
-#include "inval.h"
+#include "pt.h"
+#include "../space/inval.h"
 #include "pte.h"
 
 #define PAGES_2M	0x200ULL

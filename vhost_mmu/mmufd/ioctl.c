@@ -16,7 +16,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "../mmu/hooks.h"
+#include "../space/hooks.h"
 #include "mmufd.h"
 
 enum cmd_out {

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-#include "../mmu/table.h"
+#include "../mmu/mmu.h"
 
 struct dentry;
 struct file;

@@ -5,9 +5,9 @@
  * or do not stay filled, leaves them alone for a while.
  */
 #include "ring_map.h"
-#include "../mmu/cursor.h"
+#include "../mmu/pt_lookup.h"
 #include "../mmu/fault.h"
-#include "../mmu/hooks.h"
+#include "../space/hooks.h"
 #include "../trace.h"
 
 /* Attempts to fill the maps before an operation goes by user access. */

@@ -3,7 +3,7 @@
  * The soft TLB: filling it and forgetting.
  */
 #include "tlb.h"
-#include "../mmu/cursor.h"
+#include "../mmu/pt_lookup.h"
 
 /* Ranges of more pages than this are looked for in all of the entries. */
 #define FEW_PAGES	16
@@ -115,7 +115,7 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 		return NULL;
 
 	rcu_read_lock();
-	found = vmmu_lookup_in_section(tlb->vmq->mmu, &tlb->vmq->section,
+	found = vmmu_lookup_in_section(tlb->vmq->mmu, &tlb->vmq->section.base,
 				       gpa >> PAGE_SHIFT, write, &leaf);
 	rcu_read_unlock();
 	if (!found)

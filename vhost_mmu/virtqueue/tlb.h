@@ -15,7 +15,7 @@
 #include <linux/nospec.h>
 
 #include "virtqueue.h"
-#include "../mmu/geometry.h"
+#include "../mmu/pt.h"
 
 #define VMQ_TLB_SMALL	256
 #define VMQ_TLB_HUGE	8

@@ -10,7 +10,7 @@
  * with the buffers: nothing is written to a memslot after it was deleted.
  */
 #include "translate.h"
-#include "../mmu/memslots.h"
+#include "../mmu/memslot.h"
 
 static int translate_by_umem(struct vmq *vmq, u64 addr, u32 len,
 			     struct iovec *iov, unsigned int iov_size,

@@ -14,7 +14,7 @@
 #include <linux/uio.h>
 #include <linux/vhost_iotlb.h>
 
-#include "../mmu/mmu.h"
+#include "../space/client.h"
 #include "split_ring.h"
 
 struct vmmu;

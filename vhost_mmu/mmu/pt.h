@@ -6,8 +6,8 @@
  * Levels count as the field counts them: 1 maps 4 KiB pages, 2 maps 2 MiB,
  * 3 maps 1 GiB; the root is at level 4.
  */
-#ifndef VHOST_MMU_GEOMETRY_H
-#define VHOST_MMU_GEOMETRY_H
+#ifndef VHOST_MMU_PT_H
+#define VHOST_MMU_PT_H
 
 #include <linux/bits.h>
 #include <linux/types.h>
@@ -147,4 +147,4 @@ static inline bool vmmu_bytes_overlap(__u64 a, __u64 a_size, __u64 b,
 	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }
 
-#endif /* VHOST_MMU_GEOMETRY_H */
+#endif /* VHOST_MMU_PT_H */

@@ -10,8 +10,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "memslots.h"
-#include "space.h"
+#include "memslot.h"
+#include "../space/space.h"
 
 static int region_cmp(const void *a, const void *b)
 {

@@ -9,8 +9,8 @@
 #include <linux/bitmap.h>
 #include <linux/slab.h>
 
-#include "memslots.h"
-#include "space.h"
+#include "memslot.h"
+#include "../space/space.h"
 
 static struct vmmu_memslot *slot_of_gpa_node(struct rb_node *node,
 					     unsigned int index)

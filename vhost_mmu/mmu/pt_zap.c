@@ -7,7 +7,7 @@
  */
 #include <linux/mm.h>
 
-#include "cursor.h"
+#include "pt_lookup.h"
 
 /**
  * vmmu_zap_locked() - unmap guest pages

@@ -7,7 +7,7 @@
  */
 #include <linux/mm.h>
 
-#include "cursor.h"
+#include "pt_lookup.h"
 
 static bool walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Inside of the MMU folder: changes of entries, and the memory of tables. */
-#ifndef VHOST_MMU_CHANGE_H
-#define VHOST_MMU_CHANGE_H
+#ifndef VHOST_MMU_PT_CHANGE_H
+#define VHOST_MMU_PT_CHANGE_H
 
-#include "iter.h"
+#include "pt_iter.h"
 
 bool __must_check vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
 void vmmu_iter_set(struct vmmu_iter *iter, u64 new);
@@ -80,4 +80,4 @@ void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt);
 void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n);
 int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n);
 
-#endif /* VHOST_MMU_CHANGE_H */
+#endif /* VHOST_MMU_PT_CHANGE_H */

@@ -9,14 +9,14 @@
  *		...
  *	}
  */
-#ifndef VHOST_MMU_ITER_H
-#define VHOST_MMU_ITER_H
+#ifndef VHOST_MMU_PT_ITER_H
+#define VHOST_MMU_PT_ITER_H
 
 #include <linux/lockdep.h>
 #include <linux/rcupdate.h>
 
-#include "hooks.h"
-#include "table.h"
+#include "../space/hooks.h"
+#include "mmu.h"
 
 /**
  * enum vmmu_hold - how a walk holds mmu_lock
@@ -125,4 +125,4 @@ static inline vmmu_pte_t *vmmu_pte_child(u64 pte)
 	return __va(pte & VMMU_PTE_PFN_MASK);
 }
 
-#endif /* VHOST_MMU_ITER_H */
+#endif /* VHOST_MMU_PT_ITER_H */

@@ -4,11 +4,11 @@
  * that it was used; the mutating one maps, takes back, splits, merges, protects
  * and ages.  Both are walks of iter.h; what an entry means is in pte.h.
  */
-#ifndef VHOST_MMU_CURSOR_H
-#define VHOST_MMU_CURSOR_H
+#ifndef VHOST_MMU_PT_LOOKUP_H
+#define VHOST_MMU_PT_LOOKUP_H
 
-#include "change.h"
-#include "mmu.h"
+#include "pt_change.h"
+#include "../space/client.h"
 
 /**
  * struct vmmu_mapping - what the mutating cursor is to map
@@ -85,4 +85,4 @@ void vmmu_release_all(struct vmmu_space *space);
 bool vmmu_age_all(struct vmmu_space *space, unsigned long start,
 		  unsigned long last, bool clear);
 
-#endif /* VHOST_MMU_CURSOR_H */
+#endif /* VHOST_MMU_PT_LOOKUP_H */

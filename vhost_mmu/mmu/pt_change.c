@@ -16,7 +16,7 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 
-#include "change.h"
+#include "pt_change.h"
 
 static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 			u64 new);

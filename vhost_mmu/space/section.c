@@ -9,8 +9,8 @@
  */
 #include <linux/ktime.h>
 
-#include "cursor.h"
-#include "mmu.h"
+#include "../mmu/pt_lookup.h"
+#include "client.h"
 
 /**
  * vmmu_section_init() - initialise a section

@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 
-#include "change.h"
+#include "pt_change.h"
 
 /**
  * vmmu_pt_alloc() - allocate a table with no entry

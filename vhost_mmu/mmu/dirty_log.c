@@ -11,8 +11,8 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "cursor.h"
-#include "dirty.h"
+#include "pt_lookup.h"
+#include "dirty_log.h"
 
 /**
  * vmmu_log_room() - may a page of a memslot be written, as far as its log goes?

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Inside of the MMU folder: memslots and their two sets. */
-#ifndef VHOST_MMU_MEMSLOTS_H
-#define VHOST_MMU_MEMSLOTS_H
+#ifndef VHOST_MMU_MEMSLOT_H
+#define VHOST_MMU_MEMSLOT_H
 
-#include "space.h"
-#include "table.h"
+#include "../space/space.h"
+#include "mmu.h"
 
 /* table.c: a table is built before the notifier knows it */
 struct vmmu *vmmu_alloc(struct mm_struct *mm);
@@ -84,4 +84,4 @@ vmmu_slot_of_hva_node(struct interval_tree_node *node, unsigned int index)
 	return container_of(node - index, struct vmmu_memslot, hva_node[0]);
 }
 
-#endif /* VHOST_MMU_MEMSLOTS_H */
+#endif /* VHOST_MMU_MEMSLOT_H */

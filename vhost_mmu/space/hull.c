@@ -3,7 +3,7 @@
  * From where to where does anybody cache translations?  Most changes of a
  * process's mappings lie elsewhere, and two comparisons tell.
  */
-#include "memslots.h"
+#include "../mmu/memslot.h"
 #include "space.h"
 
 static void hull_add(struct vmmu_range *hull, struct rb_root_cached *tree)

@@ -6,9 +6,9 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "cursor.h"
-#include "dirty.h"
-#include "memslots.h"
+#include "pt_lookup.h"
+#include "dirty_log.h"
+#include "memslot.h"
 
 static int check_args(const struct vmmu_set_memslot *args)
 {

@@ -4,9 +4,9 @@
  */
 #include <linux/mm.h>
 
-#include "cursor.h"
-#include "memslots.h"
-#include "space.h"
+#include "pt_lookup.h"
+#include "memslot.h"
+#include "../space/space.h"
 
 /**
  * vmmu_split_huge_here() - replace a huge leaf by a table of its parts

@@ -8,11 +8,11 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
-#include "change.h"
-#include "cursor.h"
-#include "memslots.h"
-#include "mmu.h"
-#include "space.h"
+#include "pt_change.h"
+#include "pt_lookup.h"
+#include "memslot.h"
+#include "../space/client.h"
+#include "../space/space.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);
 static struct workqueue_struct *free_queue;

@@ -8,7 +8,7 @@
 #include <linux/rcuwait.h>
 
 #include "inval.h"
-#include "mmu.h"
+#include "client.h"
 
 /**
  * struct vmmu_space - what vhost_mmu knows of one mm

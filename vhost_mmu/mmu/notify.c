@@ -11,10 +11,10 @@
 #include <linux/rculist.h>
 
 #include "age.h"
-#include "cursor.h"
-#include "hooks.h"
-#include "memslots.h"
-#include "space.h"
+#include "pt_lookup.h"
+#include "../space/hooks.h"
+#include "memslot.h"
+#include "../space/space.h"
 
 /* Protected by the notifier core's SRCU, which we cannot name. */
 #define for_each_mmu(mmu, space) \

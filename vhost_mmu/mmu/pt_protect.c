@@ -5,7 +5,7 @@
  */
 #include <linux/mm.h>
 
-#include "cursor.h"
+#include "pt_lookup.h"
 
 /**
  * vmmu_protect() - make pages fault when they are written

@@ -11,8 +11,8 @@
 
 #include "../compat/gup.h"
 #include "../compat/pfnmap.h"
-#include "fault.h"
-#include "mmu.h"
+#include "../mmu/fault.h"
+#include "client.h"
 
 /* The user-access path may still get through where GUP does not. */
 static enum vmmu_page_status vmmu_no_page(unsigned long hva, bool write)

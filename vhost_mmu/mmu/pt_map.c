@@ -4,7 +4,7 @@
  * at the same time under the read lock; an entry is theirs by compare and
  * exchange, and who loses looks again.
  */
-#include "cursor.h"
+#include "pt_lookup.h"
 
 /* Does the leaf do what the mapping asks for? */
 static bool leaf_suffices(u64 pte, const struct vmmu_mapping *map)

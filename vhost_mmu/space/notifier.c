@@ -19,7 +19,7 @@
  */
 #include <linux/mm.h>
 
-#include "cursor.h"
+#include "../mmu/pt_lookup.h"
 #include "hooks.h"
 #include "space.h"
 #include "../trace.h"

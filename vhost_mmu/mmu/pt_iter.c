@@ -8,7 +8,7 @@
  */
 #include <linux/sched.h>
 
-#include "iter.h"
+#include "pt_iter.h"
 
 static void iter_read(struct vmmu_iter *iter)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Inside of the MMU folder: the dirty log and the dirty rings. */
-#ifndef VHOST_MMU_DIRTY_H
-#define VHOST_MMU_DIRTY_H
+#ifndef VHOST_MMU_DIRTY_LOG_H
+#define VHOST_MMU_DIRTY_LOG_H
 
 #include <linux/log2.h>
 
-#include "memslots.h"
+#include "memslot.h"
 
 /* Entries kept free, so that writes under way at the limit still find room. */
 #define VMMU_DIRTY_RING_RESERVED 8
@@ -43,4 +43,4 @@ static inline int vmmu_mark_dirty(struct vmmu_context *ctx,
 	return vmmu_slot_logs(slot) ? vmmu_log_page(ctx, slot, gfn, false) : 0;
 }
 
-#endif /* VHOST_MMU_DIRTY_H */
+#endif /* VHOST_MMU_DIRTY_LOG_H */
