@@ -11,6 +11,9 @@ this is checked:
 - "file.c   function()" at the start of a line, as the ways in overview.rst have
   it, and ``function()`` (``file.c``): the function is defined in that file.
 
+Every lock of the modules has to be in Documentation/locking.rst, as
+struct::member.
+
 A file may be named by the end of its path.  With --tree DIR the names are
 looked up in another tree than this one.
 """
@@ -34,6 +37,10 @@ PATH = re.compile(r"[\w.*+-]+(?:/[\w.*+\[\]-]+)*/?")
 STEP = re.compile(r"\s+([\w/]+\.[ch])\s+(\w+)\(\)")
 DEFINED_IN = re.compile(r"``(\w+)\(\)``\s+\(``([\w/]+\.[ch])``\)")
 SOURCE_NAME = re.compile(r"[\w*-]+\.(?:c|h|py|rst|cocci)")
+LOCK = re.compile(r"^\t(?:struct mutex|struct rw_semaphore|struct srcu_struct|"
+                  r"(?:raw_)?spinlock_t|rwlock_t|seqcount\w*_t|seqlock_t)\s+(\w+);", re.M)
+STATIC_LOCK = re.compile(r"^(?:static )?DEFINE_(?:MUTEX|SPINLOCK|RWLOCK|S?RCU)\((\w+)\)", re.M)
+LOCKING = "Documentation/locking.rst"
 # Files of these names are made by a run, or are another project's.
 NOT_OURS = frozenset(("rates.json", "vmlinux.h"))
 # Functions of user space, what the text names as not used, and the kernel's own.
@@ -83,6 +90,16 @@ class Tree:
         pattern = re.compile(rf"^struct {struct} \{{(.*?)^\}}", re.M | re.S)
         return any(re.search(rf"\b{member}\b", body) for code in self.code.values()
                    for body in pattern.findall(code))
+
+
+    def locks(self):
+        """The locks of the modules."""
+        for path, code in self.code.items():
+            if not path.startswith("vhost_mmu/"):
+                continue
+            for struct, body in re.findall(r"^struct (\w+) \{(.*?)^\}", code, re.M | re.S):
+                yield from (f"{struct}::{member}" for member in LOCK.findall(body))
+            yield from STATIC_LOCK.findall(code)
 
 
 def parents(path):
@@ -158,6 +175,15 @@ def check(tree, top, path):
                 yield f"{path}:{number}: {what}"
 
 
+def check_locks(tree, top):
+    """The locks that the document about them does not name."""
+    with open(os.path.join(top, LOCKING), encoding="utf-8") as f:
+        text = f.read()
+    for lock in tree.locks():
+        if not re.search(rf"\b{lock}\b", text):
+            yield f"{LOCKING}: {lock} is not there"
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0],
                                 epilog=__doc__.split("\n\n", 1)[1],
@@ -169,7 +195,9 @@ def main():
     tree = Tree(args.tree)
     files = args.files or [f for f in Tree(TOP).files if is_document(f)]
     found = [what for path in files for what in check(tree, TOP, path)]
-    print("\n".join(found + [f"{len(files)} documents, {len(found)} names that do not exist"]))
+    if LOCKING in files:
+        found += check_locks(tree, TOP)
+    print("\n".join(found + [f"{len(files)} documents, {len(found)} findings"]))
     return 1 if found or not files else 0
 
 
