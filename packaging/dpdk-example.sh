@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Start DPDK's testpmd with a virtio-user port over vhost_mmu (root, 128 huge pages of 2 MiB).
-# The port's other end is the tap interface named by the first argument.
+# The first argument names the tap interface at the port's other end.
 set -euo pipefail
 
 node=${VHOST_DEV:-/dev/vhost-mmu-net}

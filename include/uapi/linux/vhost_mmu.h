@@ -12,16 +12,16 @@
 /**
  * DOC: General rules
  *
- * Opening /dev/vhost-mmu gives an MMU: memslots, which map guest physical
- * addresses (GPA) to addresses of the opener (HVA), and tables behind them,
- * which map guest pages to pages of memory.  The tables are filled by faults
- * and emptied by the MMU notifier; no page is ever pinned.
+ * Whoever opens /dev/vhost-mmu gets an MMU: memslots, which map guest physical
+ * addresses (GPA) to addresses of the opener (HVA), and tables, which map guest
+ * pages to pages of memory.  Faults fill the tables and the MMU notifier
+ * empties them; no page is ever pinned.
  *
- * Every structure starts with its size, as the caller knows it.  A shorter one
- * than the first version is refused; what the kernel does not know must be
- * zero.  Reserved fields must be zero.  Fields described as output are written
- * on success; length fields that count down are written in any case once the
- * structure was accepted.
+ * Every structure starts with its size, as the caller knows it.  The kernel
+ * refuses a structure that is shorter than its first version, and one with
+ * anything but zero behind the fields that the kernel knows.  Reserved fields
+ * must be zero.  The kernel writes fields described as output on success, and
+ * length fields that count down whenever it has accepted the structure.
  *
  * DOC: Errors
  *
@@ -29,9 +29,9 @@
  *
  * ============ ==============================================================
  * -ENOTTY      unknown command
- * -EINVAL      the structure is too short; an unknown flag; an argument that
- *              is out of range or not aligned
- * -E2BIG       the structure is longer than the kernel's, and not zero there
+ * -EINVAL      the structure is too short, a flag is unknown, or an argument is
+ *              out of range or not aligned
+ * -E2BIG       the structure is longer than the kernel's, and not zero behind
  * -EOPNOTSUPP  a reserved field is not zero
  * -EFAULT      the structure, or a buffer it points to, cannot be accessed
  * -EIO         the caller's address space is not the opener's
@@ -39,7 +39,7 @@
  * -EINTR       a signal arrived first
  * ============ ==============================================================
  *
- * Of a guest address:
+ * For a guest address:
  *
  * ============ ==============================================================
  * -ENOENT      no memslot there
@@ -47,8 +47,8 @@
  * -EROFS       a write into a read-only memslot
  * -EFAULT      the memory behind it cannot be faulted in
  * -EHWPOISON   the memory behind it is known to be broken
- * -ENOSPC      the dirty ring is full: harvest and reset it, then go on
- * -ENXIO       dirty rings are in use, and this is not the way through a reader
+ * -ENOSPC      the dirty ring is full: harvest and reset it, then retry
+ * -ENXIO       dirty rings are in use, and the caller does not use a reader
  * ============ ==============================================================
  */
 #define VMMU_IOCTL_TYPE 0xBC
@@ -76,7 +76,7 @@ enum {
  * @page_sizes: output: bit n is set if an entry can map 2^n bytes
  * @max_slot_pages: output: largest memslot, in pages of 4 KiB
  * @max_slots: output: slot numbers are below this
- * @gpa_bits: output: guest physical addresses have so many bits
+ * @gpa_bits: output: number of bits of a guest physical address
  * @max_ring_entries: output: largest dirty ring
  * @exclusive_lock: output: 1 if faults exclude each other (debug builds only)
  *
@@ -97,15 +97,15 @@ struct vmmu_get_info {
 
 /*
  * VMMU_GET_DIRTY_LOG leaves the dirty pages writable; VMMU_CLEAR_DIRTY_LOG
- * makes those pages clean that its caller has copied.
+ * makes the pages clean that its caller names.
  */
 #define VMMU_OPTION_MANUAL_PROTECT	(1ULL << 0)
 /*
- * All pages of a memslot are dirty when its log is turned on, and its huge
- * entries are split when they are first cleared.  Needs MANUAL_PROTECT.
+ * All pages of a memslot are dirty when its log is turned on, and a huge entry
+ * is split when a page of it is first cleared.  Needs MANUAL_PROTECT.
  */
 #define VMMU_OPTION_INITIALLY_SET	(1ULL << 1)
-/* Huge entries are split by the first write to them, not beforehand. */
+/* The first write to a huge entry splits it; nothing splits it beforehand. */
 #define VMMU_OPTION_LAZY_SPLIT		(1ULL << 2)
 
 /**
@@ -117,8 +117,8 @@ struct vmmu_get_info {
  *	dirty ring that each reader gets instead
  * @__reserved: must be 0
  *
- * How dirty pages are reported.  -EBUSY once there is a memslot or a reader;
- * -E2BIG if @ring_entries is too large.
+ * Set how dirty pages are reported.  -EBUSY once there is a memslot or a
+ * reader; -E2BIG if @ring_entries is too large.
  */
 struct vmmu_set_options {
 	__u32 size;
@@ -163,7 +163,7 @@ struct vmmu_set_memslot {
 
 #define VMMU_SET_MEMSLOT _IO(VMMU_IOCTL_TYPE, VMMU_CMD_SET_MEMSLOT)
 
-/* The pages are going to be written; counts as a write for the dirty log. */
+/* The caller is going to write the pages, which counts for the dirty log. */
 #define VMMU_POPULATE_WRITE	(1U << 0)
 
 /**
@@ -171,11 +171,11 @@ struct vmmu_set_memslot {
  * @size: sizeof(struct vmmu_populate)
  * @flags: VMMU_POPULATE_*
  * @gpa: first address, page aligned; advances with progress
- * @length: in bytes, page aligned, not 0; shrinks by what was done
+ * @length: in bytes, page aligned, not 0; counts down
  *
  * Fault pages in, as KVM_PRE_FAULT_MEMORY does: 0 is returned if at least one
- * page was mapped, so a caller repeats until @length is 0 or an error tells
- * why the page at @gpa cannot be mapped.
+ * page was mapped, so a caller repeats until @length is 0 or an error says why
+ * the page at @gpa cannot be mapped.
  */
 struct vmmu_populate {
 	__u32 size;
@@ -193,11 +193,11 @@ struct vmmu_populate {
 #define VMMU_PERM_READ		(1U << 0)
 #define VMMU_PERM_WRITE		(1U << 1)
 
-/* Reached through a kernel address; else by user access. */
+/* The page is reached by kernel address; without this bit, by user access. */
 #define VMMU_STATE_DIRECT	(1U << 0)
-/* Used since it was last aged. */
+/* The page was used since it was last aged. */
 #define VMMU_STATE_YOUNG	(1U << 1)
-/* Written since it was mapped. */
+/* The page was written since it was mapped. */
 #define VMMU_STATE_DIRTY	(1U << 2)
 
 /**
@@ -205,14 +205,14 @@ struct vmmu_populate {
  * @size: sizeof(struct vmmu_translate)
  * @flags: VMMU_TRANSLATE_*
  * @gpa: the address
- * @hva: output: the address that the memslot gives for it
+ * @hva: output: the opener's address, by the memslot
  * @slot: output: the memslot
  * @perms: output: VMMU_PERM_* of the entry, 0 if the page is not mapped
  * @page_shift: output: 12, 21 or 30 by the size of the entry, 0 if there is
  *	none
  * @state: output: VMMU_STATE_* of the entry
  *
- * How an address is mapped now.  Physical addresses are not shown.
+ * Tell how an address is mapped now.  Physical addresses are not shown.
  */
 struct vmmu_translate {
 	__u32 size;
@@ -235,10 +235,10 @@ struct vmmu_translate {
  * @length: bytes; counts down
  * @data: address of the caller's buffer; advances with progress
  *
- * Copy between the caller's buffer and guest memory through the tables, with
- * faults as they are needed.  Memory that the tables cannot map is reached by
- * user access.  0 means that all was copied; after an error the fields tell
- * how far it went.
+ * Copy between the caller's buffer and guest memory through the tables, taking
+ * faults where pages are missing.  The kernel reaches memory that the tables
+ * cannot map by user access.  0 means that everything was copied; after an
+ * error the fields say how far the copy went.
  */
 struct vmmu_access {
 	__u32 size;
@@ -261,10 +261,10 @@ struct vmmu_access {
  * @bitmap: address of the bitmap, one bit a page, in words of 64 bits; a whole
  *	memslot for GET, from @first_page on for CLEAR
  *
- * GET copies the bitmap of written pages out and, without
- * VMMU_OPTION_MANUAL_PROTECT, makes them clean; CLEAR makes the pages clean
- * whose bits are set in @bitmap.  -ENOENT: no such memslot, or it has no log.
- * -ENXIO: dirty rings are in use.
+ * GET copies the bitmap of written pages to the caller and, without
+ * VMMU_OPTION_MANUAL_PROTECT, makes the pages clean; CLEAR makes the pages
+ * clean whose bits are set in @bitmap.  -ENOENT: no such memslot, or it has no
+ * log.  -ENXIO: dirty rings are in use.
  */
 struct vmmu_dirty_log {
 	__u32 size;
@@ -300,12 +300,13 @@ struct vmmu_create_reader {
 
 /* Written by the kernel last, when the entry is complete. */
 #define VMMU_DIRTY_GFN_F_DIRTY	(1U << 0)
-/* Set by user space, with release semantics, when it has taken the entry. */
+/* User space sets it, with release semantics, having harvested the entry. */
 #define VMMU_DIRTY_GFN_F_RESET	(1U << 1)
 
 /**
  * struct vmmu_dirty_gfn - entry of a dirty ring
- * @flags: 0 empty, VMMU_DIRTY_GFN_F_DIRTY full, VMMU_DIRTY_GFN_F_RESET taken
+ * @flags: 0 if empty, VMMU_DIRTY_GFN_F_DIRTY if full, VMMU_DIRTY_GFN_F_RESET if
+ *	harvested
  * @slot: memslot
  * @offset: page within the memslot
  */
@@ -322,7 +323,7 @@ struct vmmu_dirty_gfn {
  * @count: output: entries that were reset, of all readers
  * @__reserved: must be 0
  *
- * Make the pages of all entries clean that user space has taken, and the
+ * Make the pages of all entries clean that user space has harvested, and the
  * entries empty.  -ENXIO without dirty rings.
  */
 struct vmmu_reset_dirty_rings {
@@ -348,8 +349,8 @@ struct vmmu_reset_dirty_rings {
  * @young: output: pages of 4 KiB in the range that were used; a huge entry
  *	counts with all of its pages in the range
  *
- * Which pages were used through the tables since they were last aged.  Parts of
- * the range without a memslot count as unused.
+ * Tell which pages were used through the tables since they were last aged.
+ * Parts of the range without a memslot count as unused.
  */
 struct vmmu_age {
 	__u32 size;
