@@ -57,7 +57,7 @@ class Tree:
         self.folders = {part for f in self.files for part in parents(f)}
         self.code, self.words = {}, set()
         for path in self.files:
-            if path.endswith((".json", ".png")) or is_document(path):
+            if path.endswith((".json", ".png", "/docnames.py")) or is_document(path):
                 continue
             with open(os.path.join(top, path), encoding="utf-8", errors="replace") as f:
                 text = f.read()
@@ -167,11 +167,16 @@ def check_literals(tree, line, path):
             yield f"no {text} anywhere"
 
 
+def check_line(tree, line, path):
+    """The findings in one line."""
+    return [*check_names(tree, line), *check_literals(tree, line, path)]
+
+
 def check(tree, top, path):
     """The findings in one document."""
     with open(os.path.join(top, path), encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
-            for what in [*check_names(tree, line), *check_literals(tree, line, path)]:
+            for what in check_line(tree, line, path):
                 yield f"{path}:{number}: {what}"
 
 
@@ -182,6 +187,24 @@ def check_locks(tree, top):
     for lock in tree.locks():
         if not re.search(rf"\b{lock}\b", text):
             yield f"{LOCKING}: {lock} is not there"
+
+
+def self_test(tree):
+    """Would a wrong name be found?  Lines with one wrong name, and without."""
+    wrong = ("calls vmmu_no_such_thing()", "a struct vmmu_nosuch", "``vmq::no_such_lock``",
+             "VMMU_NO_SUCH", "``vmmu_nosuch``", "``mmu/nosuch.c``", "``tools/nosuch``",
+             "  dev/poll.c   worker_run()   of another file", "  dev/nosuch.c   worker_run()",
+             "``worker_run()`` (``dev/poll.c``)", "``some_counter_that_is_not``")
+    right = ("calls vmdev_work_queue()", "a struct vmdev_work", "``vmq::mutex``", "VMMU_POPULATE",
+             "``vmdev_work_queue``", "``dev/poll.c``", "``tools/vm``", "``selftests/abi*``",
+             "  dev/worker.c   worker_run()   of this file", "``worker_run()`` (``dev/worker.c``)",
+             "``payload_off``", "``make check``", "``VMMU_PTE_*``")
+    for line in wrong:
+        if len(check_line(tree, line, "Documentation/x.rst")) != 1:
+            yield f"self-test: not found, or more than once: {line}"
+    for line in right:
+        yield from (f"self-test: {what}: {line}"
+                    for what in check_line(tree, line, "Documentation/x.rst"))
 
 
 def main():
@@ -195,6 +218,7 @@ def main():
     tree = Tree(args.tree)
     files = args.files or [f for f in Tree(TOP).files if is_document(f)]
     found = [what for path in files for what in check(tree, TOP, path)]
+    found += self_test(tree)
     if LOCKING in files:
         found += check_locks(tree, TOP)
     print("\n".join(found + [f"{len(files)} documents, {len(found)} findings"]))
