@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Do the names in the documents exist in the tree?
 
-Read are README.md files and everything below Documentation/.  Of what they say
+Read are the files called README and everything below Documentation/.  Of what they say
 this is checked:
 
 - function(): the name occurs in the code;
@@ -110,7 +110,7 @@ def parents(path):
 
 def is_document(path):
     """Is this one of the files that are checked?"""
-    return path.startswith("Documentation/") or os.path.basename(path) == "README.md"
+    return path.startswith("Documentation/") or os.path.basename(path) in ("README", "README.md")
 
 
 def literals(line, path):
