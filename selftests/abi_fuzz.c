@@ -71,6 +71,7 @@ enum {
 static const unsigned int indices[] = {
 	0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 0xffffffff
 };
+
 static const unsigned int nums[] = {
 	256, 256, 256, 1, 2, 1024, 32768, 0, 3, 65536, 0xffffffff,
 };
@@ -257,18 +258,17 @@ static void print_call(unsigned int i, const struct call *c)
 		ksft_print_msg("  %2u %s %#llx\n", i, kinds[c->kind].name,
 			       (unsigned long long)a.u64);
 	else if (c->kind == MEM_TABLE)
-		ksft_print_msg(
-			"  %2u %s regions %u padding %u size %#llx hva %#llx\n",
-			i, kinds[c->kind].name, a.mem.nregions, a.mem.padding,
-			(unsigned long long)a.reg[0].memory_size,
-			(unsigned long long)a.reg[0].userspace_addr);
+		ksft_print_msg("  %2u %s regions %u padding %u size %#llx hva %#llx\n",
+			       i, kinds[c->kind].name, a.mem.nregions,
+			       a.mem.padding,
+			       (unsigned long long)a.reg[0].memory_size,
+			       (unsigned long long)a.reg[0].userspace_addr);
 	else if (c->kind == ADDR)
-		ksft_print_msg(
-			"  %2u %s %u flags %u desc %#llx avail %#llx used %#llx\n",
-			i, kinds[c->kind].name, a.addr.index, a.addr.flags,
-			(unsigned long long)a.addr.desc_user_addr,
-			(unsigned long long)a.addr.avail_user_addr,
-			(unsigned long long)a.addr.used_user_addr);
+		ksft_print_msg("  %2u %s %u flags %u desc %#llx avail %#llx used %#llx\n",
+			       i, kinds[c->kind].name, a.addr.index, a.addr.flags,
+			       (unsigned long long)a.addr.desc_user_addr,
+			       (unsigned long long)a.addr.avail_user_addr,
+			       (unsigned long long)a.addr.used_user_addr);
 	else
 		ksft_print_msg("  %2u %s %u, %d\n", i, kinds[c->kind].name,
 			       a.file.index, a.file.fd);
@@ -420,9 +420,8 @@ static void explain(struct vt_cmp_pair *p, unsigned int seed)
 
 	make_sequence(seed, &s);
 	if (same(p, &s, false)) {
-		ksft_print_msg(
-			"ABI_SEED=%u was answered differently, but only once\n",
-			seed);
+		ksft_print_msg("ABI_SEED=%u was answered differently, but only once\n",
+			       seed);
 		return;
 	}
 	shrink(p, &s);

@@ -91,6 +91,7 @@ static void sweep(struct vt_cmp *t, void *arg)
 static void foreign(struct vt_cmp *t, void *arg)
 {
 	unsigned int type;
+	long ret;
 
 	(void)arg;
 	ioctl(t->fd, VHOST_SET_OWNER, NULL);
@@ -102,10 +103,8 @@ static void foreign(struct vt_cmp *t, void *arg)
 		vt_cmp_answer(t,
 			      vt_cmp_errno(ioctl(t->fd, _IO(type, 0x10), buf)),
 			      VT_CMP_ANY, "foreign: %02x none", type);
-		vt_cmp_answer(
-			t,
-			vt_cmp_errno(ioctl(t->fd, _IOW(type, 0x10, long), buf)),
-			VT_CMP_ANY, "foreign: %02x write", type);
+		ret = vt_cmp_errno(ioctl(t->fd, _IOW(type, 0x10, long), buf));
+		vt_cmp_answer(t, ret, VT_CMP_ANY, "foreign: %02x write", type);
 	}
 }
 

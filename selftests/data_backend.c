@@ -110,8 +110,7 @@ TEST_F_TIMEOUT(backend, packet_socket, 600)
 	ASSERT_EQ(0, open_rig(&self->rig, variant->features |
 			      VT_F(VHOST_NET_F_VIRTIO_NET_HDR)));
 	if (veth_pair(1500))
-		SKIP(return,
-			   "no veth interfaces: ip link add type veth failed");
+		SKIP(return, "no veth interfaces: ip link add failed");
 	backend = vt_packet_open(if_nametoindex("vta"), false);
 	sock = vt_packet_open(if_nametoindex("vtb"), false);
 	ASSERT_LT(0, backend);
@@ -170,8 +169,7 @@ TEST_F_TIMEOUT(backend, macvtap, 600)
 		SKIP(return, "no macvtap: ip link add type macvtap failed");
 	fd = open_macvtap("vtm");
 	if (fd < 0)
-		SKIP(return, "cannot open the macvtap's device: %s",
-			   strerror(errno));
+		SKIP(return, "cannot open the macvtap: %s", strerror(errno));
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "vtm");
 	ASSERT_EQ(0, ioctl(fd, TUNSETIFF, &ifr));
 	ASSERT_EQ(0, ioctl(fd, TUNSETVNETHDRSZ, &hdr));

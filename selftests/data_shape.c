@@ -108,11 +108,18 @@ FIXTURE_VARIANT(shape)
 FIXTURE_VARIANT_ADD(shape, plain) { .features = V1 | MRG };
 FIXTURE_VARIANT_ADD(shape, event) { .features = V1 | MRG | EVENT };
 FIXTURE_VARIANT_ADD(shape, indirect) { .features = V1 | MRG | IND };
-FIXTURE_VARIANT_ADD(shape,
-		    indirect_event){ .features = V1 | MRG | IND | EVENT };
+FIXTURE_VARIANT_ADD(shape, indirect_event)
+{
+	.features = V1 | MRG | IND | EVENT,
+};
+
 FIXTURE_VARIANT_ADD(shape, legacy) { .features = 0 };
-FIXTURE_VARIANT_ADD(shape, incongruent){ .features = V1 | MRG,
-					 .gpa_skew = 0x777 };
+
+FIXTURE_VARIANT_ADD(shape, incongruent)
+{
+	.features = V1 | MRG,
+	.gpa_skew = 0x777,
+};
 
 FIXTURE_SETUP(shape)
 {
@@ -438,6 +445,7 @@ static void rx_dropped(struct __test_metadata *_metadata, struct vt_rig *rig,
 static void rx_waits(struct __test_metadata *_metadata, struct vt_rig *rig,
 		     char *frame)
 {
+	struct virtio_net_hdr_mrg_rxbuf *hdr;
 	struct vt_sg sg[6];
 	unsigned int i;
 	uint32_t len;
@@ -458,9 +466,8 @@ static void rx_waits(struct __test_metadata *_metadata, struct vt_rig *rig,
 		ASSERT_EQ((void *)frame, rx_get(rig, &len));
 		EXPECT_EQ(i == 5 ? 12u : 200u, len);
 	}
-	EXPECT_EQ(
-		6,
-		((struct virtio_net_hdr_mrg_rxbuf *)rig->buf[0])->num_buffers);
+	hdr = rig->buf[0];
+	EXPECT_EQ(6, hdr->num_buffers);
 	EXPECT_EQ(0, memcmp((char *)rig->buf[0] + 12, frame, 1000));
 }
 

@@ -127,6 +127,7 @@ TEST_F_TIMEOUT(module, metadata_access, 300)
 
 TEST_F_TIMEOUT(module, bad_parameters, 300)
 {
+	const char *max = "/sys/module/vhost_mmu/parameters/max_mem_regions";
 	struct vt_inval *inval = &self->inval;
 	struct stat st;
 	char word[16] = "";
@@ -143,11 +144,8 @@ TEST_F_TIMEOUT(module, bad_parameters, 300)
 	EXPECT_EQ(1, fscanf(f, "%15s", word));
 	fclose(f);
 	EXPECT_STREQ("kernel", word);
-	EXPECT_EQ(509,
-		  vt_read_number(
-			  "/sys/module/vhost_mmu/parameters/max_mem_regions"));
-	ASSERT_EQ(0, stat("/sys/module/vhost_mmu/parameters/max_mem_regions",
-			  &st));
+	EXPECT_EQ(509, vt_read_number(max));
+	ASSERT_EQ(0, stat(max, &st));
 	EXPECT_EQ(0, st.st_mode & 0222);
 	EXPECT_EQ(0, vt_inval_stop(inval));
 }

@@ -730,9 +730,9 @@ TEST_F(abi, translate)
 	EXPECT_EQ(0, t.perms);
 	EXPECT_EQ(0, t.page_shift);
 	EXPECT_EQ(0, t.state);
-	EXPECT_EQ(0, vt_mmu_translate(
-			     fd, VMMU_TRANSLATE_FAULT | VMMU_TRANSLATE_WRITE,
-			     GPA + 5 * VT_PAGE, &t));
+	EXPECT_EQ(0, vt_mmu_translate(fd, VMMU_TRANSLATE_FAULT |
+				      VMMU_TRANSLATE_WRITE,
+				      GPA + 5 * VT_PAGE, &t));
 	EXPECT_EQ(VMMU_PERM_READ | VMMU_PERM_WRITE, t.perms);
 	EXPECT_EQ(12, t.page_shift);
 	EXPECT_TRUE(t.state & VMMU_STATE_DIRECT);

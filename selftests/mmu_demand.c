@@ -466,8 +466,7 @@ TEST_F_TIMEOUT(served, signal, 300)
 	if (self->why)
 		SKIP(return, "%s", self->why);
 	if (!interruptible())
-		SKIP(return,
-			   "a fault of this kernel ends at fatal signals only");
+		SKIP(return, "only fatal signals end a fault of this kernel");
 	sigaction(SIGUSR1, &sa, NULL);
 	ASSERT_EQ(0, take_away(&self->a, &self->u, 1, variant->features));
 	/* nobody serves */

@@ -662,9 +662,9 @@ TEST_F_TIMEOUT(log, exact, 120)
 	ASSERT_EQ(0, vt_mmu_populate_all(io, VMMU_POPULATE_WRITE, gpa, len));
 	vt_bitmap_set(want, 400);
 	vt_bitmap_set(want, 401);
-	ASSERT_EQ(0, vt_mmu_translate(
-			     io, VMMU_TRANSLATE_FAULT | VMMU_TRANSLATE_WRITE,
-			     page_gpa(410), &t));
+	ASSERT_EQ(0, vt_mmu_translate(io, VMMU_TRANSLATE_FAULT |
+				      VMMU_TRANSLATE_WRITE,
+				      page_gpa(410), &t));
 	vt_bitmap_set(want, 410);
 	/* the log reports a page written twice once */
 	ASSERT_EQ(0, vt_mmu_write64(io, page_gpa(63), 2));

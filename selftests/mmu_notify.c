@@ -216,6 +216,11 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	EXPECT_EQ(f.next, vt_mmu_stat(rig->stats, "pages_4k"));
 }
 
+static bool pf_retried(const struct rig *rig, uint64_t since)
+{
+	return vt_mmu_stat_delta(rig->stats, "pf_retried", since);
+}
+
 /* The same over a memslot moves all of it. */
 TEST_F_TIMEOUT(storm, over_a_slot, 120)
 {
@@ -239,10 +244,8 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	end = vt_now_ns() + VT_TIMEOUT * MS;
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
-	for (i = 0; i < rounds ||
-		    (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) &&
-		     vt_now_ns() < end);
-	     i++)
+	for (i = 0; i < rounds || (!pf_retried(rig, retried) &&
+				   vt_now_ns() < end); i++)
 		ASSERT_EQ(0, storm_step(&s));
 	EXPECT_EQ(0, vt_thread_stop(&faults));
 	EXPECT_LE(i, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));

@@ -121,8 +121,8 @@ static int post(struct vt_rig *rig, unsigned int n)
 	int r = 0;
 
 	for (i = 0; i < n && !r; i++) {
-		struct vt_sg sg = vt_payload_sg(
-			rig, (char *)rig->buf[0] + i * 2048, 2048);
+		char *at = (char *)rig->buf[0] + i * 2048;
+		struct vt_sg sg = vt_payload_sg(rig, at, 2048);
 
 		r = vt_vq_add(vq, &sg, 0, 1, vq);
 	}

@@ -168,7 +168,12 @@ FIXTURE_VARIANT(fallback)
 	bool readable;
 };
 
-FIXTURE_VARIANT_ADD(fallback, file){ .map = vt_odd_mem_file, .readable = true };
+FIXTURE_VARIANT_ADD(fallback, file)
+{
+	.map = vt_odd_mem_file,
+	.readable = true,
+};
+
 FIXTURE_VARIANT_ADD(fallback, secret) { .map = vt_odd_mem_secret };
 FIXTURE_VARIANT_ADD(fallback, pfn) { .map = vt_odd_mem_pfn };
 FIXTURE_VARIANT_ADD(fallback, kernel_pages)
@@ -495,10 +500,9 @@ TEST_F_TIMEOUT(table, offsets, 300)
 		}
 		EXPECT_TRUE(went_direct(rig, q, was, n, 0));
 		for (i = 0; i < 20; i++) {
-			vt_vq_set_indirect(
-				&rig->vq[q],
-				(void *)(self->spot.odd + 64 + 4096 - 8 * i),
-				8);
+			char *at = self->spot.odd + 64 + 4096 - 8 * i;
+
+			vt_vq_set_indirect(&rig->vq[q], (void *)at, 8);
 			ASSERT_EQ(0, q ? tx(rig, p, 8) : rx(rig, p, 8, 8, 1)) {
 				TH_LOG("vq%u: table in odd memory, %u", q, i);
 			}

@@ -432,7 +432,11 @@ FIXTURE_VARIANT(twin)
 
 FIXTURE_VARIANT_ADD(twin, receive) { V1 | MRG, receive, VT_VQ_RX };
 FIXTURE_VARIANT_ADD(twin, receive_legacy) { MRG, receive, VT_VQ_RX };
-FIXTURE_VARIANT_ADD(twin, receive_tagged){ V1 | MRG, receive_tagged, VT_VQ_RX };
+FIXTURE_VARIANT_ADD(twin, receive_tagged)
+{
+	V1 | MRG, receive_tagged, VT_VQ_RX
+};
+
 FIXTURE_VARIANT_ADD(twin, transmit) { V1 | MRG, transmit, VT_VQ_TX };
 FIXTURE_VARIANT_ADD(twin, transmit_legacy) { 0, transmit, VT_VQ_TX };
 FIXTURE_VARIANT_ADD(twin, xdp) { V1 | MRG, reflect, VT_VQ_RX };

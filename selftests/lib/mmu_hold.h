@@ -11,13 +11,13 @@
  * is 0.
  */
 struct vt_mmu_hold {
+	_Atomic bool go;
+	_Atomic bool done;
 	unsigned int ms;
 	const void *start;
 	size_t len;
 	/* not before this was it closed */
 	uint64_t end_ns;
-	_Atomic bool go;
-	_Atomic bool done;
 	int error;
 	pthread_t id;
 };

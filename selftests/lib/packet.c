@@ -106,11 +106,10 @@ int vt_pattern_check(const void *buf, size_t len, uint32_t stream,
 	}
 	if (!bad && h.sum == checksum(body, n))
 		return 0;
-	snprintf(
-		why, why_len,
-		"packet %llu of %zu bytes: %zu bytes wrong, the first at %zu (%#x), the sum is %s",
-		(unsigned long long)h.seq, len, bad, first + sizeof(h),
-		body[first], h.sum == checksum(body, n) ? "right" : "wrong");
+	snprintf(why, why_len,
+		 "packet %llu of %zu bytes: %zu bytes wrong, the first at %zu (%#x), the sum is %s",
+		 (unsigned long long)h.seq, len, bad, first + sizeof(h),
+		 body[first], h.sum == checksum(body, n) ? "right" : "wrong");
 	return -EBADMSG;
 }
 
