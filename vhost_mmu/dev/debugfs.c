@@ -3,9 +3,9 @@
  * Counters in debugfs: vhost_mmu/<name>-<tgid of the owner>-<id>/vq<N>, from
  * SET_OWNER until the owner is given up.
  *
- * A reader takes no lock, so that it never waits for a worker and removal
- * never waits for a device mutex.  The counters are read one by one; a set of
- * them is consistent only while the queue is idle.
+ * Whoever reads them takes no lock, so that he never waits for a worker and
+ * removal never waits for a device mutex.  The counters are read one by one; a
+ * set of them is consistent only while the queue is idle.
  */
 #include <linux/debugfs.h>
 #include <linux/math64.h>
@@ -163,12 +163,7 @@ void vmdev_debugfs_add(struct vmdev *dev)
 	debugfs_create_file("mmu", 0400, dev->debugfs, dev, &mmu_fops);
 }
 
-/**
- * vmdev_debugfs_remove() - take the counters of a device away
- * @dev: the device
- *
- * Waits for readers of the counters.
- */
+/* Take the counters of a device away, once nobody reads them. */
 void vmdev_debugfs_remove(struct vmdev *dev)
 {
 	debugfs_remove_recursive(dev->debugfs);

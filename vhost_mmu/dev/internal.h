@@ -23,7 +23,7 @@
  */
 struct vmdev_worker {
 	struct vmdev *dev;
-	/* guards killed, and that the thread is there while a flush is queued */
+	/* guards killed, and keeps the thread while a flush is queued */
 	struct mutex mutex;
 	struct llist_head work_list;
 	struct vhost_task *vtsk;

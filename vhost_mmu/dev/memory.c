@@ -99,7 +99,7 @@ static long umem_fill(struct vhost_iotlb *umem,
 		const struct vhost_memory_region *r = &regions[i];
 		u64 last = r->guest_phys_addr + r->memory_size - 1;
 
-		/* An empty region, and one that wraps, end before they start. */
+		/* A region that is empty or wraps ends before it starts. */
 		if (vhost_iotlb_add_range(umem, r->guest_phys_addr, last,
 					  r->userspace_addr, VHOST_MAP_RW))
 			return -EFAULT;

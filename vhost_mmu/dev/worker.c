@@ -48,8 +48,8 @@ static bool worker_run(void *data)
 		/* The link has been read: worker_queue() may write it again. */
 		clear_bit_unlock(VMDEV_WORK_QUEUED, &work->flags);
 		/*
-		 * Pairs with test_and_set_bit() in worker_queue(): who still
-		 * found the bit set is served by the call below.
+		 * Pairs with test_and_set_bit() in worker_queue(): a caller
+		 * that still found the bit set is served by the call below.
 		 */
 		smp_mb__after_atomic();
 
@@ -68,7 +68,7 @@ static int worker_kthread(void *data)
 
 	kthread_use_mm(mm);
 	for (;;) {
-		/* Pairs with the wake-ups of kthread_stop() and worker_queue() */
+		/* Pairs with wake-ups of kthread_stop() and worker_queue() */
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (kthread_should_stop())
 			break;
@@ -103,7 +103,7 @@ static bool worker_detach(struct vmdev_worker *worker)
 	return attached;
 }
 
-/* Unless the thread was killed before. */
+/* Give the queues their worker, unless its thread was killed before. */
 static void worker_attach(struct vmdev_worker *worker)
 {
 	struct vmdev *dev = worker->dev;
@@ -130,7 +130,7 @@ static void worker_killed(void *data)
 	/* Wake-ups in vmdev_work_queue() may still see the worker. */
 	if (worker_detach(worker))
 		synchronize_rcu();
-	/* Nobody else will: finish those, and the flushes that wait. */
+	/* No other thread runs what is queued, and what flushes wait for. */
 	worker_run(worker);
 	mutex_unlock(&worker->mutex);
 }
@@ -196,7 +196,7 @@ static int worker_start_task(struct vmdev_worker *worker, const char *name)
 	struct vhost_task *vtsk;
 
 	vtsk = vhost_task_create(worker_run, worker_killed, worker, name);
-	/* The error was a NULL pointer once. */
+	/* Older kernels return NULL for an error. */
 	if (IS_ERR_OR_NULL(vtsk))
 		return -ENOMEM;
 

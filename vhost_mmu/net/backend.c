@@ -228,10 +228,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 	}
 }
 
-/**
- * vmnet_put_sockets() - drop what vmnet_stop() returned
- * @socks: backends, entries may be NULL
- */
+/* Drop what vmnet_stop() returned; entries may be NULL. */
 void vmnet_put_sockets(struct socket *socks[VMNET_NVQS])
 {
 	unsigned int i;

@@ -62,10 +62,7 @@ static bool coalesce_hold(struct vmdev_poll *poll)
 	return true;
 }
 
-/**
- * vmnet_coalesce_init() - set up coalescing, inactive
- * @net: device, its polls initialised
- */
+/* Set up coalescing, inactive.  The polls of @net are initialised. */
 void vmnet_coalesce_init(struct vmnet *net)
 {
 	struct vmnet_coalesce *co = &net->coalesce;

@@ -6,11 +6,11 @@
  *
  * What the socket would do, the header and the counters of its device, is done
  * here as tun and tap do it.  How a tap is set up is its own secret, so now and
- * then a packet goes through the socket (see tap.c): while the socket delivers it
- * with the expected length, the others need not go that way.
+ * then a packet goes through the socket (see tap.c): while the socket delivers
+ * it with the expected length, the others need not go that way.
  *
- * Whatever is out of the ordinary is left as it is, packet and buffers, and goes
- * through the socket as well.
+ * A packet that is out of the ordinary, or whose buffers are, is left alone
+ * here: rx.c takes it and them through the socket.
  */
 #include <linux/if_tun.h>
 #include <linux/if_vlan.h>
@@ -242,9 +242,9 @@ static bool from_device(void *ptr, const struct net_device *dev)
 }
 
 /*
- * Write one packet.  Return how many chains it takes; -ENOBUFS if they do not
- * suffice, -EAGAIN if they are not to be had now, or another error if the packet
- * is none for us; then nothing has happened.
+ * Write one packet.  Return how many chains it takes; -ENOBUFS if the ring
+ * holds too few, -EAGAIN if they cannot be taken now, or another error if the
+ * packet has to go through the socket.  After an error nothing has happened.
  */
 static __always_inline int put_packet(struct vmnet_vq *nvq,
 				      struct rx_burst *burst, void *ptr)
@@ -357,8 +357,8 @@ static void free_packets(void **queue, unsigned int count)
 }
 
 /*
- * One section.  Return 0, an error of put_packet(), or -EPERM, counted, if there
- * can be none.
+ * One section.  Return 0, an error of put_packet(), or -EPERM, counted, if
+ * there can be none.
  */
 static int carry_burst(struct vmnet *net, struct socket *sock,
 		       struct rx_burst *burst, unsigned int max_packets,

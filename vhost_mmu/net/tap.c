@@ -3,9 +3,9 @@
  * What the receive queue has of a tap.
  *
  * Packets are taken from the tap's pointer ring in batches, so that the lock of
- * the ring is taken once for VMNET_RXBUF_SIZE packets.  Packets in the batch are
- * still the tap's: those not delivered go back to the ring before the queue lets
- * go of the socket.
+ * the ring is taken once for VMNET_RXBUF_SIZE packets.  Packets in the batch
+ * are still the tap's: those not delivered go back to the ring before the queue
+ * lets go of the socket.
  *
  * How the tap would deliver them is learnt from a probe: a packet that goes
  * through the socket, after which others may go past it (see rx_direct.c).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tap as packets are received from it: what was taken from its pointer ring,
- * and what is known of how it would deliver them.
+ * The tap as packets are received from it: what was taken from its pointer
+ * ring, and what is known of how it would deliver them.
  */
 #ifndef VHOST_MMU_TAP_H
 #define VHOST_MMU_TAP_H

@@ -206,7 +206,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 		if (nvq->done == VMNET_BATCH)
 			flush_batch(net, sock);
 		else if (net->tx.want_large)
-			/* Used buffers wait for the end of the ring or the run. */
+			/* Used buffers wait until the ring or the run ends. */
 			send_batch(net, sock);
 
 		if (batch) {

@@ -4,8 +4,8 @@
  * which is one section of the queue.
  *
  * What a section must not do, allocate pages and fault, is done between two of
- * them.  A packet that this is not made for is put back: it comes next by user
- * access.
+ * them.  A packet that cannot be built this way is put back: tx.c takes it
+ * next, by user access.
  */
 #include <linux/uio.h>
 
@@ -20,7 +20,7 @@ enum build {
 	/* There is no page for the frame. */
 	BUILD_NO_PAGE,
 	BUILD_NO_LARGE_PAGE,
-	/* The ring is empty, or the queue knows why the chain cannot be taken. */
+	/* The ring is empty, or the section knows why it has no chain. */
 	BUILD_NO_CHAIN,
 };
 
@@ -29,7 +29,7 @@ enum build {
  * @packets: packets
  * @bytes: their bytes, with the header that the socket knows about
  * @why: what became of the packet behind them
- * @miss: the queue has to be asked why
+ * @miss: vmq_direct_resolve() knows why
  */
 struct burst {
 	unsigned int packets;
@@ -92,7 +92,7 @@ static enum build build_pieces(struct vmnet *net, unsigned int nr_iov,
 	return BUILD_DONE;
 }
 
-/* Is the packet in the iovec to be segmented?  The driver may change its mind. */
+/* Is the packet in the iovec to be segmented?  The driver may change that. */
 static bool is_gso(const struct vmnet_vq *nvq)
 {
 	const size_t off = offsetof(struct virtio_net_hdr, gso_type);
@@ -131,7 +131,7 @@ static enum build build_large(struct vmnet *net, unsigned int nr_iov,
 	return BUILD_DONE;
 }
 
-/* The next packet, however it lies there. */
+/* Build the next packet, whatever its chain looks like. */
 static noinline enum build build_any(struct vmnet *net, int *head, size_t *len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
@@ -158,7 +158,7 @@ static noinline enum build build_any(struct vmnet *net, int *head, size_t *len)
 	return build;
 }
 
-/* A packet in one piece, header and all, and small. */
+/* Build a small packet that lies in one piece, its header included. */
 static __always_inline enum build
 build_buffer(struct vmnet *net, const void *from, size_t len, size_t size)
 {
@@ -232,7 +232,7 @@ static void build_section(struct vmnet *net, unsigned int quota,
 	burst->miss = head < 0;
 }
 
-/* Outside of a section: may the packet that it ended at be tried again? */
+/* Outside of sections: may the packet that the last one ended at be retried? */
 static bool try_again(struct vmnet *net, const struct burst *burst)
 {
 	switch (burst->why) {

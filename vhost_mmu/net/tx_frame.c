@@ -219,7 +219,7 @@ bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx)
 
 /*
  * copy_from_user() without what each packet does not need: the hardened
- * usercopy look-up, as the caller has just cut @to out of a block and compared
+ * usercopy lookup, as the caller has just cut @to out of a block and compared
  * @len with its size, and the speculation barrier, which an iov_iter does not
  * have either.
  */
@@ -255,11 +255,7 @@ static int gather(void *to, const struct iovec *iov, unsigned int nr_iov,
 	return 0;
 }
 
-/**
- * vmnet_txbuf_begin() - before packets are built
- * @net: device
- * @sock: where the batch will go
- */
+/* Before packets are built: where @sock expects them in a frame. */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock)
 {
 	size_t pad = NET_IP_ALIGN + NET_SKB_PAD + net->vqs[VMNET_TX].sock_hlen;
@@ -318,12 +314,7 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 	return 0;
 }
 
-/**
- * vmnet_txbuf_free() - give up the blocks
- * @tx: transmit batch, empty
- *
- * Frames under way keep their pages.
- */
+/* Give up the blocks of an empty batch.  Frames under way keep their pages. */
 void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 {
 	unsigned int i;

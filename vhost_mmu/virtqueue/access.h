@@ -143,8 +143,8 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
 };
 
 /*
- * Run a parser function in a section if the maps allow, else by user
- * access.  The function is expanded twice, once for each.
+ * Run a parser function in a section if the maps allow, else by user access.
+ * The function is expanded twice, once for each.
  */
 #define vmq_with_access(vmq, fn, ...)                                     \
 	({                                                                \

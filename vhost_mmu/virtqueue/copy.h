@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Copying out of guest memory and into it, through its kernel address.  A memory
- * error there is an error of the copy and not the end of the host.
+ * Copying out of guest memory and into it, through its kernel address.  A
+ * memory error there is an error of the copy and not the end of the host.
  */
 #ifndef VHOST_MMU_COPY_H
 #define VHOST_MMU_COPY_H
@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
-/* From here on the start of a string instruction does not matter. */
+/* From this length on what a string instruction costs to start is small. */
 #define VMQ_COPY_SHORT	256
 
 /*

@@ -13,8 +13,8 @@
 #include "../trace.h"
 
 /*
- * For one chain: faults that brought a page; and those in a row that were
- * refused, of which a page that is copied on write takes one.
+ * Limits for one chain: faults that mapped a page, and faults in a row that an
+ * invalidation refused; a page that is copied on write causes one of those.
  */
 #define DIRECT_FAULTS	VMQ_SECTION_LOOKUPS
 #define DIRECT_REFUSALS	3
@@ -148,7 +148,8 @@ static const struct vmq_memory direct_memory = {
  * @vmq: queue whose chains that were read before are all taken
  *
  * Context: in a section of vmq_direct_begin(), the section lock held.
- * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to return.
+ * Return: how many, 0 if there are none; -EAGAIN for vmq_next_direct() to
+ *	return.
  */
 int vmq_direct_fetch(struct vmq *vmq)
 {
@@ -194,9 +195,9 @@ EXPORT_SYMBOL_NS_GPL(vmq_direct_fetch, VHOST_MMU);
  * @out_num: number of readable iovecs
  * @in_num: number of writable iovecs
  *
- * Context: in a section of vmq_direct_begin(), and the addresses belong to it.
+ * Context: in a section of vmq_direct_begin(), with which the addresses end.
  * Return: the chain's head for the used ring, vmq_split::num if there is none;
- *	-EAGAIN if it is not to be had now: leave the section and ask
+ *	-EAGAIN if it cannot be taken now: leave the section and ask
  *	vmq_direct_resolve().
  */
 int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
@@ -250,8 +251,8 @@ static bool direct_may_fault(struct vmq *vmq)
 }
 
 /*
- * Who waited here for the end of an invalidation would keep a change of memslots
- * waiting, if the queue holds on to them.
+ * One attempt.  The queue may hold on to memslots: if it waited here for the
+ * end of an invalidation, a change of memslots would wait as well.
  */
 static bool direct_fault(struct vmq *vmq)
 {
@@ -262,7 +263,7 @@ static bool direct_fault(struct vmq *vmq)
 	long ret;
 
 	if (!direct_may_fault(vmq)) {
-		/* The next time it is asked, from the start. */
+		/* Whoever tries this chain again counts from the start. */
 		section->tried_at = vmq->ring.last_avail_idx - 1;
 		vmq->stats.payload_refused++;
 		return false;
@@ -291,12 +292,13 @@ static bool direct_fault(struct vmq *vmq)
 }
 
 /**
- * vmq_direct_resolve() - see to it that a chain can be taken
+ * vmq_direct_resolve() - make the chain available that could not be taken
  * @vmq: queue for which vmq_next_direct() said -EAGAIN
  *
- * Context: vmq::mutex held, outside of sections, with the owner's mm; may sleep.
- * Return: true if it may be tried again in a new section; false, with the reason
- *	counted, if the chain has to be taken by vmq_next().
+ * Context: vmq::mutex held, outside of sections, with the owner's mm; may
+ *	sleep.
+ * Return: true if it may be tried again in a new section; false, with the
+ *	reason counted, if the chain has to be taken by vmq_next().
  */
 bool vmq_direct_resolve(struct vmq *vmq)
 {

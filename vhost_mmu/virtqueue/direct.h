@@ -3,16 +3,16 @@
  * Buffers by kernel address: what a backend calls to reach payload inside a
  * section.
  *
- *	while (vmq_direct_begin(vq)) {
- *		while ((head = vmq_next_direct(vq, iov, ...)) is a chain)
+ *	while (vmq_direct_begin(vmq)) {
+ *		while ((head = vmq_next_direct(vmq, iov, ...)) is a chain)
  *			copy
- *		vmq_direct_end(vq);
- *		if (head != -EAGAIN || !vmq_direct_resolve(vq))
+ *		vmq_direct_end(vmq);
+ *		if (head != -EAGAIN || !vmq_direct_resolve(vmq))
  *			break;
  *	}
  *
- * Every chain that is not had this way is still there for vmq_next(), which
- * reaches it by user access, finds what is wrong with it and says so.
+ * A chain that cannot be taken this way stays for vmq_next(), which reaches it
+ * by user access, finds what is wrong with it and says so.
  */
 #ifndef VHOST_MMU_DIRECT_H
 #define VHOST_MMU_DIRECT_H
@@ -23,7 +23,8 @@
 
 /* Bytes copied in a section; the last packet may exceed it. */
 #define VMQ_SECTION_BYTES	SZ_64K
-/* Pages looked up and indirect descriptors read in a section, beside the pages
+/*
+ * Pages looked up and indirect descriptors read in a section, beside the pages
  * of chains that are one buffer within one page.
  */
 #define VMQ_SECTION_LOOKUPS	128
@@ -37,8 +38,8 @@ bool vmq_direct_resolve(struct vmq *vmq);
  * vmq_direct_begin() - try to enter a section for payload
  * @vmq: the queue, running
  *
- * A section as of vmq_section_begin(), in which vmq_next_direct() may be called.
- * It copies at most VMQ_SECTION_BYTES and one packet.
+ * A section as of vmq_section_begin(), in which vmq_next_direct() may be
+ * called.  It copies at most VMQ_SECTION_BYTES and one packet.
  *
  * Context: vmq::mutex held, may sleep; on success the section lock is held.
  * Return: false, counted, if payload has to be reached by user access.
@@ -97,10 +98,11 @@ static inline void *vmq_direct_addr(const struct iovec *iov)
  * @kaddr: set to its kernel address
  * @len: set to its bytes; those that matter lie within the page
  *
- * What nearly all chains are, in few instructions: nothing is taken that
- * vmq_next_direct() would not give with as much in the first iovec.
+ * Nearly all chains are of this kind, and this costs few instructions.  No
+ * chain is taken that vmq_next_direct() would not take, with the same first
+ * iovec.
  *
- * Context: in a section of vmq_direct_begin(), and the address belongs to it.
+ * Context: in a section of vmq_direct_begin(), with which the address ends.
  * Return: the chain's head for the used ring, or -EAGAIN: ask
  *	vmq_next_direct().
  */
@@ -144,7 +146,7 @@ static __always_inline int vmq_next_buffer(struct vmq *vmq, bool write,
  * @vmq: the queue
  * @n: a guess, 1 at least
  *
- * So that not more is read of the ring than that.
+ * The next fetch reads no more chains ahead than that.
  *
  * Context: vmq::mutex held.
  */

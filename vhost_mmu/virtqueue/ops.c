@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The data path of a virtqueue: what a backend calls.  Each operation is one
- * section, or the same parser code by user access; signals are sent
- * after the section.
+ * section, or the same parser code by user access; signals are sent after the
+ * section.
  */
 #include "access.h"
 #include "translate.h"
@@ -191,13 +191,13 @@ int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 EXPORT_SYMBOL_NS_GPL(vmq_add_used_and_signal, VHOST_MMU);
 
 /**
- * vmq_avail_empty() - is there surely no buffer to take?
+ * vmq_avail_empty() - is the ring empty?
  * @vmq: the queue, running
  *
  * A short section of its own, for busy polling.
  *
  * Context: vmq::mutex held, may sleep.
- * Return: true if so; false as well if the ring cannot be read.
+ * Return: true if it is; false as well if the ring cannot be read.
  */
 bool vmq_avail_empty(struct vmq *vmq)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Filling ring maps: each missing page is taken from the tables of the queue's
- * MMU, or else looked up in the owner's mm.  A queue whose maps cannot be filled,
- * or do not stay filled, leaves them alone for a while.
+ * MMU, or else looked up in the owner's mm.  A queue whose maps cannot be
+ * filled, or do not stay filled, leaves them alone for a while.
  */
 #include "ring_map.h"
 #include "../mmu/pt_lookup.h"
@@ -17,7 +17,7 @@
 /* Longest pauses, in operations: 2^n - 1. */
 #define VMQ_SHIFT_THRASH 6
 #define VMQ_SHIFT_HOPELESS 10
-/* Faults for a page that is gone again each time before it is used. */
+/* Faults for a page that the notifier takes away before it is used. */
 #define VMQ_FAULT_TRIES	2
 
 /*
@@ -75,8 +75,8 @@ out:
 }
 
 /*
- * The memslot stays while the entry is looked at: no other may come to lie at
- * @gfn with entries of its own.
+ * SRCU keeps the memslot while ring_map_take() uses its entry: no other memslot
+ * may come to lie at @gfn with entries of its own.
  */
 static enum vmmu_page_status ring_map_try_mmu(struct vmq_ring_map *map,
 					      unsigned int i, struct vmmu *mmu,
@@ -101,8 +101,9 @@ static enum vmmu_page_status ring_map_try_mmu(struct vmq_ring_map *map,
 }
 
 /*
- * One attempt: who waited here for the end of an invalidation would keep a
- * change of memslots waiting, if the queue holds on to them, and the packets.
+ * One attempt.  The queue may hold on to memslots: if it waited here for the
+ * end of an invalidation, a change of memslots would wait as well, and the
+ * packets.
  */
 static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
 					    struct vmmu *mmu, u64 gfn)
@@ -127,8 +128,8 @@ static enum vmmu_page_status ring_map_fault(struct vmq_ring_map *map,
  * Rings in memory that is logged or read-only for the guest are not for the
  * tables, as the device writes beside those rules.
  *
- * Return VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any other
- * if the page has to be looked up in the mm.
+ * Return VMMU_PAGE_OK; VMMU_PAGE_REFUSED if an invalidation overlapped; any
+ * other if the page has to be looked up in the mm.
  */
 static enum vmmu_page_status ring_map_from_mmu(struct vmq_ring_map *map,
 					       unsigned int i)
@@ -177,7 +178,7 @@ static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 		return VMMU_PAGE_REFUSED;
 
 	/*
-	 * The snapshot is older than the page table reads of the look-up.
+	 * The snapshot is older than the page table reads of the lookup.
 	 * Pairs with the lock that ring_map_invalidate() takes before the page
 	 * table changes.
 	 */
@@ -200,7 +201,7 @@ static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 	return status;
 }
 
-/* What the tables do not have, or must not give, is looked up. */
+/* A page that the tables cannot give to a ring map is looked up. */
 static enum vmmu_page_status ring_map_install(struct vmq_ring_map *map,
 					      unsigned int i)
 {
@@ -282,7 +283,7 @@ bool vmq_ring_maps_pausing(struct vmq *vmq)
 	lockdep_assert_held(&vmq->mutex);
 
 	if (maps->filled) {
-		/* First look at maps that were complete and are not any more. */
+		/* The first look at maps that have lost a page. */
 		if (maps->sections <= VMQ_THRASH_SECTIONS)
 			ring_maps_pause(maps, VMQ_SHIFT_THRASH);
 		else

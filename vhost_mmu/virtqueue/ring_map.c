@@ -14,9 +14,9 @@
 /*
  * Forget one page.  The page is still mapped in the owner's mm: nothing changes
  * there before the notifier's start has returned, and that start needs the
- * section lock.  So it can be marked dirty without a reference, and must be now:
- * once the lock is dropped another invalidation may find nothing left to do and
- * let the page go.
+ * section lock.  So it can be marked dirty without a reference, and must be
+ * now: once the lock is dropped another invalidation may find nothing left to
+ * do and let the page go.
  */
 static void ring_map_forget(struct vmq_ring_map *map, unsigned int i)
 {
@@ -56,7 +56,7 @@ static void ring_map_invalidate(struct vmmu_client *client, unsigned long start,
 	last = min(last, node->last);
 
 	vmmu_section_drain_begin(&map->vmq->section.base);
-	/* Tells an install that is between its look-up and its publication. */
+	/* Refuses an install that is between its lookup and its publication. */
 	map->inval_seq++;
 	n = ring_map_forget_range(map, (start - node->start) >> PAGE_SHIFT,
 				  (last - node->start) >> PAGE_SHIFT);
@@ -226,12 +226,7 @@ static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
 		ring_maps_free(old);
 }
 
-/**
- * vmq_ring_maps_drop() - give up the maps of a queue
- * @vmq: the queue
- *
- * Context: process context, vmq::mutex held.
- */
+/* Give up the maps of a queue. */
 void vmq_ring_maps_drop(struct vmq *vmq)
 {
 	lockdep_assert_held(&vmq->mutex);

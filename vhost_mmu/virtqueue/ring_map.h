@@ -3,8 +3,8 @@
  * Ring maps: the kernel addresses of the pages that a ring part lies in.
  *
  * A map is a client of the address space: it holds no reference to its pages,
- * the notifier takes them back.  Never vmap()ed: each page is reached in the
- * direct map, so a part may lie in any pages.
+ * the notifier takes them back.  Pages are never vmap()ed: the queue reaches
+ * each at its address in the direct map, so a part may lie in any pages.
  */
 #ifndef VHOST_MMU_RING_MAP_H
 #define VHOST_MMU_RING_MAP_H
@@ -25,8 +25,8 @@
  * @nr_missing: of those, the ones not present in @addr
  * @inval_seq: how often the notifier hit this map, present or not
  * @addr: direct-map address of each page, NULL while missing
- * @base: address of the part's first byte, if all of it lies in one page that is
- *	not missing
+ * @base: address of the part's first byte, if all of it lies in one page that
+ *	is not missing
  */
 struct vmq_ring_map {
 	struct vmmu_client client;

@@ -479,7 +479,7 @@ vmq_split_add_buffer(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 	return 0;
 }
 
-/* Section 2.7.5.3: a table of descriptors, itself without tables. */
+/* Virtio 1.2, section 2.7.5.3: an indirect table, which may name no other. */
 static inline int
 vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		    const struct vring_desc *table, struct iovec *iov,
@@ -752,13 +752,13 @@ vmq_split_disable_notify(struct vmq_split *s, const struct vmq_access *a,
 }
 
 /**
- * vmq_split_avail_empty() - is there surely nothing to fetch?
+ * vmq_split_avail_empty() - is the ring empty?
  * @s: ring
  * @a: how the ring is reached
  * @ctx: for @a
  *
- * Return: true if the ring is empty; false also if it cannot be read, so that
- *	the caller goes on to find out.
+ * Return: true if it is; false also if it cannot be read, so that the caller
+ *	goes on to find out.
  */
 static __always_inline bool
 vmq_split_avail_empty(struct vmq_split *s, const struct vmq_access *a,

@@ -5,7 +5,7 @@
 #include "tlb.h"
 #include "../mmu/pt_lookup.h"
 
-/* Ranges of more pages than this are looked for in all of the entries. */
+/* A flush of more pages than this goes through all entries. */
 #define FEW_PAGES	16
 
 static bool entry_drop(struct vmq_tlb_entry *e, u64 first, u64 last)
@@ -39,28 +39,19 @@ static void tlb_flush(struct vmmu_section *section, u64 first_gfn, u64 last_gfn)
 	for (i = 0; i < VMQ_TLB_HUGE; i++)
 		n += entry_drop(&tlb->huge[i], first, last);
 
-	/* Counted always: vmq_tlb_refuse() compares with what its caller saw. */
+	/* Counted always: vmq_tlb_refuse() tells by it what is stale. */
 	tlb->flushes++;
 	vmq->stats.tlb_flushes += n;
 }
 
-/**
- * vmq_tlb_init() - make the soft TLB of a queue
- * @tlb: zeroed memory
- * @vmq: the queue, without MMU
- */
+/* Make the soft TLB of a queue that has no MMU yet, in zeroed memory. */
 void vmq_tlb_init(struct vmq_tlb *tlb, struct vmq *vmq)
 {
 	tlb->vmq = vmq;
 	vmq->section.base.flush = tlb_flush;
 }
 
-/**
- * vmq_tlb_clear() - forget everything
- * @tlb: the soft TLB
- *
- * Context: section lock held.
- */
+/* Forget everything.  The section lock is held. */
 void vmq_tlb_clear(struct vmq_tlb *tlb)
 {
 	lockdep_assert_held(&tlb->vmq->section.base.lock);
@@ -77,7 +68,7 @@ static void *tlb_fill(struct vmq_tlb *tlb, const struct vmmu_leaf *leaf,
 		vmq_tlb_small(tlb, gpa) : vmq_tlb_huge(tlb, gpa);
 	u32 flags = VMQ_TLB_READ | VMQ_TLB_WRITE;
 
-	/* Written only if asked for: then the table's entry says dirty. */
+	/* Only a lookup for writing has set the dirty bit in the table. */
 	if (!write) {
 		flags = VMQ_TLB_READ;
 		if (gpa - e->gpa < e->size)

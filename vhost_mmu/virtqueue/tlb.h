@@ -3,10 +3,10 @@
  * The soft TLB of a queue: kernel addresses of the guest pages that its buffers
  * lie in, as its MMU has them.
  *
- * It is filled in sections, by the read-only cursor, and its entries may
- * be used in any later section: whoever takes something from the tables makes
- * the readers forget it, see vmmu_sections_flush().  Guest pages that have no
- * kernel address are remembered as well, so that not each packet finds out.
+ * A section fills it with a read-only lookup, and later sections use its
+ * entries: whoever takes something from the tables flushes it, see
+ * vmmu_sections_flush().  It also remembers guest pages without a kernel
+ * address, so that not every packet has to fault to find out.
  */
 #ifndef VHOST_MMU_TLB_H
 #define VHOST_MMU_TLB_H
@@ -23,7 +23,7 @@
 /* What an entry allows. */
 #define VMQ_TLB_READ		BIT(0)
 #define VMQ_TLB_WRITE		BIT(1)
-/* What cannot be had: there is no such kernel address. */
+/* What was refused: the page has no kernel address for it. */
 #define VMQ_TLB_NO_READ		BIT(2)
 #define VMQ_TLB_NO_WRITE	BIT(3)
 
@@ -91,7 +91,7 @@ static inline bool vmq_tlb_refused(struct vmq_tlb *tlb, u64 gpa, bool write)
 }
 
 /**
- * vmq_tlb_peek() - the kernel address of a guest address, if it is at hand
+ * vmq_tlb_peek() - the kernel address of a guest address, if an entry has it
  * @tlb: the soft TLB
  * @gpa: guest address, any
  * @write: it is going to be written
@@ -100,8 +100,8 @@ static inline bool vmq_tlb_refused(struct vmq_tlb *tlb, u64 gpa, bool write)
  *
  * The driver chose the address: it is bounded under speculation as well.
  *
- * Context: in a section, to which the address belongs.
- * Return: false if it is not.
+ * Context: in a section, with which the address ends.
+ * Return: false if no entry has it.
  */
 static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
 					 bool write, void **kaddr, u64 *room)
@@ -132,9 +132,9 @@ static __always_inline bool vmq_tlb_peek(struct vmq_tlb *tlb, u64 gpa,
  * @write: it is going to be written
  * @room: set to how many bytes lie behind it in the same page
  *
- * Context: in a section, to which the address belongs.
- * Return: the address, or NULL if there is none: because the page is not mapped,
- *	or because of what vmq_tlb_refused() says.
+ * Context: in a section, with which the address ends.
+ * Return: the address, or NULL if there is none: because the page is not
+ *	mapped, or because of what vmq_tlb_refused() says.
  */
 static __always_inline void *vmq_tlb_find(struct vmq_tlb *tlb, u64 gpa,
 					  bool write, u64 *room)

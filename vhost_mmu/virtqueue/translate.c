@@ -3,11 +3,12 @@
  * From guest physical ranges to iovecs of the owner's mm, for vmq_next().  Runs
  * outside of sections: reading an indirect table may fault.
  *
- * A device with a memory table of its own is translated by that table.  A device
- * that is attached to an MMU is translated by the memslots, which change without
- * asking the device.  Whoever changes them waits until nobody uses the old ones,
- * so a queue that translated by memslots keeps them until its handler is done
- * with the buffers: nothing is written to a memslot after it was deleted.
+ * A device with a memory table of its own is translated by that table.  A
+ * device that is attached to an MMU is translated by the memslots, which change
+ * without asking the device.  Whoever changes them waits until nobody uses the
+ * old ones, so a queue that translated by memslots keeps them until its handler
+ * is done with the buffers: nothing is written to a memslot after it was
+ * deleted.
  */
 #include "translate.h"
 #include "../mmu/memslot.h"
@@ -56,7 +57,7 @@ static struct vmmu_memslots *slots_hold(struct vmq *vmq)
 
 /**
  * vmq_slots_release() - let go of the memslots that addresses came from
- * @vmq: queue with slots_held set; no address translated so far is used any more
+ * @vmq: queue with slots_held set, whose translated addresses nobody uses
  *
  * Context: vmq::mutex held, in the same hold as the translations.
  */
@@ -140,15 +141,7 @@ int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
 	return ret;
 }
 
-/**
- * vmq_indirect_begin() - start to read an indirect table
- * @ctx: a struct vmq_indirect
- * @addr: guest physical address of the table
- * @len: its length in bytes
- *
- * Context: vmq::mutex held.
- * Return: 0 or an error of vmq_translate().
- */
+/* vmq_memory::indirect_begin: 0 or an error of vmq_translate(). */
 int vmq_indirect_begin(void *ctx, u64 addr, u32 len)
 {
 	struct vmq_indirect *indirect = ctx;
@@ -165,14 +158,7 @@ int vmq_indirect_begin(void *ctx, u64 addr, u32 len)
 	return 0;
 }
 
-/**
- * vmq_indirect_read() - read the next descriptor of an indirect table
- * @ctx: a struct vmq_indirect after vmq_indirect_begin()
- * @desc: filled
- *
- * Context: vmq::mutex held, may sleep.
- * Return: false if the memory cannot be read.
- */
+/* vmq_memory::indirect_read: false if the memory cannot be read.  May sleep. */
 bool vmq_indirect_read(void *ctx, struct vring_desc *desc)
 {
 	struct vmq_indirect *indirect = ctx;

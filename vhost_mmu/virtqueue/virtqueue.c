@@ -87,8 +87,9 @@ static void vmq_set_direct(struct vmq *vmq)
 }
 
 /*
- * Read with the section lock held by who must not wait for the mutex.  There are
- * no sections, so the old MMU can be left before what it said is forgotten.
+ * debugfs must not wait for the mutex, so it reads vmq::mmu under the section
+ * lock.  Nobody is in a section while the mutex is held here: the queue may
+ * leave the old MMU before its soft TLB forgets what that MMU said.
  */
 static void vmq_set_mmu(struct vmq *vmq, struct vmmu *mmu)
 {
@@ -241,7 +242,7 @@ void vmq_set_umem(struct vmq *vmq, struct vhost_iotlb *umem, struct vmmu *mmu)
 	if (vmq->mmu == mmu)
 		return;
 	vmq_set_mmu(vmq, mmu);
-	/* What the old MMU gave stays right, but the new one is to be used. */
+	/* Pages from the old MMU are still right, but the new one counts. */
 	vmq_reconfigured(vmq);
 }
 

@@ -54,8 +54,8 @@ struct vmq_tlb;
  * @calls: notifications sent to the driver
  * @retries: buffers put back because the backend was busy
  *
- * Written under vmq::mutex, but for @maps_invalidated and @tlb_flushes (under the
- * section lock) and @kicks; read without a lock.
+ * Written under vmq::mutex, but for @maps_invalidated and @tlb_flushes (under
+ * the section lock) and @kicks; read without a lock.
  */
 struct vmq_stats {
 	u64 maps_installed;
@@ -160,8 +160,8 @@ struct vmq_section {
  *	and the section lock held, so either of them suffices to look at it
  * @running: between vmq_start() and vmq_stop()
  * @kernel_access: how the queue was started (metadata_access=kernel)
- * @direct: payload is reached by kernel addresses where possible; @kernel_access,
- *	@mmu and payload_access=kernel together
+ * @direct: payload is reached by kernel addresses where possible;
+ *	@kernel_access, @mmu and payload_access=kernel together
  * @want_direct: how the queue was started (payload_access=kernel)
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
  * @indirect: the indirect table that is being read
