@@ -130,8 +130,10 @@ struct vhost_iotlb *vmdev_reset_owner_prepare(void);
 void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem);
 void vmdev_stop(struct vmdev *dev);
 
-/* ioctl.c */
+/* ioctl.c: ioctls on the device */
 long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
+
+/* vring.c: ioctls on a queue */
 long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
 
 /* memory.c */
