@@ -6,11 +6,12 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include "dev/internal.h"
-#include "space/client.h"
-#include "mmu/selftest.h"
 #include "mmu/mmu.h"
+#include "mmu/notify.h"
+#include "mmu/selftest.h"
 #include "mmufd/mmufd.h"
+#include "space/space.h"
+#include "vhost_mmu.h"
 
 static int __init vhost_mmu_init(void)
 {
@@ -19,18 +20,19 @@ static int __init vhost_mmu_init(void)
 	if (ret)
 		return ret;
 
+	vmmu_space_init(&vmmu_mmus_ops);
 	ret = vmmu_module_init();
 	if (ret)
 		return ret;
 
-	vmdev_debugfs_init();
+	vmmu_debugfs_init();
 	ret = vmmu_mmufd_init();
 	if (ret)
 		goto err_mmufd;
 	return 0;
 
 err_mmufd:
-	vmdev_debugfs_exit();
+	vmmu_debugfs_exit();
 	vmmu_module_exit();
 	return ret;
 }
@@ -39,7 +41,7 @@ module_init(vhost_mmu_init);
 static void __exit vhost_mmu_exit(void)
 {
 	vmmu_mmufd_exit();
-	vmdev_debugfs_exit();
+	vmmu_debugfs_exit();
 	vmmu_module_exit();
 	/* Spaces and whatever else RCU still frees use code of this module. */
 	vmmu_space_exit();

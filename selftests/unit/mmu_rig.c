@@ -6,7 +6,9 @@
 
 #include "space/hooks.h"
 #include "mmu_rig.h"
+#include "mmu/flush.h"
 #include "mmu/pt_lookup.h"
+#include "mmu/pt_zap.h"
 
 struct unit_kernel unit_kernel = {
 	.rng = 1,
@@ -304,10 +306,10 @@ void folio_set_referenced(struct folio *folio)
 	unit_kernel.accessed_pfns += (unsigned long)folio;
 }
 
-unsigned int vmmu_host_level(struct mm_struct *mm, unsigned long hva,
+unsigned int vmmu_host_order(struct mm_struct *mm, unsigned long hva,
 			     unsigned long pfn)
 {
-	return unit_kernel.host_level;
+	return vmmu_level_order(unit_kernel.host_level);
 }
 
 struct vmmu *unit_table_new(void)

@@ -7,9 +7,13 @@
 #ifndef MMU_RIG_H
 #define MMU_RIG_H
 
-#include "mmu/pt_lookup.h"
-#include "mmu/pt_iter.h"
 #include "mmu/memslot.h"
+#include "mmu/pt_iter.h"
+#include "mmu/pt_lookup.h"
+#include "mmu/pt_change.h"
+#include "mmu/pt_huge.h"
+#include "mmu/pt_map.h"
+#include "mmu/pt_zap.h"
 #include "space/space.h"
 
 #define LEAF_BITS	(VMMU_PTE_PRESENT | VMMU_PTE_LEAF | VMMU_PTE_DIRECT)
@@ -26,7 +30,7 @@
  * @objects: memory that kfree() is still to get
  * @pages: tables that are allocated
  * @pages_max: no more are given out
- * @host_level: answer of vmmu_host_level()
+ * @host_level: level of the host's entries
  * @dirty: pages reported as dirty
  * @dirty_pfns: sum of their numbers
  * @accessed: pages reported as accessed

@@ -165,6 +165,13 @@ static void check_overlap(void)
 		   model_overlap(gpa, size, but));
 }
 
+/* Of what the notifier calls, the part that a change of memslots needs. */
+static const struct vmmu_space_ops ops = {
+	.hull = vmmu_slots_hull,
+};
+
+const struct vmmu_space_ops *vmmu_space_ops = &ops;
+
 /* What a change calls: until here all see the old set, ... */
 void vmmu_space_update_begin(struct vmmu_space *space)
 {

@@ -4,6 +4,7 @@
  * wins where two change the same.
  */
 #include "kselftest_harness.h"
+#include "mmu/age.h"
 #include "mmu_rig.h"
 
 #define MAX_VISITS 32768

@@ -34,9 +34,10 @@ MUTANTS = [
            "	(void)seq;\n	if (vmq_ring_map_inval_open(map, i))",
            "debug", "inval_install"),
     Mutant("no-open-check", "an install is refused while an invalidation is open",
-           "vhost_mmu/space/notifier.c",
+           "vhost_mmu/space/install.c",
+           "	spin_lock(&space->inval_lock);\n"
            "	open = vmmu_inval_overlaps(&space->inval, range);",
-           "	(void)range;\n	open = false;",
+           "	(void)range;\n	spin_lock(&space->inval_lock);\n	open = false;",
            "debug", "inval_install"),
     Mutant("uncounted-start", "every start is counted, as every end is",
            "vhost_mmu/space/notifier.c",
@@ -127,8 +128,7 @@ MUTANTS = [
            "debug", "mmu_race -t swap_waits"),
     Mutant("no-protect", "a page whose dirty bit is taken faults when it is written",
            "vhost_mmu/mmu/dirty_log.c",
-           "		vmmu_protect_mask(mmu, word_gfn(slot, i),\n"
-           "				  slot->dirty_copy[i]);\n",
+           "		vmmu_protect_mask(mmu, word_gfn(slot, i), slot->dirty_copy[i]);\n",
            "",
            "6.12", "mmu_dirty -t exact"),
     Mutant("not-handed-over", "what was written through an entry is told to the page",
@@ -160,20 +160,22 @@ MUTANTS = [
     # Payload by kernel address.
     Mutant("no-flush", "an invalidation makes readers forget the pages it takes",
            "vhost_mmu/mmu/pt_zap.c",
-           "	vmmu_sections_flush(mmu, first, last);\n",
-           "",
+           "	vmmu_sections_flush(mmu, first, last);\n}\n\n/**\n * vmmu_zap() ",
+           "}\n\n/**\n * vmmu_zap() ",
            "6.12", "payload_change -v replace_MEMFD"),
     Mutant("flush-without-drain", "a reader is waited for before it is made to forget",
-           "vhost_mmu/space/section.c",
+           "vhost_mmu/mmu/flush.c",
            "		vmmu_section_drain_begin(section);\n"
            "		section->flush(section, first, last);\n"
            "		vmmu_section_drain_end(section);\n",
            "		section->flush(section, first, last);\n",
            "debug", "payload_change -v discard_shared_MEMFD"),
     Mutant("protect-no-flush", "a page whose dirty bit is taken faults for readers, too",
-           "vhost_mmu/mmu/pt_protect.c",
-           "	vmmu_sections_flush(mmu, first, last);\n}\n",
-           "}\n",
+           "vhost_mmu/mmu/pt_zap.c",
+           "		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);\n	}\n"
+           "	rcu_read_unlock();\n	vmmu_sections_flush(mmu, first, last);\n}\n",
+           "		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);\n	}\n"
+           "	rcu_read_unlock();\n}\n",
            "6.12", "payload_track -t slot_logged"),
     Mutant("tlb-read-serves-write", "what was looked up to be read is not written",
            "vhost_mmu/virtqueue/tlb.h",

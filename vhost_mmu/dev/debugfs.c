@@ -15,11 +15,10 @@
 #include <linux/stat.h>
 
 #include "../mmu/mmu.h"
+#include "../vhost_mmu.h"
 #include "internal.h"
 
 #define VMDEV_DEBUGFS_NAME_MAX 48
-
-static struct dentry *debugfs_root;
 
 struct counter {
 	const char *name;
@@ -109,36 +108,6 @@ static int mmu_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(mmu);
 
 /**
- * vmdev_debugfs_init() - make the directory of the module
- */
-void vmdev_debugfs_init(void)
-{
-	debugfs_root = debugfs_create_dir("vhost_mmu", NULL);
-
-	/* debugfs has no way to ask for a mode. */
-	if (!IS_ERR(debugfs_root))
-		d_inode(debugfs_root)->i_mode = S_IFDIR | 0700;
-}
-
-/**
- * vmdev_debugfs_exit() - remove the directory of the module
- */
-void vmdev_debugfs_exit(void)
-{
-	debugfs_remove_recursive(debugfs_root);
-}
-
-/**
- * vmdev_debugfs_root() - the directory of the module
- *
- * Return: the directory, or an error pointer.
- */
-struct dentry *vmdev_debugfs_root(void)
-{
-	return debugfs_root;
-}
-
-/**
  * vmdev_debugfs_add() - show the counters of a device
  * @dev: the device; the caller is becoming its owner
  *
@@ -153,7 +122,7 @@ void vmdev_debugfs_add(struct vmdev *dev)
 
 	snprintf(name, sizeof(name), "%s-%d-%u", dev->name, current->tgid,
 		 dev->id);
-	dev->debugfs = debugfs_create_dir(name, debugfs_root);
+	dev->debugfs = debugfs_create_dir(name, vmmu_debugfs_root());
 
 	for (i = 0; i < dev->nvqs; i++) {
 		snprintf(name, sizeof(name), "vq%u", i);

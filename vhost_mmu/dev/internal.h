@@ -49,9 +49,6 @@ long vmdev_attach(struct vmdev *dev, void __user *argp);
 unsigned int vmdev_max_mem_regions(void);
 
 /* debugfs.c */
-void vmdev_debugfs_init(void);
-void vmdev_debugfs_exit(void);
-struct dentry *vmdev_debugfs_root(void);
 void vmdev_debugfs_add(struct vmdev *dev);
 void vmdev_debugfs_remove(struct vmdev *dev);
 

@@ -11,7 +11,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "../mmu/mmu.h"
+#include "../mmu/shared.h"
 #include "internal.h"
 
 /* More than enough for the regions; IOTLB entries are to share the limit. */

@@ -7,9 +7,10 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "pt_lookup.h"
+#include "access.h"
 #include "dirty_log.h"
 #include "fault.h"
+#include "pt_lookup.h"
 
 /* A word that lies naturally is moved whole: others may use it as an atomic. */
 static bool copy_word(void *to, const void *from, unsigned int len)

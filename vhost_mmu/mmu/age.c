@@ -9,7 +9,8 @@
 #include <linux/uaccess.h>
 
 #include "age.h"
-#include "pt_lookup.h"
+#include "flush.h"
+#include "pt_change.h"
 
 /* Pages whose bits fit into the page that the bitmap is made in. */
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)

@@ -11,8 +11,10 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "pt_lookup.h"
 #include "dirty_log.h"
+#include "dirty_ring.h"
+#include "pt_huge.h"
+#include "pt_zap.h"
 
 /**
  * vmmu_log_room() - may a page of a memslot be written, as far as its log goes?

@@ -12,8 +12,8 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "pt_lookup.h"
-#include "dirty_log.h"
+#include "dirty_ring.h"
+#include "pt_zap.h"
 
 /**
  * struct vmmu_dirty_ring - a dirty ring

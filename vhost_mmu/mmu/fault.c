@@ -15,11 +15,12 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
-#include "pt_lookup.h"
+#include "../space/hooks.h"
+#include "../space/install.h"
 #include "dirty_log.h"
 #include "fault.h"
-#include "../space/hooks.h"
-#include "../space/space.h"
+#include "pt_change.h"
+#include "pt_map.h"
 
 /* Attempts before a refused fault sleeps. */
 #define FAULT_SPINS 4
@@ -190,8 +191,8 @@ out:
 	return ret;
 }
 
-/* With mmu_lock held: may the whole of a huge entry be mapped now? */
-static bool huge_open(struct fault *f, unsigned int level)
+/* No invalidation of any of what a huge entry would cover is open. */
+static bool huge_range_quiescent(struct fault *f, unsigned int level)
 {
 	u64 base = vmmu_level_base(f->gfn, level);
 	struct vmmu_range range = hva_range(vmmu_slot_page_hva(f->slot, base),
@@ -199,6 +200,14 @@ static bool huge_open(struct fault *f, unsigned int level)
 	struct vmmu_space *space = f->mmu->space;
 
 	return !vmmu_space_inval_open(space, range.start, range.last);
+}
+
+/* The level at which the owner's own page tables map the page. */
+static unsigned int host_level(struct fault *f, unsigned long pfn)
+{
+	return vmmu_host_order(f->mmu->space->mn.mm, f->hva, pfn) /
+		       VMMU_LEVEL_BITS +
+	       VMMU_LEVEL_4K;
 }
 
 /*
@@ -215,8 +224,8 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
 	if (level == VMMU_LEVEL_4K)
 		return level;
-	level = min(level, vmmu_host_level(f->mmu->space->mn.mm, f->hva, pfn));
-	if (level > VMMU_LEVEL_4K && !huge_open(f, level))
+	level = min(level, host_level(f, pfn));
+	if (level > VMMU_LEVEL_4K && !huge_range_quiescent(f, level))
 		return VMMU_LEVEL_4K;
 	return level;
 }
@@ -231,7 +240,26 @@ static unsigned int fault_level_hint(struct fault *f)
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
 	if (level == VMMU_LEVEL_4K)
 		return level;
-	return min(level, vmmu_host_level(f->mmu->space->mn.mm, f->hva, 0));
+	return min(level, host_level(f, 0));
+}
+
+/**
+ * vmmu_page_bits_slow() - vmmu_page_bits() for what is not plain memory
+ * @page: the page
+ * @writable: it was looked up for writing
+ *
+ * Return: of VMMU_PTE_DIRECT and VMMU_PTE_HOST_WRITE.
+ */
+u64 vmmu_page_bits_slow(struct page *page, bool writable)
+{
+	switch (vmmu_page_eligible(page, true)) {
+	case VMMU_PAGE_OK:
+		return VMMU_PTE_DIRECT | (writable ? VMMU_PTE_HOST_WRITE : 0);
+	case VMMU_PAGE_FILE:
+		return VMMU_PTE_DIRECT;
+	default:
+		return 0;
+	}
 }
 
 /* What an entry may do, for a page that allows @bits. */

@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside of the MMU folder: faults. */
+/*
+ * Faults: making a guest page mapped.
+ */
 #ifndef VHOST_MMU_FAULT_H
 #define VHOST_MMU_FAULT_H
 
-#include <linux/mm.h>
-
-#include "memslot.h"
+#include "pt_mem.h"
 
 /* A fault did not work out now, but will when it is taken again. */
-#define VMMU_FAULT_RETRY (-ERESTART)
+#define VMMU_FAULT_RETRY VMMU_RESOLVE_RETRY
+/* Pages that are mapped in one go. */
+#define VMMU_FAULT_BATCH VMMU_PAGES_MAX
 
-/* pfn.c */
-long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
-			struct vmmu_pages *pages);
+long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
+		bool write, bool *user);
+int vmmu_fault_pause(struct vmmu_context *ctx, unsigned int tries);
+long vmmu_populate(struct vmmu_context *ctx, u64 gpa, u64 length, bool write);
 u64 vmmu_page_bits_slow(struct page *page, bool writable);
-
-/* Anonymous memory, nothing special about it. */
-static inline bool vmmu_page_plain(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	return likely(folio_test_anon(folio) && !PageHWPoison(page) &&
-		      !folio_is_zone_device(folio));
-}
 
 /**
  * vmmu_page_bits() - what an entry for a page may allow
@@ -40,10 +34,5 @@ static inline u64 vmmu_page_bits(struct page *page, bool writable)
 		return VMMU_PTE_DIRECT | (writable ? VMMU_PTE_HOST_WRITE : 0);
 	return vmmu_page_bits_slow(page, writable);
 }
-
-/* fault.c */
-long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
-		bool write, bool *user);
-int vmmu_fault_pause(struct vmmu_context *ctx, unsigned int tries);
 
 #endif /* VHOST_MMU_FAULT_H */

@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 
 #include "memslot.h"
-#include "../space/space.h"
+#include "mmu.h"
 
 static struct vmmu_memslot *slot_of_gpa_node(struct rb_node *node,
 					     unsigned int index)
@@ -268,6 +268,23 @@ int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
 	set_insert(&mmu->sets[1], slot);
 	atomic64_inc(&mmu->stats.slots);
 	return 0;
+}
+
+/**
+ * vmmu_slots_hull() - add all memslots of a space to a range
+ * @space: the space
+ * @hull: the range
+ *
+ * Context: inval_lock held, under which the active sets change.
+ */
+void vmmu_slots_hull(struct vmmu_space *space, struct vmmu_range *hull)
+{
+	struct vmmu *mmu;
+
+	lockdep_assert_held(&space->inval_lock);
+
+	list_for_each_entry(mmu, &space->mmus, node)
+		vmmu_range_add_tree(hull, &vmmu_slots(mmu)->hva_tree);
 }
 
 /**

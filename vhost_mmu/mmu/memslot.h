@@ -1,17 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside of the MMU folder: memslots and their two sets. */
+/*
+ * Memslots, and the two sets of them that an MMU has.
+ */
 #ifndef VHOST_MMU_MEMSLOT_H
 #define VHOST_MMU_MEMSLOT_H
 
-#include "../space/space.h"
-#include "mmu.h"
+#include <linux/interval_tree.h>
+#include <linux/mm.h>
+#include <linux/rbtree.h>
+#include <linux/types.h>
 
-/* table.c: a table is built before the notifier knows it */
-struct vmmu *vmmu_alloc(struct mm_struct *mm);
-void vmmu_publish(struct vmmu *mmu);
+#include "../../include/uapi/linux/vhost_mmu.h"
+#include "../space/inval.h"
+#include "pt.h"
 
+#define VMMU_MAX_SLOTS 32764
+#define VMMU_MAX_SLOT_PAGES ((1UL << 31) - 1)
+
+struct vmmu;
+struct vmmu_space;
+
+/**
+ * struct vmmu_memslot - guest addresses and what lies behind them
+ * @gpa_node: links into the trees of the two sets by guest address
+ * @hva_node: links into their trees by host address, mappable part only
+ * @gpa: first guest address, any byte
+ * @size: bytes
+ * @hva: address of @gpa
+ * @map: part that can be mapped
+ * @id: number
+ * @flags: VMMU_MEM_*
+ * @dying: being deleted or moved, nothing is to be mapped any more; protected
+ *	by mmu_lock
+ * @dirty: pages written, a bit a page of @map; NULL without a bitmap
+ * @dirty_copy: behind @dirty, of equal size: what a GET has taken out; under
+ *	slots_lock
+ */
+struct vmmu_memslot {
+	struct rb_node gpa_node[2];
+	struct interval_tree_node hva_node[2];
+	u64 gpa;
+	u64 size;
+	unsigned long hva;
+	struct vmmu_extent map;
+	u32 id;
+	u32 flags;
+	bool dying;
+	unsigned long *dirty;
+	unsigned long *dirty_copy;
+};
+
+/**
+ * struct vmmu_memslots - a set of memslots
+ * @index: which of the two sets of its table it is
+ * @gpa_tree: by guest address; they do not overlap
+ * @hva_tree: by host address; they may overlap
+ * @last: the one found last, a hint
+ */
+struct vmmu_memslots {
+	unsigned int index;
+	struct rb_root gpa_tree;
+	struct rb_root_cached hva_tree;
+	struct vmmu_memslot *last;
+};
+
+/* memslot.c */
 void vmmu_slots_init(struct vmmu *mmu);
 void vmmu_slots_destroy(struct vmmu *mmu);
+struct vmmu_memslot *vmmu_slot_by_gpa(struct vmmu_memslots *slots, u64 gpa);
+struct vmmu_memslot *vmmu_slot_by_hva(struct vmmu_memslots *slots,
+				      unsigned long hva);
+void vmmu_slots_hull(struct vmmu_space *space, struct vmmu_range *hull);
 void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 		       struct vmmu_memslot *new);
 struct vmmu_memslot *vmmu_slot_alloc(const struct vmmu *mmu, u32 id, u32 flags,
@@ -22,18 +81,9 @@ bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
 		     unsigned long hva);
 
-/**
- * vmmu_slots() - the active set, for the length of an SRCU section
- * @mmu: the MMU, its srcu held for reading, or its slots_lock held, or an
- *	invalidation of its space open
- *
- * Return: the set.
- */
-static inline struct vmmu_memslots *vmmu_slots(struct vmmu *mmu)
-{
-	/* The third case of the above is not one that lockdep knows. */
-	return rcu_dereference_raw(mmu->slots);
-}
+/* memslot_set.c */
+int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args);
+int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries);
 
 static inline bool vmmu_slot_logs(const struct vmmu_memslot *slot)
 {

@@ -6,9 +6,10 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "pt_lookup.h"
 #include "dirty_log.h"
+#include "dirty_ring.h"
 #include "memslot.h"
+#include "pt_zap.h"
 
 static int check_args(const struct vmmu_set_memslot *args)
 {

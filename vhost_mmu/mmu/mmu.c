@@ -8,11 +8,9 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
-#include "pt_change.h"
-#include "pt_lookup.h"
-#include "memslot.h"
-#include "../space/client.h"
-#include "../space/space.h"
+#include "mmu.h"
+#include "pt_mem.h"
+#include "pt_zap.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);
 static struct workqueue_struct *free_queue;
@@ -192,18 +190,6 @@ void vmmu_put(struct vmmu *mmu)
 {
 	if (mmu)
 		kref_put(&mmu->ref, mmu_release);
-}
-
-/**
- * vmmu_is_of_mm() - does a table belong to an mm?
- * @mmu: the MMU
- * @mm: the mm
- *
- * Return: true if so.
- */
-bool vmmu_is_of_mm(const struct vmmu *mmu, const struct mm_struct *mm)
-{
-	return mmu->space->mn.mm == mm;
 }
 
 /**

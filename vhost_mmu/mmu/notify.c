@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the notifier does to the tables of an address space.
+ * What the notifier does to the MMUs of an address space.
  *
  * From the start of an invalidation to its end neither the active set of
  * memslots nor what hangs in it changes, so a callback walks it without a lock.
- * A table that is given up is freed only when all callbacks have returned.
+ * An MMU that is given up is freed only when all callbacks have returned.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
 
-#include "age.h"
-#include "pt_lookup.h"
 #include "../space/hooks.h"
-#include "memslot.h"
-#include "../space/space.h"
+#include "age.h"
+#include "mmu.h"
+#include "notify.h"
+#include "pt_zap.h"
 
 /* Protected by the notifier core's SRCU, which we cannot name. */
 #define for_each_mmu(mmu, space) \
@@ -62,37 +62,23 @@ static bool mmu_invalidate(struct vmmu *mmu, unsigned long start,
 	return true;
 }
 
-/**
- * vmmu_invalidate_all() - unmap a range from all tables
- * @space: the space
- * @start: first address
- * @last: last address, inclusive
- * @may_sleep: the CPU may be given up on the way
- *
- * When it returns nobody uses a page of the range.  Takes the mmu_lock of a
- * table only if the range hits one of its memslots, and once for all of them.
- *
- * Context: notifier callback, the invalidation is open.
- * Return: true if a memslot was hit.
+/*
+ * Take mmu_lock of those MMUs only that have a memslot in the range, and once
+ * for all of its memslots.
  */
-bool vmmu_invalidate_all(struct vmmu_space *space, unsigned long start,
-			 unsigned long last, bool may_sleep)
+static bool mmus_invalidate(struct vmmu_space *space, struct vmmu_range range,
+			    bool may_sleep)
 {
 	struct vmmu *mmu;
 	bool hit = false;
 
 	for_each_mmu(mmu, space)
-		hit |= mmu_invalidate(mmu, start, last, may_sleep);
+		hit |= mmu_invalidate(mmu, range.start, range.last, may_sleep);
 	return hit;
 }
 
-/**
- * vmmu_release_all() - unmap everything from all tables
- * @space: the space, marked dead
- *
- * Context: notifier callback; nobody changes memslots, as they need the mm.
- */
-void vmmu_release_all(struct vmmu_space *space)
+/* Nobody changes memslots meanwhile: that takes a caller with this mm. */
+static void mmus_release(struct vmmu_space *space)
 {
 	struct vmmu *mmu;
 
@@ -124,23 +110,20 @@ static bool mmu_age(struct vmmu *mmu, unsigned long start, unsigned long last,
 	return young;
 }
 
-/**
- * vmmu_age_all() - was a range used through any table?
- * @space: the space
- * @start: first address
- * @last: last address, inclusive
- * @clear: forget that it was
- *
- * Context: notifier callback.
- * Return: true if so.
- */
-bool vmmu_age_all(struct vmmu_space *space, unsigned long start,
-		  unsigned long last, bool clear)
+static bool mmus_age(struct vmmu_space *space, struct vmmu_range range,
+		     bool clear)
 {
 	struct vmmu *mmu;
 	bool young = false;
 
 	for_each_mmu(mmu, space)
-		young |= mmu_age(mmu, start, last, clear);
+		young |= mmu_age(mmu, range.start, range.last, clear);
 	return young;
 }
+
+const struct vmmu_space_ops vmmu_mmus_ops = {
+	.invalidate = mmus_invalidate,
+	.age = mmus_age,
+	.release = mmus_release,
+	.hull = vmmu_slots_hull,
+};

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Changes of entries.  Every entry of a linked table is changed here or by the
- * inline functions of change.h, and each change is followed by pte_changed()
+ * inline functions of pt_change.h, and each change is followed by pte_changed()
  * with the value that really was replaced.  There the counters follow, the page
  * learns what was done through the entry, and the table below is taken down.
  *
- * change.h has the two changes that pte_changed() need not see one by one: a
+ * pt_change.h has the two changes that pte_changed() need not see one by one: a
  * run of leaves that fills empty entries (vmmu_iter_try_install()), which is
  * counted once, and bits that are set in a leaf (vmmu_leaf_set_bits()).  A table
- * that is not linked yet is filled by split.c without either.
+ * that is not linked yet is filled by pt_huge.c without either.
  *
  * Every change is one atomic operation, also under the write lock: a queue sets
  * ACCESSED and DIRTY in a section, which holds no lock of the MMU.
@@ -17,6 +17,7 @@
 #include <linux/rcupdate.h>
 
 #include "pt_change.h"
+#include "pt_mem.h"
 
 static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 			u64 new);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside of the MMU folder: changes of entries, and the memory of tables. */
+/* Inside of the MMU folder: changes of entries, see pt_change.c. */
 #ifndef VHOST_MMU_PT_CHANGE_H
 #define VHOST_MMU_PT_CHANGE_H
 
 #include "pt_iter.h"
+#include "pt_lookup.h"
 
 bool __must_check vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
 void vmmu_iter_set(struct vmmu_iter *iter, u64 new);
@@ -40,18 +41,6 @@ static inline void vmmu_iter_installed(struct vmmu_iter *iter, unsigned int n)
 }
 
 /**
- * struct vmmu_leaf - what the read-only cursor found
- * @pte: the entry as it was read
- * @ptep: where it is
- * @level: its level
- */
-struct vmmu_leaf {
-	u64 pte;
-	vmmu_pte_t *ptep;
-	unsigned int level;
-};
-
-/**
  * vmmu_leaf_set_bits() - set bits of a leaf if it still is what was read
  * @leaf: the leaf
  * @bits: of VMMU_PTE_WRITE, VMMU_PTE_ACCESSED and VMMU_PTE_DIRTY
@@ -72,12 +61,5 @@ static inline bool __must_check vmmu_leaf_set_bits(struct vmmu_leaf *leaf,
 	leaf->pte = new;
 	return true;
 }
-
-/* ptmem.c */
-vmmu_pte_t *vmmu_pt_alloc(struct vmmu *mmu);
-void vmmu_pt_free(struct vmmu *mmu, vmmu_pte_t *pt);
-void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt);
-void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n);
-int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n);
 
 #endif /* VHOST_MMU_PT_CHANGE_H */

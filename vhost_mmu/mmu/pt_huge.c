@@ -4,9 +4,11 @@
  */
 #include <linux/mm.h>
 
-#include "pt_lookup.h"
-#include "memslot.h"
-#include "../space/space.h"
+#include "../space/page.h"
+#include "flush.h"
+#include "pt_change.h"
+#include "pt_huge.h"
+#include "pt_mem.h"
 
 /**
  * vmmu_split_huge_here() - replace a huge leaf by a table of its parts
@@ -98,8 +100,8 @@ static bool collapsible(const struct vmmu_iter *iter,
 	    !vmmu_slot_maps(slot, iter->gfn) ||
 	    vmmu_extent_level(&slot->map, iter->gfn, level) < level)
 		return false;
-	return vmmu_host_level(mm, vmmu_slot_page_hva(slot, iter->gfn), 0) >=
-	       level;
+	return vmmu_host_order(mm, vmmu_slot_page_hva(slot, iter->gfn), 0) >=
+	       vmmu_level_order(level);
 }
 
 /**

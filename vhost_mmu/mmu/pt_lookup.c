@@ -7,9 +7,11 @@
  */
 #include <linux/mm.h>
 
+#include "pt_change.h"
 #include "pt_lookup.h"
 
-static bool walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf)
+static __always_inline bool walk(struct vmmu *mmu, u64 gfn,
+				 struct vmmu_leaf *leaf)
 {
 	vmmu_pte_t *pt = mmu->root;
 

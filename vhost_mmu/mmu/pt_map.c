@@ -4,7 +4,10 @@
  * at the same time under the read lock; an entry is theirs by compare and
  * exchange, and who loses looks again.
  */
-#include "pt_lookup.h"
+#include "flush.h"
+#include "pt_change.h"
+#include "pt_huge.h"
+#include "pt_map.h"
 
 /* Does the leaf do what the mapping asks for? */
 static bool leaf_suffices(u64 pte, const struct vmmu_mapping *map)

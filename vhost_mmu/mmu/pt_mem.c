@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 
-#include "pt_change.h"
+#include "pt_mem.h"
 
 /**
  * vmmu_pt_alloc() - allocate a table with no entry

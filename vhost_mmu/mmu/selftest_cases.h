@@ -11,7 +11,6 @@
 
 #include "pt.h"
 #include "../space/inval.h"
-#include "pte.h"
 
 #define PAGES_2M	0x200ULL
 #define PAGES_1G	0x40000ULL

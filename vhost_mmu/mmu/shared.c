@@ -10,8 +10,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "memslot.h"
-#include "../space/space.h"
+#include "shared.h"
 
 static int region_cmp(const void *a, const void *b)
 {

@@ -13,6 +13,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../mmu/access.h"
+#include "../mmu/fault.h"
 #include "mmufd.h"
 
 /*

@@ -17,6 +17,9 @@
 #include <linux/uaccess.h>
 
 #include "../space/hooks.h"
+#include "../mmu/age.h"
+#include "../mmu/dirty_log.h"
+#include "../mmu/dirty_ring.h"
 #include "mmufd.h"
 
 enum cmd_out {

@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
+#include "../mmu/dirty_ring.h"
 #include "mmufd.h"
 
 /**

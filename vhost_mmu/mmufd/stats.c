@@ -18,7 +18,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "../dev/internal.h"
+#include "../vhost_mmu.h"
 #include "mmufd.h"
 
 /**
@@ -270,7 +270,7 @@ void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd)
 	char name[sizeof("mmu-") + VMMU_MMUFD_NAME_MAX];
 
 	snprintf(name, sizeof(name), "mmu-%s", mmufd->name);
-	mmufd->debugfs = debugfs_create_dir(name, vmdev_debugfs_root());
+	mmufd->debugfs = debugfs_create_dir(name, vmmu_debugfs_root());
 	debugfs_create_file("stats", 0400, mmufd->debugfs, mmufd->mmu,
 			    &stats_text_fops);
 }

@@ -1,12 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clients: who caches translations of which host virtual addresses.
+ * Clients: who caches translations of which host virtual addresses, and the hull
+ * of all that is cached.
  *
  * The tree changes under both clients_lock (write) and inval_lock, so that the
  * notifier can ask "is anything hit at all?" under the inval_lock that it holds
  * anyway, and takes clients_lock only when something is.
  */
-#include "space.h"
+#include "client.h"
+
+/**
+ * vmmu_range_add_tree() - make a range cover all of an HVA tree
+ * @range: the range
+ * @tree: the tree
+ *
+ * Context: the lock of the tree is held.
+ */
+void vmmu_range_add_tree(struct vmmu_range *range, struct rb_root_cached *tree)
+{
+	struct interval_tree_node *first, *root;
+
+	if (RB_EMPTY_ROOT(&tree->rb_root))
+		return;
+
+	first = rb_entry(rb_first_cached(tree), struct interval_tree_node, rb);
+	root = rb_entry(tree->rb_root.rb_node, struct interval_tree_node, rb);
+	range->start = min(range->start, first->start);
+	range->last = max(range->last, root->__subtree_last);
+}
+
+/**
+ * vmmu_space_hull_update() - clients, or what MMUs may map, have changed
+ * @space: the space
+ *
+ * Most changes of a process's mappings lie outside of the hull, and the notifier
+ * sees that by two comparisons.
+ *
+ * Context: inval_lock held, in the same hold as the change.
+ */
+void vmmu_space_hull_update(struct vmmu_space *space)
+{
+	struct vmmu_range hull = { .start = ULONG_MAX, .last = 0 };
+
+	lockdep_assert_held(&space->inval_lock);
+
+	vmmu_range_add_tree(&hull, &space->clients);
+	vmmu_space_ops->hull(space, &hull);
+	space->hull = hull;
+}
 
 /**
  * vmmu_client_add() - link a client to a space

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The install side of the protocol, for tables: may a page that was looked up
- * without a lock be mapped?
+ * The install side of the protocol: may a page that was looked up without a lock
+ * be published?  A client asks vmmu_space_inval_open() twice, see notifier.c.  An
+ * MMU maps ranges, by four steps:
  *
  *	vmmu_install_begin()	snapshot; refuse if an overlapping invalidation
  *				is open
@@ -14,9 +15,10 @@
  * An invalidation that was open at the snapshot is seen there; one that started
  * later is seen at the end, whether it still is open or not; and one whose
  * start comes after the second look takes mmu_lock after the install and finds
- * the entry.  Ranges are compared, so others force nobody to try again.
+ * the entry.  Ranges are compared, so invalidations elsewhere make no fault
+ * retry.
  */
-#include "space.h"
+#include "install.h"
 
 /**
  * vmmu_install_begin() - before the look-up of a page
@@ -87,4 +89,25 @@ void vmmu_install_end(struct vmmu_space *space)
 	spin_lock(&space->inval_lock);
 	space->inval.installs--;
 	spin_unlock(&space->inval_lock);
+}
+
+/**
+ * vmmu_space_inval_open() - is an invalidation open that overlaps a range?
+ * @space: the space
+ * @start: first address
+ * @last: last address, inclusive
+ *
+ * Context: any; nests inside section locks.
+ * Return: true if a translation of the range must not be installed now.
+ */
+bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
+			   unsigned long last)
+{
+	struct vmmu_range range = { .start = start, .last = last };
+	bool open;
+
+	spin_lock(&space->inval_lock);
+	open = vmmu_inval_overlaps(&space->inval, range);
+	spin_unlock(&space->inval_lock);
+	return open;
 }

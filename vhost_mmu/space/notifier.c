@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The MMU notifier: where the mm tells that translations are about to change.
+ * Spaces are found and counted by it, so that a process pays for one notifier
+ * however many devices it opens.
  *
  * Nothing here sleeps, allocates, waits for a grace period or fails, whether
  * the caller may block or not; the longest wait is for one section.
@@ -19,7 +21,7 @@
  */
 #include <linux/mm.h>
 
-#include "../mmu/pt_lookup.h"
+#include "client.h"
 #include "hooks.h"
 #include "space.h"
 #include "../trace.h"
@@ -35,7 +37,7 @@ range_of(const struct mmu_notifier_range *mnr)
 }
 
 /*
- * The range lies among addresses that are cached.  Memslots and tables stay as
+ * The range lies among addresses that are cached.  Memslots and MMUs stay as
  * they are until the end.  A client linked after the look at who is hit finds
  * the range open and installs nothing in it.
  */
@@ -49,8 +51,8 @@ static noinline int inval_start_near(struct vmmu_space *space,
 	clients = vmmu_clients_hit(space, range);
 	spin_unlock(&space->inval_lock);
 
-	mmus = vmmu_invalidate_all(space, range.start, range.last,
-				   mmu_notifier_range_blockable(mnr));
+	mmus = vmmu_space_ops->invalidate(space, range,
+					  mmu_notifier_range_blockable(mnr));
 	if (clients)
 		vmmu_clients_invalidate(space, range);
 	if (clients || mmus)
@@ -122,7 +124,7 @@ static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 		vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
-	vmmu_release_all(space);
+	vmmu_space_ops->release(space);
 	vmmu_clients_invalidate(space, all);
 }
 
@@ -130,7 +132,7 @@ static bool age(struct vmmu_space *space, struct vmmu_range range, bool clear)
 {
 	bool young = vmmu_clients_age(space, range, clear);
 
-	return vmmu_age_all(space, range.start, range.last, clear) || young;
+	return vmmu_space_ops->age(space, range, clear) || young;
 }
 
 static int vmmu_clear_flush_young(struct mmu_notifier *mn,
@@ -169,22 +171,26 @@ const struct mmu_notifier_ops vmmu_notifier_ops = {
 };
 
 /**
- * vmmu_space_inval_open() - is an invalidation open that overlaps a range?
- * @space: the space
- * @start: first address
- * @last: last address, inclusive
+ * vmmu_space_get() - get the space of an mm, registering its notifier if new
+ * @mm: the mm; the caller holds mm_users
  *
- * Context: any; nests inside section locks.
- * Return: true if a translation of the range must not be installed now.
+ * Context: process context, may sleep; takes the mmap lock for write.
+ * Return: the space, or an error pointer (-ENOMEM, -EINTR).
  */
-bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
-			   unsigned long last)
+struct vmmu_space *vmmu_space_get(struct mm_struct *mm)
 {
-	struct vmmu_range range = { .start = start, .last = last };
-	bool open;
+	struct mmu_notifier *mn = mmu_notifier_get(&vmmu_notifier_ops, mm);
 
-	spin_lock(&space->inval_lock);
-	open = vmmu_inval_overlaps(&space->inval, range);
-	spin_unlock(&space->inval_lock);
-	return open;
+	return IS_ERR(mn) ? ERR_CAST(mn) : vmmu_space_of(mn);
+}
+
+/**
+ * vmmu_space_put() - drop a reference of vmmu_space_get()
+ * @space: the space; none of the caller's clients is linked to it any more
+ *
+ * Context: process context.
+ */
+void vmmu_space_put(struct vmmu_space *space)
+{
+	mmu_notifier_put(&space->mn);
 }

@@ -2,17 +2,18 @@
 /*
  * From a host virtual address to a page that may be reached through the direct
  * map.  The reference taken here only carries the page to the install; the
- * notifier alone guards it afterwards.
+ * notifier alone guards it afterwards.  And how large the entry is by which the
+ * mm itself maps the page.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "../compat/gup.h"
 #include "../compat/pfnmap.h"
-#include "../mmu/fault.h"
-#include "client.h"
+#include "page.h"
 
 /* The user-access path may still get through where GUP does not. */
 static enum vmmu_page_status vmmu_no_page(unsigned long hva, bool write)
@@ -30,7 +31,15 @@ static enum vmmu_page_status vmmu_no_page(unsigned long hva, bool write)
 	return status;
 }
 
-static enum vmmu_page_status vmmu_page_eligible(struct page *page, bool write)
+/**
+ * vmmu_page_eligible() - may a page be reached directly?
+ * @page: the page
+ * @write: ... and be written
+ *
+ * Context: the caller has a reference, or keeps the page mapped.
+ * Return: VMMU_PAGE_OK, VMMU_PAGE_FILE or VMMU_PAGE_NODIRECT.
+ */
+enum vmmu_page_status vmmu_page_eligible(struct page *page, bool write)
 {
 	struct folio *folio = page_folio(page);
 
@@ -80,25 +89,6 @@ enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,
 	return status;
 }
 
-/**
- * vmmu_page_bits_slow() - vmmu_page_bits() for what is not plain memory
- * @page: the page
- * @writable: it was looked up for writing
- *
- * Return: of VMMU_PTE_DIRECT and VMMU_PTE_HOST_WRITE.
- */
-u64 vmmu_page_bits_slow(struct page *page, bool writable)
-{
-	switch (vmmu_page_eligible(page, true)) {
-	case VMMU_PAGE_OK:
-		return VMMU_PTE_DIRECT | (writable ? VMMU_PTE_HOST_WRITE : 0);
-	case VMMU_PAGE_FILE:
-		return VMMU_PTE_DIRECT;
-	default:
-		return 0;
-	}
-}
-
 /* A mapping of memory that has no struct page, or none that counts. */
 static long resolve_pfnmap(unsigned long hva, bool write,
 			   struct vmmu_pages *pages)
@@ -122,12 +112,12 @@ static long resolve_pfnmap(unsigned long hva, bool write,
 				       &unlocked);
 		/* The mapping may be another one now. */
 		if (!ret && unlocked)
-			ret = VMMU_FAULT_RETRY;
+			ret = VMMU_RESOLVE_RETRY;
 		if (!ret)
 			ret = vmmu_follow_pfn(vma, hva, &pages->pfn,
 					      &pages->writable);
 	}
-	if (ret && ret != VMMU_FAULT_RETRY)
+	if (ret && ret != VMMU_RESOLVE_RETRY)
 		ret = -EFAULT;
 out:
 	mmap_read_unlock(mm);
@@ -150,13 +140,13 @@ static long resolve_slow(unsigned long hva, bool write,
 	if ((ret == -EINTR || ret == -EAGAIN || !ret) &&
 	    signal_pending(current))
 		return -EINTR;
-	return ret == -EFAULT ? -EFAULT : VMMU_FAULT_RETRY;
+	return ret == -EFAULT ? -EFAULT : VMMU_RESOLVE_RETRY;
 }
 
 /**
  * vmmu_resolve_pages() - look up the pages at consecutive addresses of current's mm
  * @hva: first address, page aligned
- * @n: how many pages are wanted, at most VMMU_FAULT_BATCH
+ * @n: how many pages are wanted, at most VMMU_PAGES_MAX
  * @write: they are going to be written
  * @pages: set to what was found, which may be fewer; the references are the
  *	caller's to drop
@@ -165,7 +155,7 @@ static long resolve_slow(unsigned long hva, bool write,
  * that a page that is read first and written later is faulted once.
  *
  * Context: process context with the owner's mm; may sleep.
- * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR, or VMMU_FAULT_RETRY.
+ * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR, or VMMU_RESOLVE_RETRY.
  */
 long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
 			struct vmmu_pages *pages)
@@ -190,4 +180,66 @@ long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
 
 	pages->n = ret;
 	return 0;
+}
+
+/* Interrupts off: page tables are not freed, and huge entries not collapsed. */
+static unsigned int host_order(struct mm_struct *mm, unsigned long hva,
+			       unsigned long *pfn)
+{
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+	pgd_t pgd;
+
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
+	if (pgd_none(pgd))
+		return 0;
+
+	p4dp = p4d_offset_lockless(pgd_offset(mm, hva), pgd, hva);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		return 0;
+
+	pudp = pud_offset_lockless(p4dp, p4d, hva);
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud) || !pud_present(pud))
+		return 0;
+	if (pud_leaf(pud)) {
+		*pfn = pud_pfn(pud);
+		return PUD_SHIFT - PAGE_SHIFT;
+	}
+
+	pmdp = pmd_offset_lockless(pudp, pud, hva);
+	pmd = READ_ONCE(*pmdp);
+	if (pmd_none(pmd) || !pmd_present(pmd) || !pmd_leaf(pmd))
+		return 0;
+	*pfn = pmd_pfn(pmd);
+	return PMD_SHIFT - PAGE_SHIFT;
+}
+
+/**
+ * vmmu_host_order() - how large an entry the mm has for an address
+ * @mm: the owner's mm
+ * @hva: the address
+ * @pfn: page known to be there, or 0
+ *
+ * True only as long as no invalidation of all that the entry covers is open:
+ * the caller holds mmu_lock and has looked.
+ *
+ * Return: binary logarithm of its pages; 0 also if nothing is there or it is not
+ *	@pfn.
+ */
+unsigned int vmmu_host_order(struct mm_struct *mm, unsigned long hva,
+			     unsigned long pfn)
+{
+	unsigned long flags, found = 0;
+	unsigned int order;
+
+	local_irq_save(flags);
+	order = host_order(mm, hva, &found);
+	local_irq_restore(flags);
+
+	if (pfn && order && pfn >> order != found >> order)
+		return 0;
+	return order;
 }

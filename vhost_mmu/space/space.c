@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Address spaces: one per mm, found and counted by mmu_notifier_get(), so that
- * a process pays for one notifier however many devices it opens.
+ * Address spaces: making and freeing them, one per mm.
  */
+#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "space.h"
+
+/* What the notifier calls; set before there is a space. */
+const struct vmmu_space_ops *vmmu_space_ops __ro_after_init;
+
+/**
+ * vmmu_space_init() - prepare for spaces, as the module is loaded
+ * @ops: what the notifier does to MMUs
+ */
+void __init vmmu_space_init(const struct vmmu_space_ops *ops)
+{
+	vmmu_space_ops = ops;
+}
 
 /**
  * vmmu_space_alloc_notifier() - make the space of an mm that has none yet
@@ -50,31 +62,6 @@ void vmmu_space_free_notifier(struct mmu_notifier *mn)
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&space->clients.rb_root));
 	WARN_ON_ONCE(!list_empty(&space->mmus));
 	kfree(space);
-}
-
-/**
- * vmmu_space_get() - get the space of an mm, registering its notifier if new
- * @mm: the mm; the caller holds mm_users
- *
- * Context: process context, may sleep; takes the mmap lock for write.
- * Return: the space, or an error pointer (-ENOMEM, -EINTR).
- */
-struct vmmu_space *vmmu_space_get(struct mm_struct *mm)
-{
-	struct mmu_notifier *mn = mmu_notifier_get(&vmmu_notifier_ops, mm);
-
-	return IS_ERR(mn) ? ERR_CAST(mn) : vmmu_space_of(mn);
-}
-
-/**
- * vmmu_space_put() - drop a reference of vmmu_space_get()
- * @space: the space; none of the caller's clients is linked to it any more
- *
- * Context: process context.
- */
-void vmmu_space_put(struct vmmu_space *space)
-{
-	mmu_notifier_put(&space->mn);
 }
 
 /**

@@ -1,30 +1,72 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside of the MMU folder: the address space object. */
+/*
+ * The mm's side of vhost_mmu: one address space object per mm, its only MMU
+ * notifier, and the protocol by which whoever keeps a translation of a host
+ * virtual address gives it back.
+ *
+ * Translations are kept by clients (client.h), one HVA range each, and by MMUs,
+ * of which this folder knows no more than struct vmmu_space_ops.  They are used
+ * in sections (section.h).  See Documentation/protocol.rst.
+ */
 #ifndef VHOST_MMU_SPACE_H
 #define VHOST_MMU_SPACE_H
 
+#include <linux/interval_tree.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rcuwait.h>
+#include <linux/spinlock.h>
 
 #include "inval.h"
-#include "client.h"
+
+#ifndef CONFIG_X86_64
+#error "x86-64 only: needs a direct map of all memory and caches without aliases"
+#endif
+#ifdef CONFIG_PREEMPT_RT
+#error "no PREEMPT_RT: its spinlocks sleep, which an MMU notifier must not"
+#endif
+
+struct vmmu_space;
+
+/**
+ * struct vmmu_space_ops - what the notifier does to the MMUs of a space
+ * @invalidate: unmap @range; when it returns nobody uses a page of it.  The CPU
+ *	may be given up on the way if @may_sleep.  The invalidation is open.
+ *	Returns true if an MMU maps memory of the range.
+ * @age: return whether @range was used, and forget it if @clear
+ * @release: unmap everything: the mm is gone
+ * @hull: add to @hull from where to where MMUs may map; inval_lock is held
+ *
+ * All but @hull are called by the notifier, and @invalidate only for ranges that
+ * overlap the hull.  A space without MMUs is no special case.
+ */
+struct vmmu_space_ops {
+	bool (*invalidate)(struct vmmu_space *space, struct vmmu_range range,
+			   bool may_sleep);
+	bool (*age)(struct vmmu_space *space, struct vmmu_range range,
+		    bool clear);
+	void (*release)(struct vmmu_space *space);
+	void (*hull)(struct vmmu_space *space, struct vmmu_range *hull);
+};
 
 /**
  * struct vmmu_space - what vhost_mmu knows of one mm
  * @mn: the notifier, shared by all devices of the process
  * @inval_lock: leaf lock of @inval; also held over every change of @clients
  * @inval: open invalidations
- * @hull: covers everything that clients and tables cache; under @inval_lock
+ * @hull: covers everything that clients and MMUs map; under @inval_lock
  * @clients_lock: read-held while clients are called, write-held over every
  *	change of @clients, so a deleted client is not being called any more
  * @clients: HVA interval tree; looked at under either lock
  * @update_mutex: serialises those who wait for @inval to become empty
  * @updater: the one who waits
  * @updater_waits: whether there is one; under @inval_lock
- * @mmus_mutex: serialises the finding and making of shared tables
- * @mmus: second-stage tables; changed under @inval_lock, walked in notifier
- *	callbacks without a lock: a table is freed after they have finished
+ * @mmus_mutex: serialises the finding and making of shared MMUs
+ * @mmus: MMUs, whose nodes only they know; changed under @inval_lock, walked in
+ *	notifier callbacks without a lock: an MMU is freed after they have
+ *	finished
  */
 struct vmmu_space {
 	struct mmu_notifier mn;
@@ -39,7 +81,7 @@ struct vmmu_space {
 	struct mutex update_mutex;
 	struct rcuwait updater;
 	bool updater_waits;
-	/* finding and making shared tables */
+	/* finding and making shared MMUs */
 	struct mutex mmus_mutex;
 	struct list_head mmus;
 };
@@ -47,11 +89,8 @@ struct vmmu_space {
 /* notifier.c */
 extern const struct mmu_notifier_ops vmmu_notifier_ops;
 
-/* client.c */
-void vmmu_clients_invalidate(struct vmmu_space *space,
-			     struct vmmu_range range);
-bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
-		      bool clear);
+struct vmmu_space *vmmu_space_get(struct mm_struct *mm);
+void vmmu_space_put(struct vmmu_space *space);
 
 /* update.c: what must not change between start and end */
 void vmmu_space_update_begin(struct vmmu_space *space)
@@ -60,41 +99,21 @@ void vmmu_space_update_end(struct vmmu_space *space)
 	__releases(&space->inval_lock);
 void vmmu_space_update_wake(struct vmmu_space *space);
 
-/* install.c: the install side of the protocol, for ranges */
-bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
-			unsigned long *seq);
-bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
-			  unsigned long seq);
-void vmmu_install_end(struct vmmu_space *space);
-
-/* hull.c */
+/* client.c: what is cached from where to where */
 void vmmu_space_hull_update(struct vmmu_space *space);
+void vmmu_range_add_tree(struct vmmu_range *range, struct rb_root_cached *tree);
 
 /* space.c */
+extern const struct vmmu_space_ops *vmmu_space_ops;
+
+void vmmu_space_init(const struct vmmu_space_ops *ops);
+void vmmu_space_exit(void);
 struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm);
 void vmmu_space_free_notifier(struct mmu_notifier *mn);
 
 static inline struct vmmu_space *vmmu_space_of(struct mmu_notifier *mn)
 {
 	return container_of(mn, struct vmmu_space, mn);
-}
-
-/**
- * vmmu_clients_hit() - does any client cache translations of a range?
- * @space: the space
- * @range: the range
- *
- * Context: inval_lock held.
- * Return: true if a client overlaps @range.
- */
-static inline bool vmmu_clients_hit(struct vmmu_space *space,
-				    struct vmmu_range range)
-{
-	lockdep_assert_held(&space->inval_lock);
-
-	return !RB_EMPTY_ROOT(&space->clients.rb_root) &&
-	       interval_tree_iter_first(&space->clients, range.start,
-					range.last);
 }
 
 #endif /* VHOST_MMU_SPACE_H */

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "ring_map.h"
+#include "../space/install.h"
 #include "../trace.h"
 
 /*

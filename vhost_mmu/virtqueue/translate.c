@@ -11,7 +11,7 @@
  * deleted.
  */
 #include "translate.h"
-#include "../mmu/memslot.h"
+#include "../mmu/mmu.h"
 
 static int translate_by_umem(struct vmq *vmq, u64 addr, u32 len,
 			     struct iovec *iov, unsigned int iov_size,

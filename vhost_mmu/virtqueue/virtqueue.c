@@ -8,6 +8,7 @@
 #include "access.h"
 #include "translate.h"
 #include "tlb.h"
+#include "../mmu/flush.h"
 #include "../compat/eventfd.h"
 
 /**

@@ -15,6 +15,8 @@
 #include <linux/vhost_iotlb.h>
 
 #include "../space/client.h"
+#include "../space/page.h"
+#include "../space/section.h"
 #include "split_ring.h"
 
 struct vmmu;

@@ -105,6 +105,12 @@ void folio_set_referenced(struct folio *folio);
 #define folio_mark_accessed folio_set_referenced
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 
+/* Named in functions that are not used. */
+#define page_folio(page)	((struct folio *)(page))
+#define folio_test_anon(folio)	((void)(folio), true)
+#define folio_is_zone_device(folio) ((void)(folio), false)
+#define PageHWPoison(page)	((void)(page), false)
+
 #define free_page(addr)		__free_page(virt_to_page((void *)(addr)))
 #define __get_free_page(gfp)	get_zeroed_page(gfp)
 #define pfn_folio(pfn)		((struct folio *)(unsigned long)(pfn))
@@ -208,6 +214,8 @@ do {									\
 	unit_check((l)->held);						\
 	(l)->held = false;						\
 } while (0)
+#define spin_lock(l)		mutex_lock(l)
+#define spin_unlock(l)		mutex_unlock(l)
 static inline bool unit_rwlock_held(const rwlock_t *l)
 {
 	return l->writer || l->readers;

@@ -22,8 +22,6 @@
 #define SZ_64K			0x10000
 #define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
 
-#define spin_lock(l)		mutex_lock(l)
-#define spin_unlock(l)		mutex_unlock(l)
 #define __cond_lock(l, held)	((void)(l), (held))
 #define __acquire(...)		((void)0)
 #define __release(...)		((void)0)
@@ -47,11 +45,5 @@ struct vhost_iotlb;
 struct iov_iter {
 	int unused;
 };
-
-/* Named in functions that are not used. */
-#define page_folio(page)	((struct folio *)(page))
-#define folio_test_anon(folio)	((void)(folio), true)
-#define folio_is_zone_device(folio) ((void)(folio), false)
-#define PageHWPoison(page)	((void)(page), false)
 
 #endif
