@@ -210,6 +210,7 @@ static void do_protect_mask(void)
 
 static void do_collapse(unsigned int block)
 {
+	const bool held = test.mmu->slots_lock.held;
 	static const u64 skews[] = { 0, 0, 0, 1, 512 };
 	struct vmmu_memslot slot = {};
 
@@ -225,7 +226,10 @@ static void do_collapse(unsigned int block)
 			skews[unit_random(ARRAY_SIZE(skews))]) << PAGE_SHIFT;
 	unit_kernel.host_level = 1 + unit_random(3);
 	model_collapse(&slot.map, unit_kernel.host_level);
+	/* Another may be under way beside, which a real lock would keep out. */
+	test.mmu->slots_lock.held = true;
 	vmmu_collapse_huge(test.mmu, &slot);
+	test.mmu->slots_lock.held = held;
 }
 
 static void do_lookup(unsigned int block)

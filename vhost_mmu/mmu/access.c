@@ -100,6 +100,8 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 	void __user *user;
 	int ret;
 
+	lockdep_assert(srcu_read_lock_held(&ctx->mmu->srcu));
+
 	slot = vmmu_slot_by_gpa(vmmu_slots(ctx->mmu), gpa);
 	if (!slot || gpa - slot->gpa + len > slot->size)
 		return -ENOENT;

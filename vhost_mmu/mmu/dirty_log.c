@@ -21,10 +21,13 @@
  * @ctx: the context
  * @slot: the memslot
  *
+ * Context: in an SRCU section of the MMU.
  * Return: 0, -ENOSPC if the dirty ring is full, -ENXIO without one.
  */
 int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot)
 {
+	lockdep_assert(srcu_read_lock_held(&ctx->mmu->srcu));
+
 	if (!vmmu_slot_logs(slot) || !ctx->mmu->ring_entries)
 		return 0;
 	if (!ctx->ring)
@@ -42,7 +45,7 @@ int vmmu_log_room(struct vmmu_context *ctx, const struct vmmu_memslot *slot)
  * @gfn: guest page, within its mappable part
  * @written: it was written already, by user access; vmmu_log_room() said yes
  *
- * Context: mmu_lock held, or an SRCU section of the table if @written.
+ * Context: mmu_lock held, or an SRCU section of the MMU if @written.
  * Return: 0, -ENOSPC if the dirty ring is full, -ENXIO without one.
  */
 int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
@@ -51,6 +54,11 @@ int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 	struct vmmu *mmu = ctx->mmu;
 	u64 offset = gfn - slot->map.gfn;
 	int ret;
+
+	if (written)
+		lockdep_assert(srcu_read_lock_held(&mmu->srcu));
+	else
+		lockdep_assert_held(&mmu->mmu_lock);
 
 	if (mmu->ring_entries) {
 		if (!ctx->ring)
@@ -116,6 +124,8 @@ static u64 word_gfn(const struct vmmu_memslot *slot, size_t word)
 /* Let others in between two words, if they wait. */
 static void log_yield(struct vmmu *mmu)
 {
+	lockdep_assert_held_write(&mmu->mmu_lock);
+
 	if (need_resched() || rwlock_needbreak(&mmu->mmu_lock))
 		cond_resched_rwlock_write(&mmu->mmu_lock);
 }
@@ -124,6 +134,8 @@ static void log_yield(struct vmmu *mmu)
 static void log_take(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	size_t words = vmmu_slot_dirty_words(slot), i;
+
+	lockdep_assert_held(&mmu->slots_lock);
 
 	write_lock(&mmu->mmu_lock);
 	for (i = 0; i < words; i++) {
@@ -151,6 +163,8 @@ static int log_get(struct vmmu *mmu, struct vmmu_memslot *slot, void __user *to)
 {
 	size_t bytes = vmmu_slot_dirty_words(slot) * sizeof(long);
 
+	lockdep_assert_held(&mmu->slots_lock);
+
 	if (mmu->options & VMMU_OPTION_MANUAL_PROTECT) {
 		memcpy(slot->dirty_copy, slot->dirty, bytes);
 		return copy_to_user(to, slot->dirty_copy, bytes) ? -EFAULT : 0;
@@ -165,6 +179,8 @@ static int log_get(struct vmmu *mmu, struct vmmu_memslot *slot, void __user *to)
 
 static int log_find(struct vmmu *mmu, u32 id, struct vmmu_memslot **slot)
 {
+	lockdep_assert_held(&mmu->slots_lock);
+
 	if (mmu->ring_entries)
 		return -ENXIO;
 	if (id >= VMMU_MAX_SLOTS)
@@ -218,6 +234,8 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 	size_t words = DIV_ROUND_UP(args->num_pages, BITS_PER_LONG);
 	u64 gfn = slot->map.gfn + args->first_page;
 	unsigned long mask;
+
+	lockdep_assert_held(&mmu->slots_lock);
 
 	if (!args->num_pages)
 		return 0;

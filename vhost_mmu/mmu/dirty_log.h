@@ -29,6 +29,8 @@ void vmmu_log_stop(struct vmmu *mmu, struct vmmu_memslot *slot);
 static inline int vmmu_mark_dirty(struct vmmu_context *ctx,
 				  struct vmmu_memslot *slot, u64 gfn)
 {
+	lockdep_assert_held(&ctx->mmu->mmu_lock);
+
 	return vmmu_slot_logs(slot) ? vmmu_log_page(ctx, slot, gfn, false) : 0;
 }
 

@@ -17,13 +17,13 @@
 
 /**
  * struct vmmu_dirty_ring - a dirty ring
- * @node: in the table's list
+ * @node: in the MMU's list
  * @mmu: the MMU
  * @entries: shared with user space
  * @mask: their number less 1
  * @lock: leaf; serialises those who fill
  * @head: entries filled so far, under @lock
- * @tail: entries reset so far, under the table's slots_lock
+ * @tail: entries reset so far, under the MMU's slots_lock
  */
 struct vmmu_dirty_ring {
 	struct list_head node;
@@ -117,7 +117,7 @@ bool vmmu_dirty_ring_full(const struct vmmu_dirty_ring *ring)
  * @offset: page within it
  * @reserve: the reserve may be used
  *
- * Context: mmu_lock held for reading, or an SRCU section of the table.
+ * Context: mmu_lock held for reading, or an SRCU section of the MMU.
  * Return: 0, or -ENOSPC.
  */
 int vmmu_dirty_ring_push(struct vmmu_dirty_ring *ring, u32 slot, u64 offset,
@@ -125,6 +125,9 @@ int vmmu_dirty_ring_push(struct vmmu_dirty_ring *ring, u32 slot, u64 offset,
 {
 	struct vmmu_dirty_gfn *entry;
 	int ret = -ENOSPC;
+
+	lockdep_assert(lockdep_is_held(&ring->mmu->mmu_lock) ||
+		       srcu_read_lock_held(&ring->mmu->srcu));
 
 	spin_lock(&ring->lock);
 	if (!vmmu_dirty_ring_full(ring) ||
@@ -158,6 +161,8 @@ static void batch_flush(struct vmmu *mmu, struct batch *batch)
 	struct vmmu_memslot *slot;
 	u64 left, first = batch->word * 64;
 
+	lockdep_assert_held(&mmu->slots_lock);
+
 	slot = batch->mask ? xa_load(&mmu->by_id, batch->id) : NULL;
 	/* The memslot may be another one by now, or the entry made up. */
 	if (slot && vmmu_slot_logs(slot) && batch->word < U64_MAX / 64 &&
@@ -188,6 +193,8 @@ static u32 ring_reset(struct vmmu_dirty_ring *ring, struct batch *batch)
 {
 	u32 head, tail = ring->tail, count = 0;
 	struct vmmu_dirty_gfn *entry;
+
+	lockdep_assert_held(&ring->mmu->slots_lock);
 
 	spin_lock(&ring->lock);
 	head = ring->head;

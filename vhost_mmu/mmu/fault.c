@@ -60,6 +60,8 @@ static long fault_slot(struct fault *f)
 	long ret;
 	u64 left;
 
+	lockdep_assert(srcu_read_lock_held(&f->mmu->srcu));
+
 	slot = vmmu_slot_by_gpa(vmmu_slots(f->mmu), f->gfn << PAGE_SHIFT);
 	if (!slot)
 		return -ENOENT;
@@ -136,6 +138,8 @@ static long fault_fast(struct fault *f, struct vmmu_leaf *leaf, u64 gfn)
 /* How many pages from @gfn on are mapped as wanted; 0 if the first is not. */
 static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
 {
+	lockdep_assert_held(&f->mmu->mmu_lock);
+
 	if (!vmmu_walk(f->mmu, gfn, leaf))
 		return 0;
 	if (!(leaf->pte & VMMU_PTE_DIRECT))
@@ -199,6 +203,8 @@ static bool huge_range_quiescent(struct fault *f, unsigned int level)
 					    vmmu_level_pages(level));
 	struct vmmu_space *space = f->mmu->space;
 
+	lockdep_assert_held(&f->mmu->mmu_lock);
+
 	return !vmmu_space_inval_open(space, range.start, range.last);
 }
 
@@ -217,6 +223,8 @@ static unsigned int host_level(struct fault *f, unsigned long pfn)
 static unsigned int fault_level(struct fault *f, unsigned long pfn)
 {
 	unsigned int level;
+
+	lockdep_assert_held(&f->mmu->mmu_lock);
 
 	if (!f->pages->n || vmmu_slot_logs(f->slot))
 		return VMMU_LEVEL_4K;
@@ -349,6 +357,8 @@ static long map_pages(struct fault *f, enum vmmu_hold hold)
 	unsigned int rest = 0;
 	long ret;
 
+	lockdep_assert_held(&f->mmu->mmu_lock);
+
 	ret = map_check(f, 0, bits);
 	if (ret)
 		return ret;
@@ -379,7 +389,8 @@ static long fault_install(struct fault *f)
 	hold = fault_lock(mmu);
 	if (f->slot->dying)
 		ret = -EAGAIN;
-	else if (vmmu_install_refused(mmu->space, f->range, f->seq))
+	else if (vmmu_install_refused(mmu->space, f->range, f->seq,
+				      &mmu->mmu_lock))
 		ret = VMMU_FAULT_RETRY;
 	else
 		ret = map_pages(f, hold);
@@ -447,6 +458,8 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	struct fault f;
 	long ret;
 	int idx;
+
+	might_sleep();
 
 	f.ctx = ctx;
 	f.mmu = mmu;

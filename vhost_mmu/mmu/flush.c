@@ -16,6 +16,8 @@
  */
 void vmmu_add_section(struct vmmu *mmu, struct vmmu_section *section)
 {
+	lockdep_assert_not_held(&section->lock);
+
 	write_lock(&mmu->mmu_lock);
 	list_add(&section->node, &mmu->sections);
 	write_unlock(&mmu->mmu_lock);
@@ -30,6 +32,8 @@ void vmmu_add_section(struct vmmu *mmu, struct vmmu_section *section)
  */
 void vmmu_del_section(struct vmmu *mmu, struct vmmu_section *section)
 {
+	lockdep_assert_not_held(&section->lock);
+
 	write_lock(&mmu->mmu_lock);
 	list_del_init(&section->node);
 	write_unlock(&mmu->mmu_lock);

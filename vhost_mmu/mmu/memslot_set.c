@@ -38,6 +38,8 @@ static int check_args(const struct vmmu_set_memslot *args)
  */
 static void slot_kill(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
+	lockdep_assert_held(&mmu->slots_lock);
+
 	write_lock(&mmu->mmu_lock);
 	slot->dying = true;
 	write_unlock(&mmu->mmu_lock);
@@ -75,6 +77,8 @@ static int slot_create(struct vmmu *mmu, struct vmmu_memslot *new)
 static void slot_replace(struct vmmu *mmu, struct vmmu_memslot *old,
 			 struct vmmu_memslot *new)
 {
+	lockdep_assert_held(&mmu->slots_lock);
+
 	/* In the place of an entry that is there: needs no memory. */
 	xa_store(&mmu->by_id, new->id, new, GFP_KERNEL);
 	vmmu_slots_commit(mmu, old, new);

@@ -188,6 +188,8 @@ static void mmu_release(struct kref *ref)
  */
 void vmmu_put(struct vmmu *mmu)
 {
+	might_sleep();
+
 	if (mmu)
 		kref_put(&mmu->ref, mmu_release);
 }

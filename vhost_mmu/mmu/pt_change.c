@@ -89,6 +89,8 @@ static void table_removed(struct vmmu *mmu, u64 gfn, unsigned int level,
 static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 			u64 new)
 {
+	lockdep_assert_held(&mmu->mmu_lock);
+
 	if (vmmu_pte_leaf(old))
 		leaf_changed(mmu, gfn, level, old, new);
 	else if (vmmu_pte_table(old))

@@ -96,6 +96,8 @@ static bool collapsible(const struct vmmu_iter *iter,
 	struct mm_struct *mm = iter->mmu->space->mn.mm;
 	unsigned int level = iter->level;
 
+	lockdep_assert_held_write(&iter->mmu->mmu_lock);
+
 	if (level > VMMU_LEVEL_MAX_LEAF || !vmmu_pte_table(iter->old) ||
 	    !vmmu_slot_maps(slot, iter->gfn) ||
 	    vmmu_extent_level(&slot->map, iter->gfn, level) < level)
@@ -111,11 +113,13 @@ static bool collapsible(const struct vmmu_iter *iter,
  *
  * The next fault maps it so.
  *
- * Context: process context, may sleep.
+ * Context: process context, slots_lock held, may sleep.
  */
 void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot)
 {
 	struct vmmu_iter iter;
+
+	lockdep_assert_held(&mmu->slots_lock);
 
 	write_lock(&mmu->mmu_lock);
 	rcu_read_lock();

@@ -68,6 +68,8 @@ static bool mmu_is_of_regions(const struct vmmu *mmu,
 	struct vmmu_memslot *slot;
 	unsigned int i;
 
+	lockdep_assert_held(&mmu->space->inval_lock);
+
 	for (i = 0; node && i < nregions; i++) {
 		slot = rb_entry(node, struct vmmu_memslot, gpa_node[0]);
 		if (!slot_is_region(slot, &sorted[i]))

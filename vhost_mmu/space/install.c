@@ -56,14 +56,17 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
  * @space: the space
  * @range: what is to be mapped
  * @seq: what vmmu_install_begin() gave
+ * @mmu_lock: the lock that the notifier takes to unmap what is installed
  *
  * Context: mmu_lock held, for reading or writing.
  * Return: true if the page must not be installed.
  */
 bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
-			  unsigned long seq)
+			  unsigned long seq, const rwlock_t *mmu_lock)
 {
 	bool refused;
+
+	lockdep_assert_held(mmu_lock);
 
 	/*
 	 * A start raises seq before it takes mmu_lock for writing.  If that is

@@ -48,6 +48,8 @@ static noinline int inval_start_near(struct vmmu_space *space,
 	struct vmmu_range range = range_of(mnr);
 	bool clients, mmus;
 
+	lockdep_assert_held(&space->inval_lock);
+
 	clients = vmmu_clients_hit(space, range);
 	spin_unlock(&space->inval_lock);
 
@@ -88,6 +90,8 @@ static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
  */
 static noinline void inval_end_check(struct vmmu_space *space, bool known)
 {
+	lockdep_assert_held(&space->inval_lock);
+
 	WARN_ON_ONCE(!known);
 	if (space->updater_waits && !vmmu_inval_active(&space->inval))
 		vmmu_space_update_wake(space);

@@ -191,6 +191,8 @@ static unsigned int host_order(struct mm_struct *mm, unsigned long hva,
 	pmd_t *pmdp, pmd;
 	pgd_t pgd;
 
+	lockdep_assert_irqs_disabled();
+
 	pgd = READ_ONCE(*pgd_offset(mm, hva));
 	if (pgd_none(pgd))
 		return 0;

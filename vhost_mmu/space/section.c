@@ -55,5 +55,7 @@ void vmmu_section_drain_begin(struct vmmu_section *section)
 void vmmu_section_drain_end(struct vmmu_section *section)
 	__releases(&section->lock)
 {
+	lockdep_assert_held(&section->lock);
+
 	spin_unlock(&section->lock);
 }

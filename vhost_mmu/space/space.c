@@ -22,7 +22,7 @@ void __init vmmu_space_init(const struct vmmu_space_ops *ops)
 
 /**
  * vmmu_space_alloc_notifier() - make the space of an mm that has none yet
- * @mm: the mm, unused here
+ * @mm: the mm
  *
  * Context: process context, mmap lock of @mm held for write.
  * Return: the notifier inside the new space, or ERR_PTR(-ENOMEM).
@@ -30,6 +30,8 @@ void __init vmmu_space_init(const struct vmmu_space_ops *ops)
 struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 {
 	struct vmmu_space *space;
+
+	mmap_assert_write_locked(mm);
 
 	space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
 	if (!space)

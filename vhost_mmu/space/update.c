@@ -50,6 +50,9 @@ void vmmu_space_update_begin(struct vmmu_space *space)
 void vmmu_space_update_end(struct vmmu_space *space)
 	__releases(&space->inval_lock)
 {
+	lockdep_assert_held(&space->update_mutex);
+	lockdep_assert_held(&space->inval_lock);
+
 	spin_unlock(&space->inval_lock);
 	mutex_unlock(&space->update_mutex);
 }
