@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Reading and writing guest memory through the tables, and by user access where
- * they do not lead.
+ * nothing is mapped.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -119,7 +119,7 @@ static int access_user_slot(struct vmmu_context *ctx, u64 gpa, void *buf,
 		return ret;
 	atomic64_add(len, &ctx->mmu->stats.bytes_user);
 
-	/* Behind the write: who takes the bit sees what it stands for. */
+	/* After the write: whoever takes the bit sees what was written. */
 	if (write && vmmu_slot_logs(slot) &&
 	    vmmu_slot_maps(slot, gpa >> PAGE_SHIFT))
 		return vmmu_log_page(ctx, slot, gpa >> PAGE_SHIFT, true);

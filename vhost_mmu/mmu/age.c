@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ageing: which pages were used through the tables.  Under the read lock: a
- * mark that is set while it is cleared makes reclaim guess worse, no more.
+ * worker that sets a mark while it is cleared makes reclaim guess worse, no more.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -16,7 +16,7 @@
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)
 
 /*
- * With more, the pages behind the last one are looked at next: a huge leaf that
+ * @more: the caller asks for the pages behind the last one next.  A huge leaf that
  * goes on there keeps its mark until then.
  */
 static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
@@ -44,7 +44,7 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
 	}
 	rcu_read_unlock();
-	/* A page that is used again is to be marked again. */
+	/* A section that uses such a page again has to mark it again. */
 	if (clear && young)
 		vmmu_sections_flush(mmu, first, last);
 	read_unlock(&mmu->mmu_lock);
@@ -58,7 +58,7 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
  * @last: last page, inclusive
  * @clear: clear the marks
  * @bitmap: bit 0 for @first; or NULL
- * @may_sleep: the CPU may be given up where the lock is let go
+ * @may_sleep: the walk may sleep where it drops the lock
  *
  * Context: notifier callback or process context.
  * Return: how many pages were used.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty log: a bit a page that was written since it was last asked for.
+ * The dirty log: one bit for each page that was written since user space last asked.
  *
  * Entries of a logged memslot are not writable until their page is written;
  * the fault sets the bit and makes the entry writable in one hold of mmu_lock.
- * Who takes the bit makes the entry fault again, with the lock held for writing
+ * Whoever takes the bit makes the entry fault again, with the lock held for writing
  * around both, so that no write falls between.
  */
 #include <linux/bitmap.h>
@@ -92,7 +92,7 @@ void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot)
 
 	lockdep_assert_held(&mmu->slots_lock);
 
-	/* All is dirty: what is written meanwhile need not be known. */
+	/* All pages count as dirty: writes until the first CLEAR need no log. */
 	if (slot->dirty && mmu->options & VMMU_OPTION_INITIALLY_SET)
 		return;
 
@@ -121,7 +121,7 @@ static u64 word_gfn(const struct vmmu_memslot *slot, size_t word)
 	return slot->map.gfn + word * BITS_PER_LONG;
 }
 
-/* Let others in between two words, if they wait. */
+/* Drop the lock between two words if somebody waits for it. */
 static void log_yield(struct vmmu *mmu)
 {
 	lockdep_assert_held_write(&mmu->mmu_lock);

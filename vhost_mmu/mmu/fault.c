@@ -53,7 +53,7 @@ struct fault {
 	struct vmmu_pages *pages;
 };
 
-/* Which memslot, and may it be done at all? */
+/* Find the memslot, and see whether it allows the access. */
 static long fault_slot(struct fault *f)
 {
 	struct vmmu_memslot *slot;
@@ -90,7 +90,7 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 	return vmmu_range_from_end(hva, hva + (npages << PAGE_SHIFT));
 }
 
-/* The lock of the fault side; alone under exclusive_mmu_lock, to compare. */
+/* Faults share mmu_lock, unless exclusive_mmu_lock asks to compare. */
 static enum vmmu_hold fault_lock(struct vmmu *mmu) __acquires(&mmu->mmu_lock)
 	__acquires(RCU)
 {
@@ -154,8 +154,8 @@ static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
 }
 
 /*
- * Are the pages mapped already?  If not, how far do the missing ones go, and
- * how many levels of tables do they lack?
+ * Are the pages mapped already?  If not, how many pages in a row are missing, and how
+ * many levels of tables?
  */
 static long fault_peek(struct fault *f, unsigned int *missing)
 {
@@ -238,7 +238,7 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 	return level;
 }
 
-/* What fault_level() is going to say, if nothing changes. */
+/* What fault_level() will answer if nothing changes until then. */
 static unsigned int fault_level_hint(struct fault *f)
 {
 	unsigned int level;
@@ -276,7 +276,7 @@ static u64 leaf_bits(const struct fault *f, u64 bits)
 	bits |= VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
 	if (f->slot->flags & VMMU_MEM_READONLY)
 		bits &= ~VMMU_PTE_HOST_WRITE;
-	/* The first write is to be seen, if that is what the fault is not. */
+	/* A fault for reading leaves the first write to another fault, to log it. */
 	if (bits & VMMU_PTE_HOST_WRITE && (f->write || !vmmu_slot_logs(f->slot)))
 		bits |= VMMU_PTE_WRITE;
 	return bits;
@@ -324,7 +324,7 @@ static long map_check(struct fault *f, unsigned int i, u64 bits)
 	return 0;
 }
 
-/* The neighbours, as long as their entries are empty; how many went well. */
+/* Map the neighbours while their entries are empty; return how many. */
 static unsigned int map_rest(struct fault *f, struct vmmu_iter *iter)
 {
 	const u64 plain = leaf_bits(f, VMMU_PTE_DIRECT |
@@ -428,7 +428,7 @@ static long fault_handle(struct fault *f)
 		for (i = 0; i < f->pages->n; i++)
 			put_page(f->pages->page[i]);
 	} else if (ret == -EFAULT) {
-		/* No page for the tables may still be memory for the user. */
+		/* Where GUP finds no page, user access may still find memory. */
 		f->user = true;
 	}
 	vmmu_install_end(f->mmu->space);
@@ -446,7 +446,7 @@ static long fault_handle(struct fault *f)
  *
  * Context: process context with the owner's mm, no spinlock held; may sleep.
  *	Whoever calls again after VMMU_FAULT_RETRY is in no SRCU section of the
- *	table meanwhile.
+ *	MMU meanwhile.
  * Return: how many pages are mapped from @gfn on, at least 1; VMMU_FAULT_RETRY;
  *	or -ENOENT, -EAGAIN, -EROFS, -EFAULT, -EHWPOISON, -ENOSPC, -ENXIO,
  *	-ENOMEM, -EINTR.

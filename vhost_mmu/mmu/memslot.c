@@ -4,7 +4,7 @@
  *
  * Every memslot is in both sets; a change edits the inactive one, makes it the
  * active one, waits until nobody uses the other and edits that one too.  So
- * look-ups need no lock, and a change costs the same with 3 memslots or 30,000.
+ * lookups need no lock, and a change costs the same with 3 memslots or 30,000.
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
@@ -233,7 +233,7 @@ bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 }
 
 /**
- * vmmu_insert_slot() - give a table that nobody else knows yet a memslot
+ * vmmu_insert_slot() - give an MMU that nobody else knows yet a memslot
  * @mmu: MMU made by vmmu_alloc(), not published
  * @id: number, not in use
  * @flags: VMMU_MEM_*
@@ -306,7 +306,7 @@ void vmmu_slots_init(struct vmmu *mmu)
 }
 
 /**
- * vmmu_slots_destroy() - free all memslots of a table that nobody knows any more
+ * vmmu_slots_destroy() - free all memslots of an MMU that nobody knows any more
  * @mmu: the MMU, with nothing mapped
  */
 void vmmu_slots_destroy(struct vmmu *mmu)

@@ -52,7 +52,7 @@ struct vmmu_memslot {
 
 /**
  * struct vmmu_memslots - a set of memslots
- * @index: which of the two sets of its table it is
+ * @index: which of the two sets of its MMU it is
  * @gpa_tree: by guest address; they do not overlap
  * @hva_tree: by host address; they may overlap
  * @last: the one found last, a hint

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of a table: made, published to the notifier, used by any number of
+ * Life of an MMU: made, published to the notifier, used by any number of
  * devices and files, given up by the last of them.
  */
 #include <linux/atomic.h>
@@ -16,7 +16,7 @@ static atomic_t next_id = ATOMIC_INIT(0);
 static struct workqueue_struct *free_queue;
 
 /**
- * vmmu_module_init() - prepare for tables, as the module is loaded
+ * vmmu_module_init() - prepare for MMUs, as the module is loaded
  *
  * Return: 0 or -ENOMEM.
  */
@@ -27,9 +27,9 @@ int vmmu_module_init(void)
 }
 
 /**
- * vmmu_module_exit() - wait until every table has been freed
+ * vmmu_module_exit() - wait until every MMU has been freed
  *
- * Context: process context, may sleep; nobody uses a table any more.
+ * Context: process context, may sleep; nobody uses an MMU any more.
  */
 void vmmu_module_exit(void)
 {
@@ -37,8 +37,8 @@ void vmmu_module_exit(void)
 }
 
 /*
- * Waits for the notifier callbacks that may have found the table in the list.
- * Not for whoever gives it up, which may be an ioctl that a guest waits for.
+ * Waits for the notifier callbacks that may have found the MMU in the list.  A
+ * worker does it, as a guest may wait for the ioctl that drops the last user.
  */
 static void mmu_free(struct work_struct *work)
 {
@@ -56,11 +56,11 @@ static void mmu_free(struct work_struct *work)
 }
 
 /**
- * vmmu_alloc() - make a table that the notifier does not know yet
+ * vmmu_alloc() - make an MMU that the notifier does not know yet
  * @mm: the caller's mm
  *
  * Context: process context, may sleep; takes the mmap lock for writing.
- * Return: the table, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
+ * Return: the MMU, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
  */
 struct vmmu *vmmu_alloc(struct mm_struct *mm)
 {
@@ -105,7 +105,7 @@ err_root:
 }
 
 /**
- * vmmu_publish() - let the notifier know a table
+ * vmmu_publish() - let the notifier know an MMU
  * @mmu: the MMU, of vmmu_alloc()
  *
  * From here on pages may be mapped.
@@ -117,8 +117,8 @@ void vmmu_publish(struct vmmu *mmu)
 	struct vmmu_space *space = mmu->space;
 
 	/*
-	 * An invalidation that is open may see it or not: what it changes is
-	 * not mapped before its end.
+	 * The notifier may see the MMU in an invalidation that is open, or
+	 * not: no fault maps what that changes before it has ended.
 	 */
 	spin_lock(&space->inval_lock);
 	list_add_rcu(&mmu->node, &space->mmus);
@@ -127,11 +127,11 @@ void vmmu_publish(struct vmmu *mmu)
 }
 
 /**
- * vmmu_create() - make a table without memslots
+ * vmmu_create() - make an MMU without memslots
  * @mm: the caller's mm
  *
  * Context: process context, may sleep; takes the mmap lock for writing.
- * Return: the table, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
+ * Return: the MMU, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
  */
 struct vmmu *vmmu_create(struct mm_struct *mm)
 {
@@ -158,7 +158,7 @@ static void mmu_unpublish(struct vmmu *mmu)
 {
 	struct vmmu_space *space = mmu->space;
 
-	/* While the notifier still sees it, so that the pages are there. */
+	/* The notifier still sees the MMU, so the pages stay until they are zapped. */
 	vmmu_zap(mmu, 0, VMMU_MAX_GFN);
 	vmmu_prune(mmu, 0, VMMU_MAX_GFN);
 
@@ -178,7 +178,7 @@ static void mmu_release(struct kref *ref)
 }
 
 /**
- * vmmu_put() - have one user less, and free the table with the last one
+ * vmmu_put() - have one user less, and free the MMU with the last one
  * @mmu: the MMU, or NULL
  *
  * Nothing is mapped by it then; its memory is given back a little later.

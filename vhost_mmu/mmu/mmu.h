@@ -40,7 +40,7 @@
  * @mmu_lock_write_fault: times a fault took mmu_lock for writing
  * @invalidations: invalidations that hit a memslot
  * @pages_zapped: guest pages unmapped, in units of 4 KiB
- * @yields: times a walk let go of mmu_lock half way
+ * @yields: times a walk dropped mmu_lock half way
  * @splits: huge entries split
  * @collapses: tables removed so that a huge entry can take their place
  * @dirty_pages: pages entered into a dirty log or ring

@@ -20,7 +20,7 @@
 #define for_each_mmu(mmu, space) \
 	list_for_each_entry_rcu(mmu, &(space)->mmus, node, true)
 
-/* Waits for whoever uses a translation; that is the drain. */
+/* The notifier waits here for users of translations: the drain of an MMU. */
 static void notifier_lock(struct vmmu *mmu)
 	__acquires(&mmu->mmu_lock)
 {

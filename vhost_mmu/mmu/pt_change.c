@@ -23,9 +23,9 @@ static void pte_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 			u64 new);
 
 /*
- * Hand over to the page what was done through the entry.  It still is mapped in
- * the owner's mm, or, if the entry goes for another reason, the notifier would
- * wait for mmu_lock before it could be let go; so it needs no reference.
+ * Hand over to the page what was done through the entry.  The page needs no
+ * reference: the owner's mm still maps it, and before the mm frees it the
+ * notifier has to take mmu_lock.
  */
 static void hand_over(u64 old)
 {
@@ -66,8 +66,8 @@ static void leaf_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 }
 
 /*
- * A table was unlinked.  Others may still be walking it, and installing into
- * it: freezing an entry ends that for this entry, and gives its last value.
+ * A table was unlinked.  Other faults may still be walking it and installing into
+ * it.  Freezing an entry makes them retry, and returns its last value.
  */
 static void table_removed(struct vmmu *mmu, u64 gfn, unsigned int level,
 			  vmmu_pte_t *pt)
@@ -77,7 +77,7 @@ static void table_removed(struct vmmu *mmu, u64 gfn, unsigned int level,
 
 	for (i = 0; i < VMMU_PTES; i++) {
 		old = xchg(&pt[i].val, VMMU_PTE_FROZEN);
-		/* Who unlinked the table owns all of it. */
+		/* Whoever unlinked the table is the only one to freeze it. */
 		WARN_ON_ONCE(old == VMMU_PTE_FROZEN);
 		if (old)
 			pte_changed(mmu, gfn, level, old, VMMU_PTE_FROZEN);

@@ -34,7 +34,7 @@ bool vmmu_split_huge_here(struct vmmu_iter *iter, vmmu_pte_t *pt)
 	while (vmmu_pte_leaf(iter->old)) {
 		for (i = 0; i < VMMU_PTES; i++)
 			pt[i].val = vmmu_pte_split(iter->old, iter->level, i);
-		/* Fails if a reader has marked it meanwhile, too. */
+		/* Fails, too, if a worker has marked it meanwhile. */
 		if (vmmu_iter_cmpxchg(iter, __pa(pt) | VMMU_PTE_PRESENT)) {
 			atomic64_inc(&stats->splits);
 			return true;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walk over the entries of a table.
+ * The walk over the entries of an MMU.
  *
- * Tables that a walk is in are not freed: whoever unlinks one either holds
- * mmu_lock for writing, or leaves it to RCU, whose read side the walkers that
- * hold the lock for reading are in.
+ * A table that a walk is in is not freed: whoever unlinks one leaves the freeing to
+ * RCU, and every walk is in an RCU read section.
  */
 #include <linux/sched.h>
 
@@ -99,7 +98,7 @@ static bool iter_up(struct vmmu_iter *iter)
  * @iter: the walk
  *
  * After a yield it goes from the root to where it was, and visits the entries
- * on the way again: they may have changed.
+ * on the way again, because they may have changed.
  *
  * Context: as for vmmu_iter_start().
  */
@@ -122,9 +121,9 @@ void vmmu_iter_next(struct vmmu_iter *iter)
 }
 
 /**
- * vmmu_iter_yield_slow() - vmmu_iter_yield(), where it looks
+ * vmmu_iter_yield_slow() - vmmu_iter_yield() when it is time to ask
  * @iter: the walk
- * @may_sleep: the CPU may be given up as well
+ * @may_sleep: the walk may sleep while it does
  *
  * Context: as for vmmu_iter_yield().
  * Return: as of vmmu_iter_yield().

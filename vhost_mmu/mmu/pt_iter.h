@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walk over the entries of a table, once for everybody: pre-order, with the
- * entry as it was read, able to let go of the lock half way.
+ * The walk over the entries of an MMU, once for everybody: pre-order, with the
+ * entry as it was read, able to drop mmu_lock half way.
  *
  *	vmmu_for_each_pte(iter, mmu, VMMU_SHARED, VMMU_LEVEL_4K, first, last) {
  *		if (vmmu_iter_yield(&iter, true))
@@ -20,8 +20,8 @@
 
 /**
  * enum vmmu_hold - how a walk holds mmu_lock
- * @VMMU_SHARED: for reading: entries change under its feet, and it changes them
- *	by compare and exchange
+ * @VMMU_SHARED: for reading: others change entries meanwhile, and the walk
+ *	changes them by compare and exchange
  * @VMMU_EXCLUSIVE: for writing
  */
 enum vmmu_hold {
@@ -40,8 +40,8 @@ enum vmmu_hold {
  * @old: its value when it was read
  * @next: where the walk is on the last level: a walk that yielded goes on here
  * @yielded_at: value of @next at the last yield
- * @steps: entries at which the walk could have let go of the lock
- * @yielded: the lock was let go, so that only @next still holds
+ * @steps: entries at which the walk could have dropped the lock
+ * @yielded: the lock was dropped, so that only @next is still true
  * @valid: there is an entry
  * @path: the tables from the root down, by level
  */
@@ -76,17 +76,17 @@ static inline void vmmu_iter_assert_held(const struct vmmu_iter *iter)
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "walk outside of RCU");
 }
 
-/* Entries between two looks whether somebody waits; a power of two. */
+/* How many entries a walk visits before it asks again; a power of two. */
 #define VMMU_YIELD_STEPS 32
 
 /**
- * vmmu_iter_yield() - let go of mmu_lock if somebody else wants to run
+ * vmmu_iter_yield() - drop mmu_lock if somebody else wants to run
  * @iter: the walk
- * @may_sleep: the CPU may be given up as well
+ * @may_sleep: the walk may sleep while it does
  *
  * Not twice at the same page, so that a walk always makes progress.
  *
- * Context: mmu_lock and an RCU read section held, both let go and taken again.
+ * Context: mmu_lock and an RCU read section held, both dropped and taken again.
  * Return: true if so: the entry is not to be used, the walk goes on with
  *	vmmu_iter_next().
  */
@@ -99,7 +99,7 @@ static inline bool __must_check vmmu_iter_yield(struct vmmu_iter *iter,
 }
 
 /**
- * vmmu_iter_dropped() - the caller let go of mmu_lock and took it again
+ * vmmu_iter_dropped() - the caller dropped mmu_lock and took it again
  * @iter: the walk
  *
  * As after vmmu_iter_yield(): only vmmu_iter_next() may follow.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mapping, the fault side of the mutating cursor.  Any number of threads map
- * at the same time under the read lock; an entry is theirs by compare and
- * exchange, and who loses looks again.
+ * Mapping.  Any number of faults map at the same time under the read lock.  Each
+ * changes an entry by compare and exchange; the loser rereads the entry.
  */
 #include "flush.h"
 #include "pt_change.h"
@@ -61,9 +60,9 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 		new |= old;
 	} else if (vmmu_pte_table(old)) {
 		/*
-		 * What was written through the small entries a moment ago may
-		 * still be on its way; as the huge one is dirty from the start,
-		 * the page learns of it at the latest when that goes.
+		 * A worker may have written through the small entries a moment
+		 * ago.  The huge entry is dirty from the start, so the page
+		 * learns of that write at the latest when the entry goes.
 		 */
 		if (new & VMMU_PTE_HOST_WRITE)
 			new |= VMMU_PTE_DIRTY;
@@ -82,7 +81,7 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 
 /**
  * vmmu_map_first() - go to the entry of a mapping, and map
- * @ctx: has table pages for the levels that are missing
+ * @ctx: has tables for the levels that are missing
  * @iter: walk, left at the entry unless the result is VMMU_MAP_RETRY or _NOMEM
  * @hold: how the caller holds mmu_lock
  * @map: what to map

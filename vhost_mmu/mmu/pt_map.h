@@ -26,8 +26,8 @@ struct vmmu_mapping {
  * enum vmmu_mapped - what became of a mapping
  * @VMMU_MAP_FIXED: the entry was installed, or given what it lacked
  * @VMMU_MAP_SPURIOUS: it was there
- * @VMMU_MAP_RETRY: somebody else was faster, with something else
- * @VMMU_MAP_NOMEM: the context has no table page left
+ * @VMMU_MAP_RETRY: another fault installed something else first
+ * @VMMU_MAP_NOMEM: the context has no table left
  */
 enum vmmu_mapped {
 	VMMU_MAP_FIXED,

@@ -25,7 +25,7 @@ vmmu_pte_t *vmmu_pt_alloc(struct vmmu *mmu)
 }
 
 /**
- * vmmu_pt_free() - free a table that was never linked, or by nobody is seen
+ * vmmu_pt_free() - free a table that was never linked, or that nobody can see
  * @mmu: the MMU that it was for
  * @pt: the table
  */
@@ -44,7 +44,7 @@ void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n)
 {
 	s64 now = atomic64_add_return(n, &mmu->stats.table_pages);
 
-	/* A lost update makes the peak too low by a moment's difference. */
+	/* If two race, the peak may miss the higher of both. */
 	if (now > atomic64_read(&mmu->stats.table_pages_peak))
 		atomic64_set(&mmu->stats.table_pages_peak, now);
 	mod_lruvec_page_state(virt_to_page(pt), NR_SECONDARY_PAGETABLE, n);
@@ -67,7 +67,7 @@ void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt)
 }
 
 /**
- * vmmu_context_topup() - have tables at hand for use under mmu_lock
+ * vmmu_context_topup() - allocate tables ahead, for use under mmu_lock
  * @ctx: the context
  * @n: how many are needed, at most VMMU_PT_CACHE
  *
@@ -88,7 +88,7 @@ int vmmu_context_topup(struct vmmu_context *ctx, unsigned int n)
 }
 
 /**
- * vmmu_context_init() - prepare to use a table
+ * vmmu_context_init() - prepare to use an MMU
  * @ctx: the context, the caller's alone
  * @mmu: the MMU, which the caller keeps
  * @ring: where pages are reported that it writes, or NULL

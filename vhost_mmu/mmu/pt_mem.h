@@ -13,10 +13,10 @@ struct vmmu_dirty_ring;
 #define VMMU_PT_CACHE 4
 
 /**
- * struct vmmu_context - one thread's use of a table
+ * struct vmmu_context - one thread's use of an MMU
  * @mmu: the MMU
  * @ring: where it reports pages that it writes, may be NULL
- * @cache: table pages allocated ahead, for use under mmu_lock
+ * @cache: tables allocated ahead, for use under mmu_lock
  * @nr_cached: how many
  * @pages: what the fault under way has found
  */

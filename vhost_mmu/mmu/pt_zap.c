@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Taking mappings back, or the right to write through them.  The write lock keeps the users of translations out, so
- * when a leaf is gone nobody uses its page.  A long walk lets the lock go now
- * and then: what it has passed is not mapped again, because an invalidation is
+ * when a leaf is gone nobody uses its page.  A long walk drops the lock now
+ * and then: nobody maps again what it has passed, because an invalidation is
  * open or the memslot is dying.
  */
 #include <linux/mm.h>
@@ -16,12 +16,12 @@
  * @mmu: the MMU
  * @first: first page
  * @last: last page, inclusive
- * @may_sleep: the CPU may be given up where the lock is let go
+ * @may_sleep: the walk may sleep where it drops the lock
  *
  * A huge leaf goes as a whole.  Tables stay.  Nobody uses the pages when it
  * returns, even if it was another thread that unmapped them a moment ago.
  *
- * Context: mmu_lock held for writing; let go and taken again in long walks.
+ * Context: mmu_lock held for writing; a long walk drops it and takes it again.
  */
 void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep)
 {

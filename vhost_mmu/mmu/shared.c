@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tables of devices: made from a memory table as VHOST_SET_MEM_TABLE has it,
+ * MMUs of devices: made from a memory table as VHOST_SET_MEM_TABLE has it,
  * never changed afterwards, and shared by the devices of a process that were
  * told the same, as the queue pairs of one network card are.
  */
@@ -59,7 +59,7 @@ static bool slot_is_region(const struct vmmu_memslot *slot,
 	       slot->size == r->memory_size && slot->hva == r->userspace_addr;
 }
 
-/* Either set will do, as the memslots of such a table never change. */
+/* Either set will do, as the memslots of such an MMU never change. */
 static bool mmu_is_of_regions(const struct vmmu *mmu,
 			      const struct vhost_memory_region *sorted,
 			      unsigned int nregions)
@@ -79,7 +79,7 @@ static bool mmu_is_of_regions(const struct vmmu *mmu,
 	return !node && i == nregions;
 }
 
-/* Find a table of another device that was told the same, and refer to it. */
+/* Find the MMU of another device that was told the same, and take a reference. */
 static struct vmmu *shared_find(struct vmmu_space *space,
 				const struct vhost_memory_region *sorted,
 				unsigned int nregions)
@@ -128,13 +128,13 @@ err_slot:
 }
 
 /**
- * vmmu_get_shared() - get the table for a device's memory table
+ * vmmu_get_shared() - get the MMU for a device's memory table
  * @mm: owner of the device; the caller holds mm_users and its space
  * @regions: the memory table; bounds may be any bytes
  * @nregions: how many
  *
  * Context: process context, may sleep; no vmq::mutex held.
- * Return: a reference to the table, to be given to vmmu_put(); or an error
+ * Return: a reference to the MMU, to be given to vmmu_put(); or an error
  *	pointer if memslots cannot say the same as the memory table: -ENOENT
  *	(it is empty), -EEXIST (guest addresses overlap), -EINVAL (a region
  *	wraps or lies outside of user space), or -ENOMEM.

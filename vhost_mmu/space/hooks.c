@@ -18,7 +18,7 @@ MODULE_PARM_DESC(test_install_delay_ms,
 static bool test_force_yield;
 module_param(test_force_yield, bool, 0600);
 MODULE_PARM_DESC(test_force_yield,
-		 "debug builds only: let mmu_lock go at every chance");
+		 "debug builds only: drop mmu_lock at every chance");
 
 static bool exclusive_mmu_lock;
 module_param(exclusive_mmu_lock, bool, 0600);
@@ -26,7 +26,7 @@ MODULE_PARM_DESC(exclusive_mmu_lock,
 		 "debug builds only: faults exclude each other");
 
 /**
- * vmmu_hook_install() - stop between look-up and publication, if told to
+ * vmmu_hook_install() - stop between lookup and publication, if told to
  *
  * Context: process context, may sleep.
  */
@@ -39,7 +39,7 @@ void vmmu_hook_install(void)
 }
 
 /**
- * vmmu_hook_yield() - is a walk to let its lock go, whoever wants it?
+ * vmmu_hook_yield() - must a walk drop mmu_lock, whoever wants it?
  *
  * Return: true if so.
  */

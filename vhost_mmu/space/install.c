@@ -21,7 +21,7 @@
 #include "install.h"
 
 /**
- * vmmu_install_begin() - before the look-up of a page
+ * vmmu_install_begin() - before the lookup of a page
  * @space: the space
  * @range: addresses that are going to be mapped
  * @seq: set to the snapshot
@@ -43,7 +43,7 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 	spin_unlock(&space->inval_lock);
 
 	/*
-	 * The snapshot is older than the page table reads of the look-up.
+	 * The snapshot is older than the page table reads of the lookup.
 	 * Pairs with inval_lock, which a start holds while it raises seq,
 	 * before the page table changes.
 	 */
@@ -52,7 +52,7 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 }
 
 /**
- * vmmu_install_refused() - between the look-up of a page and its installation
+ * vmmu_install_refused() - between the lookup of a page and its installation
  * @space: the space
  * @range: what is to be mapped
  * @seq: what vmmu_install_begin() gave

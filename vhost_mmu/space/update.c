@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Changes that must not happen between the start and the end of an
- * invalidation: both are to see the same memslots, and what the start's callback
- * walks must stay.  They wait until no invalidation is open.
+ * invalidation: both callbacks have to see the same memslots, and what the start
+ * walks must stay.  Whoever changes them waits until no invalidation is open.
  *
  * A reader-writer semaphore held from start to end would say the same, but the
  * locks that the mm holds around a start may be taken by whoever waits for it.
- * Like KVM's, the wait is unfair: invalidations never wait for an update.
+ * The wait is unfair on purpose: invalidations never wait for an update.
  */
 #include <linux/sched.h>
 
