@@ -118,10 +118,19 @@ def run(argv, log=None, timeout=None, cwd=None, env=None, nice=0):
 def kill_all():
     """Kill what other threads run, and let them start nothing more."""
     global _stopped
+    _stopped = True
+    _signal_all(signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    # The threads that run them take them off the list.
+    while _live and time.monotonic() < end:
+        time.sleep(0.05)
+    _signal_all(signal.SIGKILL)
+
+
+def _signal_all(number):
     with _lock:
-        _stopped = True
         for child in _live:
-            child.signal(signal.SIGTERM)
+            child.signal(number)
 
 
 def _on_signal(number, _frame):
