@@ -22,11 +22,11 @@ TABLE = (
     Row("6.1", r"6\.1\.0-[0-9]+-amd64", IMAGE, HEADERS, "debian",
         "the stable kernel of Debian 12: all tests, benchmark"),
     Row("6.1-cloud", r"6\.1\.0-[0-9]+-cloud-amd64", IMAGE, HEADERS, "cloud",
-        "its configuration for cloud machines: builds, smoke test"),
+        "its configuration for cloud machines: builds (no 9p, so no VM)"),
     Row("6.12", r"6\.12\.[0-9]+\+deb12-amd64", IMAGE, HEADERS, "debian",
         "the kernel of bookworm-backports or -security: all tests, benchmark, demo"),
     Row("6.12-cloud", r"6\.12\.[0-9]+\+deb12-cloud-amd64", IMAGE, HEADERS,
-        "cloud", "its configuration for cloud machines: builds, smoke test"),
+        "cloud", "its configuration for cloud machines: builds (no 9p, so no VM)"),
     Row("debug", None, None, None, "debug",
         "6.12 with KASAN and lockdep (tools/debug-kernel): all tests"),
 )

@@ -91,16 +91,6 @@ def _selftests(kernel, complete):
         counted=True, limit=timeout + vm.SLACK, programs_of=names)
 
 
-def _smoke(kernel):
-    return _stage(
-        f"smoke-{kernel}", "vm",
-        vm.command(["selftests/run", "--filter", "smoke"], kernel=kernel,
-                   timeout=600, log="{log}.kernel"),
-        after=(f"build-{kernel}", "build-selftests"), daily=False, quick=False,
-        counted=True, limit=660, programs_of=["smoke"],
-        why="differs from its big sister in the configuration only")
-
-
 def stages(complete=False):
     """All stages in order; those of a lane run in this order."""
     build = "tools/build-modules"
@@ -123,6 +113,7 @@ def stages(complete=False):
         _stage("sparse-6.1", "host", [build, "--sparse", "6.1"], daily=False,
                quick=False, why="the sources are the same but for compat/"),
     ]
+    # They are built only: without 9p they do not boot from the host's files.
     for row in kernels.TABLE:
         if row.flavour == "cloud":
             result.append(_stage(
@@ -133,9 +124,6 @@ def stages(complete=False):
                          counted=True))
     for kernel in PROGRAMS:
         result.append(_selftests(kernel, complete))
-    for row in kernels.TABLE:
-        if row.flavour == "cloud":
-            result.append(_smoke(row.name))
     result += [
         _stage("vm-debug", "vm", ["tools/vm/test", "debug"], daily=False,
                quick=False, counted=True, after=("debug-kernel",),
