@@ -26,8 +26,8 @@ PROGRAMS = {
               "mmu_exit", "mmu_gone", "mmu_memslot", "mmu_race", "mmu_split"),
 }
 WHY = {
-    "6.1": "what does not depend on the version",
-    "debug": "what finds no other bugs under KASAN and lockdep",
+    "6.1": "what depends least on the version",
+    "debug": "where KASAN and lockdep have least to find",
 }
 
 # name     as for --only
