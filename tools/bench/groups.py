@@ -20,6 +20,7 @@ DEVICE_SIDE = ("vhost core", "net backend", "rings", "translation", "user access
 # The folders of the module under test: its static functions carry no prefix,
 # so the object file that defines them tells where they belong.
 FOLDERS = {
+    "space": "translation",
     "mmu": "translation",
     "virtqueue": "rings",
     "dev": "vhost core",

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """Real drivers: a QEMU/KVM guest's and DPDK's, on both devices in turn."""
 
-import glob
 import json
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-CACHE = os.environ.get("VHOST_MMU_CACHE", "/var/cache/vhost-mmu")
+sys.path += [str(TOP / "tools/lib"), str(TOP / "tools/demo")]
+
+# pylint: disable=wrong-import-position
+import guestfs  # noqa: E402
+from vmtools import kernels  # noqa: E402
 
 # What the figures are: a rate, of which more is better, or a time.
 WORKS = {
@@ -24,13 +28,18 @@ class Failed(Exception):
     """A VM run failed; says what to look at."""
 
 
-def guest_kernel():
-    """Debian's small cloud kernel, for the guest inside."""
-    for series in "6.12", "6.1":
-        found = sorted(glob.glob(f"{CACHE}/kernels/{series}.*-cloud-amd64"))
-        if found:
-            return pathlib.Path(found[-1])
-    raise Failed(f"no cloud kernel below {CACHE}/kernels: run tools/setup")
+def pack(initramfs):
+    """Pack the initramfs of the guest inside; returns its kernel."""
+    iperf3 = shutil.which("iperf3")
+    if not iperf3:
+        raise Failed("no iperf3: run tools/setup")
+    try:
+        guest = guestfs.guest_kernel()
+        guestfs.pack(guest, HERE / "guest-init", [iperf3], initramfs)
+    except (guestfs.Failed, kernels.KernelMissing, OSError,
+            subprocess.CalledProcessError) as error:
+        raise Failed(f"the guest's initramfs cannot be packed: {error}") from None
+    return guest
 
 
 def measure(args, out, kernel, result):
@@ -39,15 +48,12 @@ def measure(args, out, kernel, result):
     raw = out / "raw" / f"net-{kernel}"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)
-    base = guest_kernel()
     initramfs = out / "initramfs"
-    if subprocess.run([HERE / "initramfs", base / "lib/modules" / base.name, initramfs],
-                      check=False).returncode:
-        raise Failed("the guest's initramfs cannot be packed, see above")
+    guest = pack(initramfs)
     status = subprocess.run(
         [TOP / "tools/vm/run", "--kernel", kernel, "--smp", "2", "--timeout", "900",
          "--share", raw, "--log", raw / "console", "--",
-         HERE / "inside-net", "--out", raw, "--kernel", base / "boot" / f"vmlinuz-{base.name}",
+         HERE / "inside-net", "--out", raw, "--kernel", guest.vmlinuz,
          "--initramfs", initramfs, "--pairs", str(max(args.pairs, 1)),
          "--seconds", "1"],
         check=False, stdin=subprocess.DEVNULL).returncode

@@ -175,13 +175,13 @@ def check_counters(before, during, after):
                 "see /sys/module/vhost_mmu/parameters/metadata_access")
         grown = {name: last[name] - first[name] for name in
                  ("maps_installed", "maps_invalidated", "sections", "user_ops")}
-        require(first["sections"] > 0, f"{queue}: no burst by kernel address before",
+        require(first["sections"] > 0, f"{queue}: no section entered before",
                 "the fallback_* counters say why")
         require(grown["maps_invalidated"] > 0, f"{queue}: no ring map was invalidated",
                 "did the ring pages move? see the stir figures")
         require(grown["maps_installed"] > 0, f"{queue}: no ring map came back")
         require(last["sections"] > mid["sections"],
-                f"{queue}: no burst by kernel address after the stirring ended",
+                f"{queue}: no section entered after the stirring ended",
                 "a map did not come back: see maps_refused and fallback_*")
         figures[queue] = grown | {"drain_wait_max_ns": last.get("drain_wait_max_ns")}
     return figures

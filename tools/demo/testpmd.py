@@ -151,10 +151,10 @@ def check_counters(pid):
     for queue in "vq0", "vq1":
         require(queue in queues, f"no counters of {queue} of testpmd",
                 "is debugfs mounted, and does net-<pid of testpmd>-* exist there?")
-        bursts = queues[queue].get("sections", 0)
-        require(bursts > 0, f"{queue}: no burst by kernel address",
+        sections = queues[queue].get("sections", 0)
+        require(sections > 0, f"{queue}: no section entered",
                 "the fallback_* counters say why")
-        figures[queue] = {"sections": bursts, "maps_installed": queues[queue]["maps_installed"]}
+        figures[queue] = {"sections": sections, "maps_installed": queues[queue]["maps_installed"]}
     return figures
 
 
