@@ -111,7 +111,7 @@ MUTANTS = [
            "debug", "smoke"),
 
     # The second-stage MMU.
-    Mutant("no-range-check", "a table takes no page whose invalidation started since",
+    Mutant("no-range-check", "an MMU maps no page whose invalidation started since",
            "vhost_mmu/space/install.c",
            "	refused = vmmu_inval_since(&space->inval, seq, range);",
            "	refused = space->inval.dead;",
@@ -141,7 +141,7 @@ MUTANTS = [
            "	return !vmmu_space_inval_open(space, range.start, range.last);",
            "	return vmmu_space_inval_open(space, range.start, range.last) || true;",
            "debug", "mmu_race -t torture"),
-    Mutant("rcu-free-now", "a table is freed when no walk is in it",
+    Mutant("rcu-free-now", "a page of entries is freed when no walk is in it",
            "vhost_mmu/mmu/pt_mem.c",
            "	call_rcu(&virt_to_page(pt)->rcu_head, pt_free_callback);",
            "	pt_free_callback(&virt_to_page(pt)->rcu_head);",
@@ -151,26 +151,26 @@ MUTANTS = [
            "	       ring->mask - VMMU_DIRTY_RING_RESERVED;",
            "	       ring->mask;",
            "6.12", "mmu_dirty -t full"),
-    Mutant("elision-off", "invalidations elsewhere take no lock of the tables",
+    Mutant("elision-off", "invalidations elsewhere do not take mmu_lock",
            "vhost_mmu/space/hooks.h",
            "static inline bool vmmu_hook_no_elision(void)\n{\n	return false;",
            "static inline bool vmmu_hook_no_elision(void)\n{\n	return true;",
            "6.12", "mmu_notify -t elsewhere"),
 
     # Payload by kernel address.
-    Mutant("no-flush", "an invalidation makes readers forget the pages it takes",
+    Mutant("no-flush", "an invalidation makes the TLBs forget the pages it takes",
            "vhost_mmu/mmu/pt_zap.c",
            "	vmmu_sections_flush(mmu, first, last);\n}\n\n/**\n * vmmu_zap() ",
            "}\n\n/**\n * vmmu_zap() ",
            "6.12", "payload_change -v replace_MEMFD"),
-    Mutant("flush-without-drain", "a reader is waited for before it is made to forget",
+    Mutant("flush-without-drain", "a section is waited for before its TLB is made to forget",
            "vhost_mmu/mmu/flush.c",
            "		vmmu_section_drain_begin(section);\n"
            "		section->flush(section, first, last);\n"
            "		vmmu_section_drain_end(section);\n",
            "		section->flush(section, first, last);\n",
            "debug", "payload_change -v discard_shared_MEMFD"),
-    Mutant("protect-no-flush", "a page whose dirty bit is taken faults for readers, too",
+    Mutant("protect-no-flush", "a page whose dirty bit is taken faults in sections, too",
            "vhost_mmu/mmu/pt_zap.c",
            "		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);\n	}\n"
            "	rcu_read_unlock();\n	vmmu_sections_flush(mmu, first, last);\n}\n",
