@@ -160,8 +160,8 @@ MUTANTS = [
     # Payload by kernel address.
     Mutant("no-flush", "an invalidation makes the TLBs forget the pages it takes",
            "vhost_mmu/mmu/pt_zap.c",
-           "	vmmu_sections_flush(mmu, first, last);\n}\n\n/**\n * vmmu_zap() ",
-           "}\n\n/**\n * vmmu_zap() ",
+           "	vmmu_sections_flush(mmu, first, last);\n}\n\n/* The same, for",
+           "}\n\n/* The same, for",
            "6.12", "payload_change -v replace_MEMFD"),
     Mutant("flush-without-drain", "a section is waited for before its TLB is made to forget",
            "vhost_mmu/mmu/flush.c",

@@ -9,7 +9,7 @@
 #include "mmu.h"
 
 /**
- * struct vmmu_leaf - what the read-only cursor found
+ * struct vmmu_leaf - what a lookup found
  * @pte: the entry as it was read
  * @ptep: where it is
  * @level: its level

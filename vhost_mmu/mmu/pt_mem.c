@@ -24,22 +24,13 @@ vmmu_pte_t *vmmu_pt_alloc(struct vmmu *mmu)
 	return (vmmu_pte_t *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 }
 
-/**
- * vmmu_pt_free() - free a table that was never linked, or that nobody can see
- * @mmu: the MMU that it was for
- * @pt: the table
- */
+/* For a table that was never linked, or that nobody can see any more. */
 void vmmu_pt_free(struct vmmu *mmu, vmmu_pte_t *pt)
 {
 	free_page((unsigned long)pt);
 }
 
-/**
- * vmmu_pt_account() - count tables that are linked or unlinked
- * @mmu: the MMU
- * @pt: the table
- * @n: 1 or -1
- */
+/* @pt is linked (@n is 1) or was unlinked (-1). */
 void vmmu_pt_account(struct vmmu *mmu, vmmu_pte_t *pt, int n)
 {
 	s64 now = atomic64_add_return(n, &mmu->stats.table_pages);
@@ -55,11 +46,7 @@ static void pt_free_callback(struct rcu_head *head)
 	__free_page(container_of(head, struct page, rcu_head));
 }
 
-/**
- * vmmu_pt_free_rcu() - free a table that was unlinked, when no walk is in it
- * @mmu: the MMU that it was for
- * @pt: the table
- */
+/* For a table that was unlinked: walks may still be in it. */
 void vmmu_pt_free_rcu(struct vmmu *mmu, vmmu_pte_t *pt)
 {
 	vmmu_pt_account(mmu, pt, -1);

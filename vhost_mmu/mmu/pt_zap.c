@@ -44,14 +44,7 @@ void vmmu_zap_locked(struct vmmu *mmu, u64 first, u64 last, bool may_sleep)
 	vmmu_sections_flush(mmu, first, last);
 }
 
-/**
- * vmmu_zap() - unmap guest pages
- * @mmu: the MMU
- * @first: first page
- * @last: last page, inclusive
- *
- * Context: process context, may sleep.
- */
+/* The same, for process context without the lock; may sleep. */
 void vmmu_zap(struct vmmu *mmu, u64 first, u64 last)
 {
 	write_lock(&mmu->mmu_lock);
