@@ -3,8 +3,8 @@
  * The two ways to reach ring words, as vmq_access for the split ring parser:
  * through ring maps inside a section, and by user access outside.
  */
-#ifndef VHOST_MMU_VIRTQUEUE_ACCESS_H
-#define VHOST_MMU_VIRTQUEUE_ACCESS_H
+#ifndef VHOST_MMU_VMQ_ACCESS_H
+#define VHOST_MMU_VMQ_ACCESS_H
 
 #include <linux/uaccess.h>
 
@@ -162,4 +162,4 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
 		__ret;                                                    \
 	})
 
-#endif /* VHOST_MMU_VIRTQUEUE_ACCESS_H */
+#endif /* VHOST_MMU_VMQ_ACCESS_H */

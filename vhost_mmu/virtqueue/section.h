@@ -3,8 +3,8 @@
  * Sections of a queue: while one lasts, its ring maps are complete and none of
  * their pages, nor any that the soft TLB has, is taken away.
  */
-#ifndef VHOST_MMU_VIRTQUEUE_SECTION_H
-#define VHOST_MMU_VIRTQUEUE_SECTION_H
+#ifndef VHOST_MMU_VMQ_SECTION_H
+#define VHOST_MMU_VMQ_SECTION_H
 
 #include "ring_map.h"
 
@@ -80,4 +80,4 @@ static inline void vmq_section_end(struct vmq *vmq)
 	spin_unlock(&vmq->section.base.lock);
 }
 
-#endif /* VHOST_MMU_VIRTQUEUE_SECTION_H */
+#endif /* VHOST_MMU_VMQ_SECTION_H */
