@@ -182,6 +182,10 @@ bool unit_need_resched(void)
 }
 
 /* So that it is asked for at each entry, not now and then. */
+void vmmu_hook_walk(void)
+{
+}
+
 bool vmmu_hook_yield(void)
 {
 	return unit_need_resched();

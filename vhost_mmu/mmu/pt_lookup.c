@@ -9,6 +9,7 @@
 
 #include "pt_change.h"
 #include "pt_lookup.h"
+#include "../space/hooks.h"
 
 static __always_inline bool walk(struct vmmu *mmu, u64 gfn,
 				 struct vmmu_leaf *leaf)
@@ -23,6 +24,8 @@ static __always_inline bool walk(struct vmmu *mmu, u64 gfn,
 
 	for (leaf->level = VMMU_LEVEL_ROOT;; leaf->level--) {
 		leaf->ptep = &pt[vmmu_pte_index(gfn, leaf->level)];
+		if (leaf->level == VMMU_LEVEL_4K)
+			vmmu_hook_walk();
 		leaf->pte = vmmu_pte_read(leaf->ptep);
 		if (!vmmu_pte_present(leaf->pte))
 			return false;

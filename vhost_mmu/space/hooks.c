@@ -73,27 +73,50 @@ bool vmmu_hook_no_elision(void)
 	return READ_ONCE(no_lock_elision);
 }
 
-/* Keep an invalidation of all of the writer's memory open for a while. */
+static unsigned int test_walk_delay_us;
+module_param(test_walk_delay_us, uint, 0600);
+MODULE_PARM_DESC(test_walk_delay_us,
+		 "debug builds only: let each walk stand in a table for this long");
+
+/**
+ * vmmu_hook_walk() - stand in a table before its entry is read, if told to
+ *
+ * Context: any.
+ */
+void vmmu_hook_walk(void)
+{
+	unsigned int us;
+
+	for (us = READ_ONCE(test_walk_delay_us); us >= 1000; us -= 1000)
+		udelay(1000);
+	if (us)
+		udelay(us);
+}
+
+/*
+ * Keep an invalidation of the writer's memory open for a while: "MS START END"
+ * of that range, "MS" of all there is.
+ */
 static int hold_inval(const char *val, const struct kernel_param *kp)
 {
-	struct mmu_notifier_range all = {
+	struct mmu_notifier_range range = {
 		.mm = current->mm,
 		.flags = MMU_NOTIFIER_RANGE_BLOCKABLE,
 	};
 	struct vmmu_space *space;
 	unsigned int ms;
-	int ret;
+	int n;
 
-	ret = kstrtouint(val, 0, &ms);
-	if (ret)
-		return ret;
+	n = sscanf(val, "%u %lx %lx", &ms, &range.start, &range.end);
+	if (n != 1 && n != 3)
+		return -EINVAL;
 	space = vmmu_space_get(current->mm);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 
-	vmmu_notifier_ops.invalidate_range_start(&space->mn, &all);
+	vmmu_notifier_ops.invalidate_range_start(&space->mn, &range);
 	msleep(ms);
-	vmmu_notifier_ops.invalidate_range_end(&space->mn, &all);
+	vmmu_notifier_ops.invalidate_range_end(&space->mn, &range);
 	vmmu_space_put(space);
 	return 0;
 }

@@ -14,6 +14,7 @@ void vmmu_hook_install(void);
 bool vmmu_hook_yield(void);
 bool vmmu_hook_exclusive(void);
 bool vmmu_hook_no_elision(void);
+void vmmu_hook_walk(void);
 #else
 static inline void vmmu_hook_install(void)
 {
@@ -32,6 +33,10 @@ static inline bool vmmu_hook_exclusive(void)
 static inline bool vmmu_hook_no_elision(void)
 {
 	return false;
+}
+
+static inline void vmmu_hook_walk(void)
+{
 }
 #endif
 
