@@ -224,6 +224,7 @@ void vmq_set_features(struct vmq *vmq, u64 features);
 int vmq_start(struct vmq *vmq, bool kernel_access, bool direct);
 void vmq_stop(struct vmq *vmq);
 void vmq_set_umem(struct vmq *vmq, struct vhost_iotlb *umem, struct vmmu *mmu);
+__printf(2, 3) __cold void vmq_err(struct vmq *vmq, const char *fmt, ...);
 
 /* ops.c: the data path */
 int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
@@ -236,7 +237,5 @@ int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 bool vmq_avail_empty(struct vmq *vmq);
 bool vmq_enable_notify(struct vmq *vmq);
 void vmq_disable_notify(struct vmq *vmq);
-
-__printf(2, 3) __cold void vmq_err(struct vmq *vmq, const char *fmt, ...);
 
 #endif /* VHOST_MMU_VIRTQUEUE_H */
