@@ -108,8 +108,13 @@ class Job:
     # The statuses of test() that are no verdict.
     no_verdict = (2, 126, 127)
 
+    def folder(self):
+        """Where the copy of the tree is made; a context manager."""
+        return tempfile.TemporaryDirectory(prefix="vhost-mmu-mutant-")
+
     def copy(self, mutant, top):
-        """Make the copy of the tree in the empty folder top."""
+        """Make the copy of the tree in the folder top, which is empty or what
+        folder() left in it."""
         raise NotImplementedError
 
     def build(self, mutant, top, log):
@@ -134,8 +139,7 @@ def try_one(job, mutant, logdir):
 
 
 def _try(job, mutant, name):
-    with tempfile.TemporaryDirectory(prefix="vhost-mmu-mutant-") as top, \
-         open(name, "wb") as log:
+    with job.folder() as top, open(name, "wb") as log:
         try:
             job.copy(mutant, top)
             apply(top, mutant.file, mutant.edit)

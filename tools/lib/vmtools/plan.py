@@ -86,6 +86,7 @@ def _selftests(kernel, complete):
         f"selftests-{kernel}", "vm",
         vm.command(["selftests/run", *filters], kernel=kernel, numa=True,
                    timeout=timeout, append="secretmem.enable=1",
+                   env={"VT_FULL": "1"} if complete else None,
                    log="{log}.kernel"),
         after=(f"build-{kernel}", "build-selftests"), quick=kernel == "6.12",
         counted=True, limit=timeout + vm.SLACK, programs_of=names)
