@@ -158,8 +158,7 @@ bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,
 ssize_t vmdev_chr_read_iter(struct vmdev *dev, struct iov_iter *to,
 			    bool noblock);
 ssize_t vmdev_chr_write_iter(struct vmdev *dev, struct iov_iter *from);
-__poll_t vmdev_chr_poll(struct file *file, struct vmdev *dev,
-			poll_table *wait);
+__poll_t vmdev_chr_poll(struct file *file, struct vmdev *dev, poll_table *wait);
 
 /* params.c */
 bool vmdev_metadata_access_kernel(void);

@@ -13,7 +13,7 @@ enum {
 	ACCESS_USER,
 };
 
-static const char * const access_names[] = {
+static const char *const access_names[] = {
 	[ACCESS_KERNEL] = "kernel",
 	[ACCESS_USER] = "user",
 };

@@ -70,8 +70,7 @@ static int access_direct(struct vmmu *mmu, u64 gpa, void *buf, unsigned int len,
 		   get_user(*(type *)(buf), (type __user *)(user)))
 
 /* Words are moved whole here as well; device memory may insist on it. */
-static int copy_user(void __user *user, void *buf, unsigned int len,
-		     bool write)
+static int copy_user(void __user *user, void *buf, unsigned int len, bool write)
 {
 	unsigned long left;
 

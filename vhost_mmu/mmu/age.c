@@ -30,8 +30,7 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 	vmmu_for_each_pte(iter, mmu, VMMU_SHARED, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, may_sleep))
 			continue;
-		if (!vmmu_pte_leaf(iter.old) ||
-		    !(iter.old & VMMU_PTE_ACCESSED))
+		if (!vmmu_pte_leaf(iter.old) || !(iter.old & VMMU_PTE_ACCESSED))
 			continue;
 
 		from = max(first, iter.gfn);

@@ -255,8 +255,8 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 		mask = slot->dirty_copy[i];
 		if (!mask)
 			continue;
-		mask &= atomic_long_fetch_andnot(mask,
-				(atomic_long_t *)&slot->dirty[first + i]);
+		mask &= atomic_long_fetch_andnot(
+			mask, (atomic_long_t *)&slot->dirty[first + i]);
 		if (mask)
 			vmmu_protect_mask(mmu, word_gfn(slot, first + i), mask);
 		log_yield(mmu);

@@ -80,7 +80,8 @@ static long fault_slot(struct fault *f)
 
 	/* Within the memslot, one table, and the batch. */
 	left = min(slot->map.gfn + slot->map.npages,
-		   vmmu_level_next(f->gfn, VMMU_LEVEL_2M)) - f->gfn;
+		   vmmu_level_next(f->gfn, VMMU_LEVEL_2M)) -
+	       f->gfn;
 	f->npages = min3(left, (u64)f->npages, (u64)VMMU_FAULT_BATCH);
 	return 0;
 }
@@ -91,8 +92,8 @@ static struct vmmu_range hva_range(unsigned long hva, u64 npages)
 }
 
 /* Faults share mmu_lock, unless exclusive_mmu_lock asks to compare. */
-static enum vmmu_hold fault_lock(struct vmmu *mmu) __acquires(&mmu->mmu_lock)
-	__acquires(RCU)
+static enum vmmu_hold fault_lock(struct vmmu *mmu)
+	__acquires(&mmu->mmu_lock) __acquires(RCU)
 {
 	enum vmmu_hold hold = vmmu_hook_exclusive() ? VMMU_EXCLUSIVE :
 						      VMMU_SHARED;
@@ -108,7 +109,8 @@ static enum vmmu_hold fault_lock(struct vmmu *mmu) __acquires(&mmu->mmu_lock)
 }
 
 static void fault_unlock(struct vmmu *mmu, enum vmmu_hold hold)
-	__releases(&mmu->mmu_lock) __releases(RCU)
+	__releases(&mmu->mmu_lock)
+	__releases(RCU)
 {
 	rcu_read_unlock();
 	if (hold == VMMU_EXCLUSIVE)
@@ -277,7 +279,8 @@ static u64 leaf_bits(const struct fault *f, u64 bits)
 	if (f->slot->flags & VMMU_MEM_READONLY)
 		bits &= ~VMMU_PTE_HOST_WRITE;
 	/* A fault for reading leaves the first write to another fault, to log it. */
-	if (bits & VMMU_PTE_HOST_WRITE && (f->write || !vmmu_slot_logs(f->slot)))
+	if (bits & VMMU_PTE_HOST_WRITE &&
+	    (f->write || !vmmu_slot_logs(f->slot)))
 		bits |= VMMU_PTE_WRITE;
 	return bits;
 }
@@ -287,8 +290,8 @@ static u64 fault_bits(const struct fault *f, unsigned int i)
 	const bool writable = f->pages->writable;
 
 	if (f->pages->n)
-		return leaf_bits(f, vmmu_page_bits(f->pages->page[i],
-						   writable));
+		return leaf_bits(f,
+				 vmmu_page_bits(f->pages->page[i], writable));
 	return leaf_bits(f, writable ? VMMU_PTE_HOST_WRITE : 0);
 }
 
@@ -516,8 +519,8 @@ int vmmu_fault_pause(struct vmmu_context *ctx, unsigned int tries)
  */
 long vmmu_populate(struct vmmu_context *ctx, u64 gpa, u64 length, bool write)
 {
-	unsigned int npages = min_t(u64, length >> PAGE_SHIFT,
-				    VMMU_FAULT_BATCH);
+	unsigned int npages =
+		min_t(u64, length >> PAGE_SHIFT, VMMU_FAULT_BATCH);
 	unsigned int tries;
 	bool user;
 	long ret;

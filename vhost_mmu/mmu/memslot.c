@@ -81,7 +81,8 @@ static void set_insert(struct vmmu_memslots *slots, struct vmmu_memslot *slot)
 
 	if (slot->map.npages) {
 		hva->start = slot->map.hva;
-		hva->last = slot->map.hva + (slot->map.npages << PAGE_SHIFT) - 1;
+		hva->last =
+			slot->map.hva + (slot->map.npages << PAGE_SHIFT) - 1;
 		interval_tree_insert(hva, &slots->hva_tree);
 	}
 }
@@ -222,7 +223,8 @@ bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 	}
 
 	/* ... and what follows it, as long as it starts within the range. */
-	for (; next; next = node ? slot_of_gpa_node(node, slots->index) : NULL) {
+	for (; next;
+	     next = node ? slot_of_gpa_node(node, slots->index) : NULL) {
 		if (!vmmu_bytes_overlap(gpa, size, next->gpa, next->size))
 			return false;
 		if (next != but)

@@ -112,7 +112,8 @@ static inline void vmmu_slot_gfns(const struct vmmu_memslot *slot,
 				  unsigned long start, unsigned long last,
 				  u64 *first_gfn, u64 *last_gfn)
 {
-	unsigned long end = slot->map.hva + (slot->map.npages << PAGE_SHIFT) - 1;
+	unsigned long end =
+		slot->map.hva + (slot->map.npages << PAGE_SHIFT) - 1;
 
 	start = max(start, slot->map.hva);
 	last = min(last, end);
@@ -122,10 +123,10 @@ static inline void vmmu_slot_gfns(const struct vmmu_memslot *slot,
 
 /* Every memslot of the active set with a page in a range of host addresses. */
 #define vmmu_for_each_slot_in_hva(slot, slots, start, last)		       \
-	for (struct interval_tree_node *__node =			       \
-		     interval_tree_iter_first(&(slots)->hva_tree, start, last);\
-	     __node && ((slot) = vmmu_slot_of_hva_node(__node,		       \
-						       (slots)->index), true); \
+	for (struct interval_tree_node *__node = interval_tree_iter_first(   \
+		     &(slots)->hva_tree, start, last);                       \
+	     __node &&                                                       \
+	     ((slot) = vmmu_slot_of_hva_node(__node, (slots)->index), true); \
 	     __node = interval_tree_iter_next(__node, start, last))
 
 static inline struct vmmu_memslot *

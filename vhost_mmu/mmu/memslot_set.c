@@ -195,8 +195,8 @@ int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries)
 {
 	int ret = 0;
 
-	if (options & ~(VMMU_OPTION_MANUAL_PROTECT |
-			VMMU_OPTION_INITIALLY_SET | VMMU_OPTION_LAZY_SPLIT))
+	if (options & ~(VMMU_OPTION_MANUAL_PROTECT | VMMU_OPTION_INITIALLY_SET |
+			VMMU_OPTION_LAZY_SPLIT))
 		return -EINVAL;
 	if (options & VMMU_OPTION_INITIALLY_SET &&
 	    !(options & VMMU_OPTION_MANUAL_PROTECT))

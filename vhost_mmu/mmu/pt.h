@@ -35,8 +35,7 @@
 #define VMMU_LEVEL_ROOT		4
 #define VMMU_LEVEL_MAX_LEAF	VMMU_LEVEL_1G
 
-#define VMMU_GPA_BITS \
-	(VMMU_PAGE_SHIFT + VMMU_LEVEL_ROOT * VMMU_LEVEL_BITS)
+#define VMMU_GPA_BITS (VMMU_PAGE_SHIFT + VMMU_LEVEL_ROOT * VMMU_LEVEL_BITS)
 #define VMMU_MAX_GFN		(BIT_ULL(VMMU_GPA_BITS - VMMU_PAGE_SHIFT) - 1)
 
 /* Binary logarithm of the pages that an entry of a level covers. */

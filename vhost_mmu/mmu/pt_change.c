@@ -53,8 +53,8 @@ static void leaf_changed(struct vmmu *mmu, u64 gfn, unsigned int level, u64 old,
 	/* A page is never replaced by another without being taken back first. */
 	if (vmmu_pte_leaf(new)) {
 		WARN_ONCE((old ^ new) & same,
-			  "gfn %#llx level %u: page replaced by another",
-			  gfn, level);
+			  "gfn %#llx level %u: page replaced by another", gfn,
+			  level);
 		return;
 	}
 

@@ -129,7 +129,8 @@ void vmmu_iter_next(struct vmmu_iter *iter)
  * Return: as of vmmu_iter_yield().
  */
 bool vmmu_iter_yield_slow(struct vmmu_iter *iter, bool may_sleep)
-	__must_hold(&iter->mmu->mmu_lock) __must_hold(RCU)
+	__must_hold(&iter->mmu->mmu_lock)
+	__must_hold(RCU)
 {
 	struct vmmu *mmu = iter->mmu;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking mappings back, or the right to write through them.  The write lock keeps the users of translations out, so
- * when a leaf is gone nobody uses its page.  A long walk drops the lock now
- * and then: nobody maps again what it has passed, because an invalidation is
- * open or the memslot is dying.
+ * Taking mappings back, or the right to write through them.  The write lock
+ * keeps the users of translations out, so when a leaf is gone nobody uses its
+ * page.  A long walk drops the lock now and then: nobody maps again what it has
+ * passed, because an invalidation is open or the memslot is dying.
  */
 #include <linux/mm.h>
 

@@ -33,8 +33,8 @@ MODULE_PARM_DESC(rx_coalesce_usecs,
 
 static enum hrtimer_restart coalesce_timeout(struct hrtimer *timer)
 {
-	struct vmnet_coalesce *co = container_of(timer, struct vmnet_coalesce,
-						 timer);
+	struct vmnet_coalesce *co =
+		container_of(timer, struct vmnet_coalesce, timer);
 
 	vmdev_poll_queue(co->poll);
 	return HRTIMER_NORESTART;
@@ -109,8 +109,8 @@ void vmnet_coalesce_end(struct vmnet *net, unsigned int packets)
 	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
 
 	if (packets)
-		WRITE_ONCE(co->average, co->average +
-			   (sample - co->average) / AVG_WEIGHT);
+		WRITE_ONCE(co->average,
+			   co->average + (sample - co->average) / AVG_WEIGHT);
 }
 
 /**

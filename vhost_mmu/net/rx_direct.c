@@ -105,7 +105,8 @@ static bool put_skb(struct rx_sink *sink, const struct sk_buff *skb)
 	ok = put_pieces(sink, &seq, 0, tag_at);
 	if (ok && tag_at) {
 		const __be16 tag[] = {
-			skb->vlan_proto, htons(skb_vlan_tag_get(skb)),
+			skb->vlan_proto,
+			htons(skb_vlan_tag_get(skb)),
 		};
 
 		put(sink, tag, sizeof(tag));
@@ -161,9 +162,10 @@ static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
 }
 
 /* The header of a packet; false if there is none that says what it is. */
-static __always_inline bool
-make_header(struct virtio_net_hdr *hdr, const struct sk_buff *skb,
-	    const struct rx_burst *burst, int vlan_hlen)
+static __always_inline bool make_header(struct virtio_net_hdr *hdr,
+					const struct sk_buff *skb,
+					const struct rx_burst *burst,
+					int vlan_hlen)
 {
 	if (likely(burst->has_skb_hdr))
 		return !virtio_net_hdr_from_skb(skb, hdr, true, true,
@@ -269,8 +271,8 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 		return put_scattered(nvq, burst, ptr);
 
 	hdr = to;
-	if (unlikely(room < size || !IS_ALIGNED((unsigned long)to,
-						__alignof__(*hdr)))) {
+	if (unlikely(room < size ||
+		     !IS_ALIGNED((unsigned long)to, __alignof__(*hdr)))) {
 		vmq_put_back(vmq);
 		return put_scattered(nvq, burst, ptr);
 	}
@@ -340,8 +342,8 @@ static void count_packets(struct vmnet_vq *nvq, const struct rx_burst *burst)
 
 	if (burst->dev) {
 		preempt_disable();
-		dev_sw_netstats_tx_add(burst->dev, burst->packets, bytes +
-				       burst->frames * nvq->sock_hlen);
+		dev_sw_netstats_tx_add(burst->dev, burst->packets,
+				       bytes + burst->frames * nvq->sock_hlen);
 		preempt_enable();
 	}
 }

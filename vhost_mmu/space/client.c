@@ -106,8 +106,7 @@ void vmmu_client_del(struct vmmu_client *client)
  * Context: notifier callback; takes clients_lock and, through the clients,
  *	section locks.
  */
-void vmmu_clients_invalidate(struct vmmu_space *space,
-			     struct vmmu_range range)
+void vmmu_clients_invalidate(struct vmmu_space *space, struct vmmu_range range)
 {
 	struct interval_tree_node *node;
 	struct vmmu_client *client;

@@ -82,10 +82,8 @@ MODULE_PARM_DESC(test_walk_delay_us,
  */
 void vmmu_hook_walk(void)
 {
-	unsigned int us;
+	unsigned int us = READ_ONCE(test_walk_delay_us);
 
-	for (us = READ_ONCE(test_walk_delay_us); us >= 1000; us -= 1000)
-		udelay(1000);
-	if (us)
-		udelay(us);
+	mdelay(us / 1000);
+	udelay(us % 1000);
 }

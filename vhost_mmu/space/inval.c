@@ -72,9 +72,8 @@ bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
 		return true;
 
 	for (; seq != inval->seq; seq++) {
-		if (vmmu_range_overlaps(inval->history[seq %
-						       VMMU_INVAL_HISTORY],
-					range))
+		if (vmmu_range_overlaps(
+			    inval->history[seq % VMMU_INVAL_HISTORY], range))
 			return true;
 	}
 	return false;

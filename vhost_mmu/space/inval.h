@@ -85,8 +85,7 @@ static inline struct vmmu_range vmmu_range_from_end(unsigned long start,
 	return range;
 }
 
-static inline bool vmmu_range_overlaps(struct vmmu_range a,
-				       struct vmmu_range b)
+static inline bool vmmu_range_overlaps(struct vmmu_range a, struct vmmu_range b)
 {
 	return a.start <= b.last && b.start <= a.last;
 }

@@ -139,9 +139,8 @@ static bool age(struct vmmu_space *space, struct vmmu_range range, bool clear)
 	return vmmu_space_ops->age(space, range, clear) || young;
 }
 
-static int vmmu_clear_flush_young(struct mmu_notifier *mn,
-				  struct mm_struct *mm, unsigned long start,
-				  unsigned long end)
+static int vmmu_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				  unsigned long start, unsigned long end)
 {
 	return age(vmmu_space_of(mn), vmmu_range_from_end(start, end), true);
 }

@@ -150,7 +150,6 @@ static const struct vmq_access __maybe_unused vmq_user_access = {
 	({                                                                \
 		struct vmq *__vmq = (vmq);                                \
 		typeof(fn(__VA_ARGS__, &vmq_user_access, __vmq)) __ret;   \
-                                                                          \
 		if (likely(vmq_section_begin(__vmq))) {                   \
 			__ret = fn(__VA_ARGS__, &vmq_kernel_access,       \
 				   __vmq->maps);                          \

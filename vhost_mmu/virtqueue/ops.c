@@ -147,10 +147,10 @@ void vmq_put_back_chains(struct vmq *vmq, unsigned int n)
 EXPORT_SYMBOL_NS_GPL(vmq_put_back_chains, VHOST_MMU);
 
 /* Used entries, and in the same section whether to tell of them. */
-static __always_inline int
-vmq_add_used(struct vmq_split *s, const struct vring_used_elem *heads,
-	     unsigned int count, bool *call, const struct vmq_access *a,
-	     void *ctx)
+static __always_inline int vmq_add_used(struct vmq_split *s,
+					const struct vring_used_elem *heads,
+					unsigned int count, bool *call,
+					const struct vmq_access *a, void *ctx)
 {
 	int ret = vmq_split_add_used(s, a, ctx, heads, count);
 

@@ -106,8 +106,8 @@ static int ring_map_init(struct vmq_ring_map *map, struct vmq *vmq,
 	map->size = size;
 	map->nr_pages = PAGE_ALIGN(map->offset + size) >> PAGE_SHIFT;
 	map->nr_missing = map->nr_pages;
-	map->addr = kvcalloc(map->nr_pages, sizeof(*map->addr),
-			     GFP_KERNEL_ACCOUNT);
+	map->addr =
+		kvcalloc(map->nr_pages, sizeof(*map->addr), GFP_KERNEL_ACCOUNT);
 	return map->addr ? 0 : -ENOMEM;
 }
 

@@ -134,8 +134,8 @@ struct vmq_access {
 	int (*write16)(void *ctx, enum vmq_part part, size_t off, __virtio16 w);
 	int (*read)(void *ctx, enum vmq_part part, size_t off, void *dst,
 		    size_t len);
-	int (*write)(void *ctx, enum vmq_part part, size_t off,
-		     const void *src, size_t len);
+	int (*write)(void *ctx, enum vmq_part part, size_t off, const void *src,
+		     size_t len);
 };
 
 /**
@@ -211,9 +211,9 @@ static __always_inline int vmq_split_broken(struct vmq_split *s, int err,
 /*
  * Look for new buffers.  Returns 1 if there are some, 0 if there are none.
  */
-static __always_inline int
-vmq_split_read_avail_idx(struct vmq_split *s, const struct vmq_access *a,
-			 void *ctx)
+static __always_inline int vmq_split_read_avail_idx(struct vmq_split *s,
+						    const struct vmq_access *a,
+						    void *ctx)
 {
 	__virtio16 word;
 	u16 idx;
@@ -258,9 +258,10 @@ static inline bool vmq_split_empty_counts(const struct vmq_split *s,
  * of the walk is kept in registers: the ring is volatile to the compiler, and
  * so is everything else in memory once a word of it has been read.
  */
-static __always_inline int
-vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
-	       const struct vmq_access *a, void *ctx, u32 *budget)
+static __always_inline int vmq_split_walk(struct vmq_split *s,
+					  struct vmq_burst *b,
+					  const struct vmq_access *a, void *ctx,
+					  u32 *budget)
 {
 	const u32 num = s->num;
 	u32 n = b->nr_desc, found = b->walk_found, next = b->walk_next;
@@ -318,9 +319,10 @@ vmq_split_walk(struct vmq_split *s, struct vmq_burst *b,
  * Read the next available entry and the first descriptor of its chain.  Most
  * chains end there; for the others the state of a walk is made.
  */
-static __always_inline int
-vmq_split_first(struct vmq_split *s, struct vmq_burst *b,
-		const struct vmq_access *a, void *ctx, u32 *budget)
+static __always_inline int vmq_split_first(struct vmq_split *s,
+					   struct vmq_burst *b,
+					   const struct vmq_access *a,
+					   void *ctx, u32 *budget)
 {
 	const u32 num = s->num, first = b->nr_desc;
 	u16 idx = s->last_avail_idx + b->nr;
@@ -342,8 +344,9 @@ vmq_split_first(struct vmq_split *s, struct vmq_burst *b,
 
 	--*budget;
 	desc = &b->desc[n];
-	if (a->read(ctx, VMQ_DESC, array_index_nospec(head, num) * sizeof(*desc),
-		    desc, sizeof(*desc)))
+	if (a->read(ctx, VMQ_DESC,
+		    array_index_nospec(head, num) * sizeof(*desc), desc,
+		    sizeof(*desc)))
 		return vmq_split_broken(s, -EFAULT, "descriptor unreadable");
 
 	/* As in vmq_split_empty_counts(), with nothing before it. */
@@ -400,9 +403,10 @@ static inline void vmq_burst_widen(struct vmq_burst *b)
  *	to be called again for the rest of a long chain, or -errno with
  *	vmq_split::why set.
  */
-static __always_inline int
-vmq_split_gather(struct vmq_split *s, struct vmq_burst *b,
-		 const struct vmq_access *a, void *ctx)
+static __always_inline int vmq_split_gather(struct vmq_split *s,
+					    struct vmq_burst *b,
+					    const struct vmq_access *a,
+					    void *ctx)
 {
 	u32 budget = VMQ_SECTION_DESCS;
 	int ret;
@@ -473,18 +477,19 @@ vmq_split_add_buffer(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
 		return 0;
 	}
 	if (unlikely(*in_num))
-		return vmq_split_broken(s, -EINVAL,
-					"readable buffer behind a writable one");
+		return vmq_split_broken(
+			s, -EINVAL, "readable buffer behind a writable one");
 	*out_num += ret;
 	return 0;
 }
 
 /* Virtio 1.2, section 2.7.5.3: an indirect table, which may name no other. */
-static inline int
-vmq_split_add_table(struct vmq_split *s, const struct vmq_memory *m, void *ctx,
-		    const struct vring_desc *table, struct iovec *iov,
-		    unsigned int iov_size, unsigned int *out_num,
-		    unsigned int *in_num)
+static inline int vmq_split_add_table(struct vmq_split *s,
+				      const struct vmq_memory *m, void *ctx,
+				      const struct vring_desc *table,
+				      struct iovec *iov, unsigned int iov_size,
+				      unsigned int *out_num,
+				      unsigned int *in_num)
 {
 	u32 len = __virtio32_to_cpu(vmq_is_le(s), table->len);
 	u32 found = 0, count = len / sizeof(struct vring_desc);
@@ -703,9 +708,9 @@ vmq_split_start(struct vmq_split *s, const struct vmq_access *a, void *ctx)
  * Return: 1 if buffers have come in meanwhile, 0 if not or already enabled,
  *	-errno with vmq_split::why set.
  */
-static __always_inline int
-vmq_split_enable_notify(struct vmq_split *s, const struct vmq_access *a,
-			void *ctx)
+static __always_inline int vmq_split_enable_notify(struct vmq_split *s,
+						   const struct vmq_access *a,
+						   void *ctx)
 {
 	int ret;
 
@@ -740,9 +745,9 @@ vmq_split_enable_notify(struct vmq_split *s, const struct vmq_access *a,
  *
  * Return: 0, or -EFAULT with vmq_split::why set.
  */
-static __always_inline int
-vmq_split_disable_notify(struct vmq_split *s, const struct vmq_access *a,
-			 void *ctx)
+static __always_inline int vmq_split_disable_notify(struct vmq_split *s,
+						    const struct vmq_access *a,
+						    void *ctx)
 {
 	if (s->used_flags & VRING_USED_F_NO_NOTIFY)
 		return 0;
@@ -760,9 +765,9 @@ vmq_split_disable_notify(struct vmq_split *s, const struct vmq_access *a,
  * Return: true if it is; false also if it cannot be read, so that the caller
  *	goes on to find out.
  */
-static __always_inline bool
-vmq_split_avail_empty(struct vmq_split *s, const struct vmq_access *a,
-		      void *ctx)
+static __always_inline bool vmq_split_avail_empty(struct vmq_split *s,
+						  const struct vmq_access *a,
+						  void *ctx)
 {
 	if (s->avail_idx != s->last_avail_idx)
 		return false;

@@ -32,8 +32,9 @@ static int translate_by_umem(struct vmq *vmq, u64 addr, u32 len,
 			return -EPERM;
 
 		size = min(left, map->size - (addr - map->start));
-		iov[n].iov_base = (void __user *)(unsigned long)
-				  (map->addr + addr - map->start);
+		iov[n].iov_base =
+			(void __user *)(unsigned long)(map->addr + addr -
+						       map->start);
 		iov[n].iov_len = size;
 		n++;
 		addr += size;
@@ -75,8 +76,8 @@ void vmq_slots_release(struct vmq *vmq)
  * attached say the same as its memory table: what is not there is nowhere.
  */
 static noinline int translate_by_slots(struct vmq *vmq, u64 addr, u32 len,
-				       struct iovec *iov,
-				       unsigned int iov_size, int access)
+				       struct iovec *iov, unsigned int iov_size,
+				       int access)
 {
 	const struct vmmu_memslot *slot;
 	struct vmmu_memslots *slots;
@@ -99,8 +100,8 @@ static noinline int translate_by_slots(struct vmq *vmq, u64 addr, u32 len,
 			return -EPERM;
 
 		size = min(left, slot->size - (addr - slot->gpa));
-		iov[n].iov_base = (void __user *)(slot->hva +
-						  (addr - slot->gpa));
+		iov[n].iov_base =
+			(void __user *)(slot->hva + (addr - slot->gpa));
 		iov[n].iov_len = size;
 		n++;
 		addr += size;
@@ -136,8 +137,7 @@ int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
 
 	ret = translate_by_umem(vmq, addr, len, iov, iov_size, access);
 	if (unlikely(ret < 0) && ret == -EFAULT)
-		ret = translate_by_slots(vmq, addr, len, iov, iov_size,
-					 access);
+		ret = translate_by_slots(vmq, addr, len, iov, iov_size, access);
 	return ret;
 }
 
