@@ -216,9 +216,11 @@ TEST_F_TIMEOUT(storm, elsewhere, 120)
 	EXPECT_EQ(f.next, vt_mmu_stat(rig->stats, "pages_4k"));
 }
 
-static bool pf_retried(const struct rig *rig, uint64_t since)
+/* Has a fault been refused, and has a page been taken back? */
+static bool both_met(const struct rig *rig, uint64_t retried, uint64_t zapped)
 {
-	return vt_mmu_stat_delta(rig->stats, "pf_retried", since);
+	return vt_mmu_stat_delta(rig->stats, "pf_retried", retried) &&
+	       vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped);
 }
 
 /* The same over a memslot moves all of it. */
@@ -244,7 +246,7 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	end = vt_now_ns() + VT_TIMEOUT * MS;
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
-	for (i = 0; i < rounds || (!pf_retried(rig, retried) &&
+	for (i = 0; i < rounds || (!both_met(rig, retried, zapped) &&
 				   vt_now_ns() < end); i++)
 		ASSERT_EQ(0, storm_step(&s));
 	EXPECT_EQ(0, vt_thread_stop(&faults));
