@@ -129,12 +129,27 @@ static const struct change punch = { .op = punch_hole,
 
 /* ------------------------------------------ pages that move, any time */
 
+/*
+ * Page by page.  The kernel keeps stale TLB entries of clean pages until a call
+ * has paged all of its pages out, and a page that the device writes through its
+ * kernel address is clean in the owner's page table.  In between, the device may
+ * write a page that was read back from swap, while the driver still reads the
+ * old one.  A process that writes itself with process_vm_writev() sees the same
+ * without any device.  A vCPU does not, because KVM's notifier flushes its TLB.
+ */
 static int page_out(struct vt_payload *p)
 {
+	const size_t step = p->a.backing == VT_AREA_THP ? VT_HUGE_SIZE : VT_PAGE;
+	size_t off;
+
 	if (vt_swap_on())
 		return -ENOTSUP;
 	vt_drain_lru();
-	return madvise(p->a.base, p->a.len, MADV_PAGEOUT) ? -errno : 0;
+	for (off = 0; off < p->a.len; off += step) {
+		if (madvise((char *)p->a.base + off, step, MADV_PAGEOUT))
+			return -errno;
+	}
+	return 0;
 }
 
 static const struct change swap_live = { .op = page_out, .hint = true };
