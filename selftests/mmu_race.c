@@ -490,10 +490,14 @@ static int make_small(struct rig *rig, struct vt_mem *mem)
 	return vt_mmu_read64(rig->fd, GPA2, &word);
 }
 
-/* The host has a huge page now; the table is there, with nothing in it. */
+/*
+ * The host has a huge page now, for which its own table had to go as well; ours
+ * is there, with nothing in it.
+ */
 static int make_huge(struct vt_mem *mem)
 {
-	if (madvise(mem->base, mem->len, MADV_DONTNEED) ||
+	if (mmap(mem->base, mem->len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ||
 	    madvise(mem->base, mem->len, MADV_HUGEPAGE))
 		return -errno;
 	*(volatile uint64_t *)word_at(mem, 0) = OLD;
@@ -555,11 +559,12 @@ TEST_F_TIMEOUT(race, walk_in_freed_table, 200)
 		}
 		ASSERT_TRUE(vt_mmu_set_param(WALK, "0"));
 	}
-	/* otherwise no table went away under a walk */
-	if (!vt_mmu_stat_delta(rig->stats, "collapses", collapses))
-		TH_LOG("the host gave no huge page");
+	collapses = vt_mmu_stat_delta(rig->stats, "collapses", collapses);
+	TH_LOG("%lu tables went in %u rounds", collapses, rounds);
 	ASSERT_EQ(0, vt_mmu_slot_delete(rig->fd, 1));
 	vt_mem_free(&mem);
+	if (!collapses)
+		SKIP(return, "the host gave no huge page: no table went away");
 }
 
 /* ---------------------------------------------- everything at the same time */
