@@ -32,6 +32,7 @@ class Plan(unittest.TestCase):
         for stage in plan.stages(True):
             if stage.name.startswith("selftests-"):
                 self.assertEqual(stage.programs, names, stage.name)
+                self.assertIn("VT_FULL=1", stage.command, stage.name)
 
     def test_each_kernel_is_built_and_tested(self):
         names = {s.name for s in plan.stages(True)}

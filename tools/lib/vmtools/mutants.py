@@ -88,6 +88,12 @@ def copy_tree(parts, source, target):
             shutil.copy2(src, dst)
 
 
+def read(log):
+    """All of a log."""
+    with open(log, encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
 def first_reason(log, pattern=WHY):
     """The first line of a log that matches, or its last line."""
     last = "no output"

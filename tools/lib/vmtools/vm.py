@@ -4,6 +4,8 @@ from . import path, proc
 
 # What its exit status means besides that of the command.
 TIMEOUT, DIED, USAGE = 124, 125, 2
+# What it says if the VM ended with no word of the kernel's.
+VANISHED = "the VM died without a status"
 
 # Beyond its own timeout it needs this long at most to start and to clean up.
 SLACK = 60
