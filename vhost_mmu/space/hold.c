@@ -24,6 +24,10 @@ static int hold_inval(const char *val, const struct kernel_param *kp)
 	unsigned int ms;
 	int n;
 
+	/* insmod sets parameters before init: no space may be made yet. */
+	if (!vmmu_space_ops)
+		return -ENODEV;
+
 	n = sscanf(val, "%u %lx %lx", &ms, &range.start, &range.end);
 	if (n != 1 && n != 3)
 		return -EINVAL;
