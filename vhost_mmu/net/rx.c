@@ -288,11 +288,12 @@ static void packet_done(struct vmnet_vq *nvq, unsigned int count, size_t len)
 		vmnet_signal_used(nvq);
 }
 
-static void receive_packets(struct vmnet *net, struct socket *sock)
+/* Return the number of packets delivered, by whichever way. */
+static unsigned int receive_packets(struct vmnet *net, struct socket *sock)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	/* Packets, and tries that came to nothing. */
-	unsigned int work = 0;
+	unsigned int work = 0, packets = 0;
 	bool interrupted = false;
 	size_t total_len = 0;
 	size_t len;
@@ -312,6 +313,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 		if (likely(n)) {
 			interrupted = false;
 			work += n;
+			packets += n;
 			continue;
 		}
 
@@ -321,16 +323,17 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
 				continue;
 			/* The driver kicks when it has added buffers. */
-			return;
+			return packets;
 		}
 		if (unlikely(ret < 0))
-			return;
+			return packets;
 
 		interrupted = false;
 		if (unlikely(!ret))
 			continue;
 
 		packet_done(nvq, ret, len);
+		packets++;
 		total_len += len + nvq->sock_hlen + nvq->vhost_hlen;
 	} while (likely(!vmdev_exceeds_weight(&nvq->dvq, work, total_len)));
 
@@ -338,6 +341,7 @@ static void receive_packets(struct vmnet *net, struct socket *sock)
 		vmdev_poll_queue(&nvq->dvq.poll);
 	else if (!len)
 		vmnet_poll_enable(net, VMNET_RX);
+	return packets;
 }
 
 /* Deliver what the socket has to the driver. */
@@ -345,7 +349,7 @@ static void handle_rx(struct vmnet *net)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmq *vmq = vmnet_vmq(nvq);
-	u64 packets = vmq->stats.packets;
+	unsigned int packets;
 	struct socket *sock;
 
 	mutex_lock_nested(&vmq->mutex, VMNET_RX);
@@ -354,8 +358,8 @@ static void handle_rx(struct vmnet *net)
 		vmq_disable_notify(vmq);
 		vmnet_poll_disable(net, VMNET_RX);
 		vmnet_coalesce_begin(net);
-		receive_packets(net, sock);
-		vmnet_coalesce_end(net, vmq->stats.packets - packets);
+		packets = receive_packets(net, sock);
+		vmnet_coalesce_end(net, packets);
 		vmnet_signal_used(nvq);
 		vmq_burst_drop(vmq);
 	}
