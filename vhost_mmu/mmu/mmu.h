@@ -98,6 +98,7 @@ struct vmmu_stats {
  * @generation: counts changes of the set; odd while one is under way
  * @options: VMMU_OPTION_*
  * @ring_entries: size of the dirty rings, 0 for bitmaps
+ * @nr_readers: reader files, under @slots_lock
  * @rings: dirty rings of all readers, under @slots_lock
  * @implicit: made from a device's memory table, to be shared by devices whose
  *	memory tables are equal; never changed
@@ -122,6 +123,7 @@ struct vmmu {
 	u64 generation;
 	u64 options;
 	u32 ring_entries;
+	unsigned int nr_readers;
 	struct list_head rings;
 	bool implicit;
 	struct work_struct free_work;

@@ -53,6 +53,7 @@ static void reader_free(struct reader *reader)
 
 	mutex_lock(&mmu->slots_lock);
 	vmmu_dirty_ring_destroy(reader->ring);
+	mmu->nr_readers--;
 	atomic64_dec(&mmu->stats.readers);
 	mutex_unlock(&mmu->slots_lock);
 
@@ -88,6 +89,7 @@ static struct reader *reader_alloc(struct vmmu *mmu)
 
 	/* Counted from here on, vmmu_set_options() leaves the rings alone. */
 	mutex_lock(&mmu->slots_lock);
+	mmu->nr_readers++;
 	atomic64_inc(&mmu->stats.readers);
 	if (mmu->ring_entries)
 		reader->ring = vmmu_dirty_ring_create(mmu);
