@@ -116,7 +116,7 @@ static void vmq_set_mmu(struct vmq *vmq, struct vmmu *mmu)
  * vmq_reset() - forget the configuration
  * @vmq: stopped queue; the caller has put its eventfds
  *
- * Context: process context.
+ * Context: process context, vmq::mutex held.
  */
 void vmq_reset(struct vmq *vmq)
 {
@@ -134,6 +134,8 @@ void vmq_reset(struct vmq *vmq)
 	vmq->err = NULL;
 	vmq->umem = NULL;
 	vmq_set_mmu(vmq, NULL);
+	/* What belongs to the holder of the mutex; the rest is its lock. */
+	memset_startat(&vmq->section, 0, budget);
 	vmq->running = false;
 	vmq->kernel_access = false;
 	vmq->want_direct = false;
