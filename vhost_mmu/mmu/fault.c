@@ -296,8 +296,10 @@ static u64 fault_bits(const struct fault *f, unsigned int i)
 }
 
 /* The page of the fault itself: how large an entry, and where does it go? */
-static enum vmmu_mapped map_first(struct fault *f, struct vmmu_iter *iter,
-				  enum vmmu_hold hold, u64 bits, u64 *next)
+static enum vmmu_mapped map_faulting_page(struct fault *f,
+					  struct vmmu_iter *iter,
+					  enum vmmu_hold hold, u64 bits,
+					  u64 *next)
 {
 	struct vmmu_mapping map = {
 		.pfn = f->pages->n ? page_to_pfn(f->pages->page[0]) :
@@ -368,7 +370,7 @@ static long map_pages(struct fault *f, enum vmmu_hold hold)
 	if (!f->pages->n)
 		f->user = true;
 
-	switch (map_first(f, &iter, hold, bits, &next)) {
+	switch (map_faulting_page(f, &iter, hold, bits, &next)) {
 	case VMMU_MAP_FIXED:
 		if (iter.level == VMMU_LEVEL_4K)
 			rest = map_rest(f, &iter);
