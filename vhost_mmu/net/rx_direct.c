@@ -30,7 +30,7 @@
 #define VLAN_OFFSET offsetof(struct vlan_ethhdr, h_vlan_proto)
 
 /**
- * struct rx_burst - what one section carries
+ * struct rx_run - what one section carries
  * @dev: device that the packets have to come from, NULL if it does not matter
  * @hlen: header bytes of each
  * @has_skb_hdr: the header says what the packet is, else it is zero
@@ -38,7 +38,7 @@
  * @bytes: their bytes, headers included
  * @frames: of the packets, the XDP frames
  */
-struct rx_burst {
+struct rx_run {
 	struct net_device *dev;
 	size_t hlen;
 	bool has_skb_hdr;
@@ -164,34 +164,33 @@ static int take_chain(struct vmnet_vq *nvq, unsigned int seg, unsigned int *in,
 /* The header of a packet; false if there is none that says what it is. */
 static __always_inline bool make_header(struct virtio_net_hdr *hdr,
 					const struct sk_buff *skb,
-					const struct rx_burst *burst,
-					int vlan_hlen)
+					const struct rx_run *run, int vlan_hlen)
 {
-	if (likely(burst->has_skb_hdr))
+	if (likely(run->has_skb_hdr))
 		return !virtio_net_hdr_from_skb(skb, hdr, true, true,
 						vlan_hlen);
 	memset(hdr, 0, sizeof(*hdr));
 	return true;
 }
 
-static bool put_any(struct rx_sink *sink, void *ptr,
-		    const struct rx_burst *burst, __virtio16 num_buffers)
+static bool put_any(struct rx_sink *sink, void *ptr, const struct rx_run *run,
+		    __virtio16 num_buffers)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = num_buffers };
 	const struct xdp_frame *frame;
 
 	if (tun_is_xdp_frame(ptr)) {
 		frame = tun_ptr_to_xdp(ptr);
-		put(sink, &hdr, burst->hlen);
+		put(sink, &hdr, run->hlen);
 		put(sink, frame->data, frame->len);
 		return true;
 	}
 
-	if (!make_header(&hdr.hdr, ptr, burst,
+	if (!make_header(&hdr.hdr, ptr, run,
 			 skb_vlan_tag_present((struct sk_buff *)ptr) ?
 			 VLAN_HLEN : 0))
 		return false;
-	put(sink, &hdr, burst->hlen);
+	put(sink, &hdr, run->hlen);
 	return put_skb(sink, ptr);
 }
 
@@ -200,10 +199,10 @@ static bool put_any(struct rx_sink *sink, void *ptr,
  *
  * Not inline, to keep put_packet() short.
  */
-static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
+static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_run *run,
 				  void *ptr)
 {
-	const size_t size = burst->hlen + vmnet_packet_len(ptr);
+	const size_t size = run->hlen + vmnet_packet_len(ptr);
 	struct rx_sink sink = { .iov = nvq->iov };
 	unsigned int in, seg = 0, count = 0;
 	size_t use, left = size;
@@ -225,11 +224,11 @@ static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_burst *burst,
 	} while (left);
 
 	ret = -EINVAL;
-	if (unlikely(!put_any(&sink, ptr, burst, vmnet_virtio16(nvq, count))))
+	if (unlikely(!put_any(&sink, ptr, run, vmnet_virtio16(nvq, count))))
 		goto err_put_back;
 
-	burst->bytes += size;
-	burst->frames += tun_is_xdp_frame(ptr);
+	run->bytes += size;
+	run->frames += tun_is_xdp_frame(ptr);
 	return count;
 
 err_put_back:
@@ -248,8 +247,8 @@ static bool from_device(void *ptr, const struct net_device *dev)
  * holds too few, -EAGAIN if they cannot be taken now, or another error if the
  * packet has to go through the socket.  After an error nothing has happened.
  */
-static __always_inline int put_packet(struct vmnet_vq *nvq,
-				      struct rx_burst *burst, void *ptr)
+static __always_inline int put_packet(struct vmnet_vq *nvq, struct rx_run *run,
+				      void *ptr)
 {
 	struct virtio_net_hdr_mrg_rxbuf *hdr;
 	const struct sk_buff *skb = ptr;
@@ -258,33 +257,33 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
 	void *to;
 	int head;
 
-	if (unlikely(!from_device(ptr, burst->dev)))
+	if (unlikely(!from_device(ptr, run->dev)))
 		return -EINVAL;
 
 	/* What follows is for a packet in one piece and for one buffer. */
 	if (unlikely(tun_is_xdp_frame(ptr) || skb_is_nonlinear(skb) ||
 		     skb_vlan_tag_present(skb)))
-		return put_scattered(nvq, burst, ptr);
-	size = burst->hlen + skb->len;
+		return put_scattered(nvq, run, ptr);
+	size = run->hlen + skb->len;
 	head = vmq_next_buffer(vmq, true, size, &to, &room);
 	if (unlikely(head < 0))
-		return put_scattered(nvq, burst, ptr);
+		return put_scattered(nvq, run, ptr);
 
 	hdr = to;
 	if (unlikely(room < size ||
 		     !IS_ALIGNED((unsigned long)to, __alignof__(*hdr)))) {
 		vmq_put_back(vmq);
-		return put_scattered(nvq, burst, ptr);
+		return put_scattered(nvq, run, ptr);
 	}
-	if (unlikely(!make_header(&hdr->hdr, skb, burst, 0))) {
+	if (unlikely(!make_header(&hdr->hdr, skb, run, 0))) {
 		vmq_put_back(vmq);
 		return -EINVAL;
 	}
-	if (likely(burst->hlen == sizeof(*hdr)))
+	if (likely(run->hlen == sizeof(*hdr)))
 		hdr->num_buffers = vmnet_virtio16(nvq, 1);
-	vmq_copy_to(to + burst->hlen, skb->data, skb->len);
+	vmq_copy_to(to + run->hlen, skb->data, skb->len);
 	fill_used(nvq, 0, head, size);
-	burst->bytes += size;
+	run->bytes += size;
 	return 1;
 }
 
@@ -293,7 +292,7 @@ static __always_inline int put_packet(struct vmnet_vq *nvq,
  * is read of the ring and the tables has its limits in vmq_next_direct().
  * Return 0 or an error of put_packet().
  */
-static int put_packets(struct vmnet *net, struct rx_burst *burst,
+static int put_packets(struct vmnet *net, struct rx_run *run,
 		       unsigned int max_packets, size_t max_bytes)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
@@ -305,14 +304,14 @@ static int put_packets(struct vmnet *net, struct rx_burst *burst,
 
 	max_bytes = min_t(size_t, max_bytes, VMQ_SECTION_BYTES);
 	do {
-		ret = put_packet(nvq, burst, *next);
+		ret = put_packet(nvq, run, *next);
 		if (unlikely(ret < 0))
 			break;
 		nvq->done += ret;
-	} while (++next < end && burst->bytes < max_bytes);
+	} while (++next < end && run->bytes < max_bytes);
 
-	burst->packets = next - first;
-	rx->head += burst->packets;
+	run->packets = next - first;
+	rx->head += run->packets;
 	return min(ret, 0);
 }
 
@@ -331,19 +330,19 @@ static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
 }
 
 /* tun counts the header of an XDP frame, but not that of a packet. */
-static void count_packets(struct vmnet_vq *nvq, const struct rx_burst *burst)
+static void count_packets(struct vmnet_vq *nvq, const struct rx_run *run)
 {
 	struct vmq_stats *stats = &vmnet_vmq(nvq)->stats;
-	size_t bytes = burst->bytes - burst->packets * burst->hlen;
+	size_t bytes = run->bytes - run->packets * run->hlen;
 
-	stats->packets += burst->packets;
+	stats->packets += run->packets;
 	stats->bytes += bytes;
-	stats->payload_kernel += burst->packets;
+	stats->payload_kernel += run->packets;
 
-	if (burst->dev) {
+	if (run->dev) {
 		preempt_disable();
-		dev_sw_netstats_tx_add(burst->dev, burst->packets,
-				       bytes + burst->frames * nvq->sock_hlen);
+		dev_sw_netstats_tx_add(run->dev, run->packets,
+				       bytes + run->frames * nvq->sock_hlen);
 		preempt_enable();
 	}
 }
@@ -362,9 +361,8 @@ static void free_packets(void **queue, unsigned int count)
  * One section.  Return 0, an error of put_packet(), or -EPERM, counted, if
  * there can be none.
  */
-static int carry_burst(struct vmnet *net, struct socket *sock,
-		       struct rx_burst *burst, unsigned int max_packets,
-		       size_t max_bytes)
+static int carry_run(struct vmnet *net, struct socket *sock, struct rx_run *run,
+		     unsigned int max_packets, size_t max_bytes)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	void **first = &net->rx.queue[net->rx.head];
@@ -375,16 +373,16 @@ static int carry_burst(struct vmnet *net, struct socket *sock,
 		return ret;
 
 	rcu_read_lock();
-	if (likely(find_device(&net->rx.tap, sock->sk, &burst->dev)))
-		ret = put_packets(net, burst, max_packets, max_bytes);
+	if (likely(find_device(&net->rx.tap, sock->sk, &run->dev)))
+		ret = put_packets(net, run, max_packets, max_bytes);
 	else
 		vmq->stats.payload_off++;
 	vmq_direct_end(vmq);
-	if (burst->packets)
-		count_packets(nvq, burst);
+	if (run->packets)
+		count_packets(nvq, run);
 	rcu_read_unlock();
 
-	free_packets(first, burst->packets);
+	free_packets(first, run->packets);
 	return ret;
 }
 
@@ -408,7 +406,7 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;
 	struct vmq *vmq = vmnet_vmq(nvq);
-	struct rx_burst burst = {
+	struct rx_run run = {
 		.hlen = nvq->sock_hlen + nvq->vhost_hlen,
 		.has_skb_hdr = nvq->sock_hlen,
 	};
@@ -429,8 +427,8 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 	/* Mostly each takes a chain. */
 	vmq_expect(vmq, min(max_packets, net->rx.tail - net->rx.head));
 	for (;;) {
-		ret = carry_burst(net, sock, &burst, max_packets, max_bytes);
-		if (burst.packets || ret != -EAGAIN)
+		ret = carry_run(net, sock, &run, max_packets, max_bytes);
+		if (run.packets || ret != -EAGAIN)
 			break;
 		if (vmq_section_miss(vmq) == VMQ_MISS_SECTION &&
 		    ++too_short > MAX_SHORT) {
@@ -441,12 +439,12 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 			break;
 	}
 
-	if (ret == -EINVAL && !burst.packets)
+	if (ret == -EINVAL && !run.packets)
 		vmq->stats.payload_shape++;
 	/* What goes through the socket next may take many chains. */
 	if (nvq->done > VMNET_BATCH)
 		vmnet_signal_used(nvq);
-	tap->left -= min(burst.packets, tap->left);
-	*total_len += burst.bytes;
-	return burst.packets;
+	tap->left -= min(run.packets, tap->left);
+	*total_len += run.bytes;
+	return run.packets;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transmit by kernel addresses: packets go into the batch in bursts, each of
+ * Transmit by kernel addresses: packets go into the batch in runs, each of
  * which is one section of the queue.
  *
  * What a section must not do, allocate pages and fault, is done between two of
@@ -25,13 +25,13 @@ enum build {
 };
 
 /**
- * struct burst - what was built so far, and why it went no further
+ * struct tx_run - what was built so far, and why it went no further
  * @packets: packets
  * @bytes: their bytes, with the header that the socket knows about
  * @why: what became of the packet behind them
  * @miss: vmq_direct_resolve() knows why
  */
-struct burst {
+struct tx_run {
 	unsigned int packets;
 	size_t bytes;
 	enum build why;
@@ -206,13 +206,13 @@ static __always_inline enum build build_next(struct vmnet *net, int *head,
 }
 
 static void build_section(struct vmnet *net, unsigned int quota,
-			  struct burst *burst)
+			  struct tx_run *run)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = vmnet_vmq(nvq);
-	unsigned int packets = burst->packets;
+	unsigned int packets = run->packets;
 	enum build build = BUILD_DONE;
-	size_t bytes = burst->bytes, len;
+	size_t bytes = run->bytes, len;
 	int head = 0;
 
 	while (packets < quota && bytes < VMQ_SECTION_BYTES) {
@@ -226,22 +226,22 @@ static void build_section(struct vmnet *net, unsigned int quota,
 
 	if (build == BUILD_UNSUITABLE)
 		vmq->stats.payload_shape++;
-	burst->packets = packets;
-	burst->bytes = bytes;
-	burst->why = build;
-	burst->miss = head < 0;
+	run->packets = packets;
+	run->bytes = bytes;
+	run->why = build;
+	run->miss = head < 0;
 }
 
 /* Outside of sections: may the packet that the last one ended at be retried? */
-static bool try_again(struct vmnet *net, const struct burst *burst)
+static bool try_again(struct vmnet *net, const struct tx_run *run)
 {
-	switch (burst->why) {
+	switch (run->why) {
 	case BUILD_NO_PAGE:
 		return vmnet_txbuf_next_block(&net->tx, true);
 	case BUILD_NO_LARGE_PAGE:
 		return vmnet_txbuf_alloc_large(&net->tx);
 	case BUILD_NO_CHAIN:
-		return burst->miss &&
+		return run->miss &&
 		       vmq_direct_resolve(vmnet_vmq(&net->vqs[VMNET_TX]));
 	default:
 		return false;
@@ -264,20 +264,20 @@ unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmq *vmq = vmnet_vmq(nvq);
-	struct burst burst = {};
+	struct tx_run run = {};
 
 	lockdep_assert_held(&vmq->mutex);
 
 	while (vmq_direct_begin(vmq)) {
-		build_section(net, quota, &burst);
+		build_section(net, quota, &run);
 		vmq_direct_end(vmq);
-		if (!try_again(net, &burst))
+		if (!try_again(net, &run))
 			break;
 	}
 
-	vmq->stats.packets += burst.packets;
-	vmq->stats.payload_kernel += burst.packets;
-	vmq->stats.bytes += burst.bytes - burst.packets * nvq->sock_hlen;
-	*total_len += burst.bytes;
-	return burst.packets;
+	vmq->stats.packets += run.packets;
+	vmq->stats.payload_kernel += run.packets;
+	vmq->stats.bytes += run.bytes - run.packets * nvq->sock_hlen;
+	*total_len += run.bytes;
+	return run.packets;
 }
