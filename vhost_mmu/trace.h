@@ -27,39 +27,50 @@ TRACE_EVENT(vmmu_invalidate,
 );
 
 DECLARE_EVENT_CLASS(vmq_ring_map,
-		    TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
-			     unsigned int pages),
-		    TP_ARGS(queue, part, hva, pages),
-		    TP_STRUCT__entry(__field(u32, queue) __field(
-			    unsigned int, part) __field(unsigned long, hva)
-					     __field(unsigned int, pages)),
-		    TP_fast_assign(__entry->queue = queue; __entry->part = part;
-				   __entry->hva = hva; __entry->pages = pages;),
-		    TP_printk("vq=%u.%u part=%s hva=%#lx pages=%u",
-			      __entry->queue >> 8, __entry->queue & 0xff,
-			      __print_symbolic(__entry->part, { 0, "desc" },
-					       { 1, "avail" }, { 2, "used" }),
-			      __entry->hva, __entry->pages));
+	TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
+		 unsigned int pages),
+	TP_ARGS(queue, part, hva, pages),
+	TP_STRUCT__entry(
+		__field(u32, queue)
+		__field(unsigned int, part)
+		__field(unsigned long, hva)
+		__field(unsigned int, pages)
+	),
+	TP_fast_assign(
+		__entry->queue = queue;
+		__entry->part = part;
+		__entry->hva = hva;
+		__entry->pages = pages;
+	),
+	TP_printk("vq=%u.%u part=%s hva=%#lx pages=%u",
+		  __entry->queue >> 8, __entry->queue & 0xff,
+		  __print_symbolic(__entry->part, { 0, "desc" },
+				   { 1, "avail" }, { 2, "used" }),
+		  __entry->hva, __entry->pages)
+);
 
 /* A ring page is reached by its kernel address from now on. */
 DEFINE_EVENT(vmq_ring_map, vmq_map_install,
-	     TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
-		      unsigned int pages),
-	     TP_ARGS(queue, part, hva, pages));
+	TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
+		 unsigned int pages),
+	TP_ARGS(queue, part, hva, pages)
+);
 
 /* An invalidation overlapped the install, which was given up. */
 DEFINE_EVENT(vmq_ring_map, vmq_map_refuse,
-	     TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
-		      unsigned int pages),
-	     TP_ARGS(queue, part, hva, pages));
+	TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
+		 unsigned int pages),
+	TP_ARGS(queue, part, hva, pages)
+);
 
 /* The notifier took ring pages back. */
 DEFINE_EVENT(vmq_ring_map, vmq_map_invalidate,
-	     TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
-		      unsigned int pages),
-	     TP_ARGS(queue, part, hva, pages));
+	TP_PROTO(u32 queue, unsigned int part, unsigned long hva,
+		 unsigned int pages),
+	TP_ARGS(queue, part, hva, pages)
+);
 
-/* A ring operation went by user access; the reason is an fallback_* counter. */
+/* A ring operation went by user access; the reason is a fallback_* counter. */
 TRACE_EVENT(vmq_fallback,
 	TP_PROTO(u32 queue, int reason),
 	TP_ARGS(queue, reason),
