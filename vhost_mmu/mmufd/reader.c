@@ -27,15 +27,24 @@ struct reader {
 	struct mutex mutex;
 };
 
+static long reader_run(struct reader *reader, unsigned int nr,
+		       unsigned long arg)
+{
+	struct vmmu_cmd cmd = { .mmu = reader->mmu, .ring = reader->ring };
+
+	lockdep_assert_held(&reader->mutex);
+
+	return vmmu_cmd_ioctl(&cmd, nr, (void __user *)arg);
+}
+
 static long reader_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
 	struct reader *reader = file->private_data;
-	struct vmmu_cmd cmd = { .mmu = reader->mmu, .ring = reader->ring };
 	long ret;
 
 	if (mutex_lock_killable(&reader->mutex))
 		return -EINTR;
-	ret = vmmu_cmd_ioctl(&cmd, nr, (void __user *)arg);
+	ret = reader_run(reader, nr, arg);
 	mutex_unlock(&reader->mutex);
 	return ret;
 }
@@ -47,14 +56,22 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 	return reader->ring ? vmmu_dirty_ring_mmap(reader->ring, vma) : -ENXIO;
 }
 
+/* What vmmu_set_options() goes by, and what people read. */
+static void count_readers(struct vmmu *mmu, int n)
+{
+	lockdep_assert_held(&mmu->slots_lock);
+
+	mmu->nr_readers += n;
+	atomic64_add(n, &mmu->stats.readers);
+}
+
 static void reader_free(struct reader *reader)
 {
 	struct vmmu *mmu = reader->mmu;
 
 	mutex_lock(&mmu->slots_lock);
 	vmmu_dirty_ring_destroy(reader->ring);
-	mmu->nr_readers--;
-	atomic64_dec(&mmu->stats.readers);
+	count_readers(mmu, -1);
 	mutex_unlock(&mmu->slots_lock);
 
 	vmmu_put(mmu);
@@ -89,8 +106,7 @@ static struct reader *reader_alloc(struct vmmu *mmu)
 
 	/* Counted from here on, vmmu_set_options() leaves the rings alone. */
 	mutex_lock(&mmu->slots_lock);
-	mmu->nr_readers++;
-	atomic64_inc(&mmu->stats.readers);
+	count_readers(mmu, 1);
 	if (mmu->ring_entries)
 		reader->ring = vmmu_dirty_ring_create(mmu);
 	ok = reader->ring || !mmu->ring_entries;
