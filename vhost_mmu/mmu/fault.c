@@ -20,6 +20,7 @@
 #include "dirty_log.h"
 #include "fault.h"
 #include "pt_change.h"
+#include "pt_lookup.h"
 #include "pt_map.h"
 
 /* Attempts before a refused fault sleeps. */
@@ -156,8 +157,8 @@ static long peek_at(struct fault *f, u64 gfn, struct vmmu_leaf *leaf)
 }
 
 /*
- * Are the pages mapped already?  If not, how many pages in a row are missing, and how
- * many levels of tables?
+ * Are the pages mapped already?  If not, how many pages in a row are missing,
+ * and how many levels of tables?
  */
 static long fault_peek(struct fault *f, unsigned int *missing)
 {
@@ -278,7 +279,7 @@ static u64 leaf_bits(const struct fault *f, u64 bits)
 	bits |= VMMU_PTE_PRESENT | VMMU_PTE_LEAF;
 	if (f->slot->flags & VMMU_MEM_READONLY)
 		bits &= ~VMMU_PTE_HOST_WRITE;
-	/* A fault for reading leaves the first write to another fault, to log it. */
+	/* A fault for reading leaves the first write to another, to log it. */
 	if (bits & VMMU_PTE_HOST_WRITE &&
 	    (f->write || !vmmu_slot_logs(f->slot)))
 		bits |= VMMU_PTE_WRITE;

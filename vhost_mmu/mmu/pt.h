@@ -171,6 +171,18 @@ typedef struct {
 	__u64 val;
 } vmmu_pte_t;
 
+/**
+ * struct vmmu_leaf - what a lookup found
+ * @pte: the entry as it was read
+ * @ptep: where it is
+ * @level: its level
+ */
+struct vmmu_leaf {
+	__u64 pte;
+	vmmu_pte_t *ptep;
+	unsigned int level;
+};
+
 #define VMMU_PTE_PRESENT BIT_ULL(0)
 #define VMMU_PTE_LEAF BIT_ULL(1)
 /* The page may be written through the entry. */

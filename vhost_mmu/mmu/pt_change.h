@@ -4,7 +4,6 @@
 #define VHOST_MMU_PT_CHANGE_H
 
 #include "pt_iter.h"
-#include "pt_lookup.h"
 
 bool __must_check vmmu_iter_cmpxchg(struct vmmu_iter *iter, u64 new);
 void vmmu_iter_set(struct vmmu_iter *iter, u64 new);
@@ -22,8 +21,8 @@ bool vmmu_iter_clear_bits(struct vmmu_iter *iter, u64 bits);
  * Context: mmu_lock and an RCU read section held.
  * Return: false if there is something already.
  */
-static inline bool vmmu_iter_try_install(struct vmmu_iter *iter, unsigned int i,
-					 u64 pte)
+static inline bool __must_check vmmu_iter_try_install(struct vmmu_iter *iter,
+						      unsigned int i, u64 pte)
 {
 	u64 none = 0;
 

@@ -8,18 +8,6 @@
 #include "../space/section.h"
 #include "mmu.h"
 
-/**
- * struct vmmu_leaf - what a lookup found
- * @pte: the entry as it was read
- * @ptep: where it is
- * @level: its level
- */
-struct vmmu_leaf {
-	u64 pte;
-	vmmu_pte_t *ptep;
-	unsigned int level;
-};
-
 bool vmmu_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf);
 bool vmmu_lookup(struct vmmu *mmu, u64 gfn, bool write, struct vmmu_leaf *leaf);
 bool vmmu_lookup_in_section(struct vmmu *mmu, struct vmmu_section *section,
