@@ -21,7 +21,7 @@ static int __init vhost_mmu_init(void)
 		return ret;
 
 	vmmu_space_init(&vmmu_mmus_ops);
-	ret = vmmu_module_init();
+	ret = vmmu_mmus_init();
 	if (ret)
 		return ret;
 
@@ -33,7 +33,7 @@ static int __init vhost_mmu_init(void)
 
 err_mmufd:
 	vmmu_debugfs_exit();
-	vmmu_module_exit();
+	vmmu_mmus_exit();
 	return ret;
 }
 module_init(vhost_mmu_init);
@@ -42,7 +42,7 @@ static void __exit vhost_mmu_exit(void)
 {
 	vmmu_mmufd_exit();
 	vmmu_debugfs_exit();
-	vmmu_module_exit();
+	vmmu_mmus_exit();
 	/* Spaces and whatever else RCU still frees use code of this module. */
 	vmmu_space_exit();
 	rcu_barrier();

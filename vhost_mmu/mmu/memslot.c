@@ -9,6 +9,7 @@
 #include <linux/bitmap.h>
 #include <linux/slab.h>
 
+#include "../space/client.h"
 #include "memslot.h"
 #include "mmu.h"
 

@@ -8,6 +8,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
+#include "../space/client.h"
 #include "mmu.h"
 #include "pt_mem.h"
 #include "pt_zap.h"
@@ -16,22 +17,22 @@ static atomic_t next_id = ATOMIC_INIT(0);
 static struct workqueue_struct *free_queue;
 
 /**
- * vmmu_module_init() - prepare for MMUs, as the module is loaded
+ * vmmu_mmus_init() - prepare for MMUs, as the module is loaded
  *
  * Return: 0 or -ENOMEM.
  */
-int vmmu_module_init(void)
+int vmmu_mmus_init(void)
 {
 	free_queue = alloc_workqueue("vhost_mmu_free", WQ_UNBOUND, 0);
 	return free_queue ? 0 : -ENOMEM;
 }
 
 /**
- * vmmu_module_exit() - wait until every MMU has been freed
+ * vmmu_mmus_exit() - wait until every MMU has been freed
  *
  * Context: process context, may sleep; nobody uses an MMU any more.
  */
-void vmmu_module_exit(void)
+void vmmu_mmus_exit(void)
 {
 	destroy_workqueue(free_queue);
 }
@@ -158,7 +159,10 @@ static void mmu_unpublish(struct vmmu *mmu)
 {
 	struct vmmu_space *space = mmu->space;
 
-	/* The notifier still sees the MMU, so the pages stay until they are zapped. */
+	/*
+	 * The notifier still sees the MMU, so the pages stay until they are
+	 * zapped.
+	 */
 	vmmu_zap(mmu, 0, VMMU_MAX_GFN);
 	vmmu_prune(mmu, 0, VMMU_MAX_GFN);
 

@@ -87,8 +87,8 @@ struct vmmu_stats {
  * @node: in the space's list of MMUs
  * @mmu_lock: see Documentation/locking.rst; held for reading by faults, ageing
  *	and users of translations, for writing by whoever takes them back
- * @sections: who keeps translations beyond a hold of @mmu_lock, and has to be told
- *	when they change; under @mmu_lock
+ * @sections: who keeps translations beyond a hold of @mmu_lock, and has to be
+ *	told when they change; under @mmu_lock
  * @root: top-level table
  * @slots_lock: held over every change of memslots
  * @srcu: keeps a set of memslots while it is used without @slots_lock
@@ -136,8 +136,8 @@ struct vmmu *vmmu_create(struct mm_struct *mm);
 struct vmmu *vmmu_get(struct vmmu *mmu);
 void vmmu_put(struct vmmu *mmu);
 u64 vmmu_notifier_starts(const struct vmmu *mmu);
-int vmmu_module_init(void);
-void vmmu_module_exit(void);
+int vmmu_mmus_init(void);
+void vmmu_mmus_exit(void);
 
 /* Does an MMU belong to an mm? */
 static inline bool vmmu_is_of_mm(const struct vmmu *mmu,

@@ -16,7 +16,8 @@ struct vmmu_client;
  * struct vmmu_client_ops - what a client does when the mm changes under it
  * @invalidate: give back every translation inside [@start, @last] and record
  *	the pages written through them as dirty.  After it returns, no CPU uses
- *	an old translation: the client takes the lock of each section that may use one.
+ *	an old translation: the client takes the lock of each section that may
+ *	use one.
  *	Called from the MMU notifier: must not sleep, allocate or fail.
  * @age: report whether the range was used since the last call, and forget it
  *	if @clear.  May be NULL.  Same context as @invalidate.
@@ -43,6 +44,10 @@ struct vmmu_client {
 void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
 		     unsigned long start, unsigned long last);
 void vmmu_client_del(struct vmmu_client *client);
+
+/* What is cached from where to where. */
+void vmmu_space_hull_update(struct vmmu_space *space);
+void vmmu_range_add_tree(struct vmmu_range *range, struct rb_root_cached *tree);
 
 /* For the notifier. */
 void vmmu_clients_invalidate(struct vmmu_space *space, struct vmmu_range range);

@@ -99,10 +99,6 @@ void vmmu_space_update_end(struct vmmu_space *space)
 	__releases(&space->inval_lock);
 void vmmu_space_update_wake(struct vmmu_space *space);
 
-/* client.c: what is cached from where to where */
-void vmmu_space_hull_update(struct vmmu_space *space);
-void vmmu_range_add_tree(struct vmmu_range *range, struct rb_root_cached *tree);
-
 /* space.c */
 extern const struct vmmu_space_ops *vmmu_space_ops;
 
