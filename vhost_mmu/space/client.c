@@ -64,6 +64,8 @@ void vmmu_space_hull_update(struct vmmu_space *space)
 void vmmu_client_add(struct vmmu_space *space, struct vmmu_client *client,
 		     unsigned long start, unsigned long last)
 {
+	lockdep_assert_not_held(&space->clients_lock);
+
 	client->space = space;
 	client->node.start = start;
 	client->node.last = last;
@@ -88,6 +90,8 @@ void vmmu_client_del(struct vmmu_client *client)
 {
 	struct vmmu_space *space = client->space;
 
+	lockdep_assert_not_held(&space->clients_lock);
+
 	/* Waits for the notifiers that are calling clients right now. */
 	write_lock(&space->clients_lock);
 	spin_lock(&space->inval_lock);
@@ -110,6 +114,9 @@ void vmmu_clients_invalidate(struct vmmu_space *space, struct vmmu_range range)
 {
 	struct interval_tree_node *node;
 	struct vmmu_client *client;
+
+	/* inval_lock nests inside clients_lock. */
+	lockdep_assert_not_held(&space->inval_lock);
 
 	read_lock(&space->clients_lock);
 	for (node = interval_tree_iter_first(&space->clients, range.start,
@@ -137,6 +144,8 @@ bool vmmu_clients_age(struct vmmu_space *space, struct vmmu_range range,
 	struct interval_tree_node *node;
 	struct vmmu_client *client;
 	bool young = false;
+
+	lockdep_assert_not_held(&space->inval_lock);
 
 	read_lock(&space->clients_lock);
 	for (node = interval_tree_iter_first(&space->clients, range.start,

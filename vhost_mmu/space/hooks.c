@@ -31,6 +31,8 @@ void vmmu_hook_install(void)
 {
 	unsigned int ms = READ_ONCE(test_install_delay_ms);
 
+	might_sleep();
+
 	if (ms)
 		msleep(ms);
 }

@@ -182,8 +182,11 @@ const struct mmu_notifier_ops vmmu_notifier_ops = {
  */
 struct vmmu_space *vmmu_space_get(struct mm_struct *mm)
 {
-	struct mmu_notifier *mn = mmu_notifier_get(&vmmu_notifier_ops, mm);
+	struct mmu_notifier *mn;
 
+	lockdep_assert_not_held(&mm->mmap_lock);
+
+	mn = mmu_notifier_get(&vmmu_notifier_ops, mm);
 	return IS_ERR(mn) ? ERR_CAST(mn) : vmmu_space_of(mn);
 }
 

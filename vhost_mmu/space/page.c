@@ -69,7 +69,7 @@ enum vmmu_page_status vmmu_page_eligible(struct page *page, bool write)
  * reading must not be written.
  *
  * Context: process context with the owner's mm; may sleep; no lock inside the
- *	mmap lock held.
+ *	mmap lock held, nor that lock.
  * Return: VMMU_PAGE_OK, or why the page cannot be reached directly.
  */
 enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,
@@ -78,6 +78,7 @@ enum vmmu_page_status vmmu_resolve_page(unsigned long hva, bool write,
 	enum vmmu_page_status status;
 
 	might_sleep();
+	lockdep_assert_not_held(&current->mm->mmap_lock);
 
 	if (get_user_pages_fast(hva & PAGE_MASK, 1, write ? FOLL_WRITE : 0,
 				page) != 1)
@@ -154,7 +155,8 @@ static long resolve_slow(unsigned long hva, bool write,
  * What can be written without a fault is looked up for writing in any case, so
  * that a page that is read first and written later is faulted once.
  *
- * Context: process context with the owner's mm; may sleep.
+ * Context: process context with the owner's mm; may sleep; no lock inside the
+ *	mmap lock held, nor that lock.
  * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR, or VMMU_RESOLVE_RETRY.
  */
 long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
@@ -163,6 +165,7 @@ long vmmu_resolve_pages(unsigned long hva, unsigned int n, bool write,
 	long ret;
 
 	might_sleep();
+	lockdep_assert_not_held(&current->mm->mmap_lock);
 
 	pages->n = 0;
 	pages->writable = true;
@@ -225,9 +228,8 @@ static unsigned int host_order(struct mm_struct *mm, unsigned long hva,
  * @hva: the address
  * @pfn: page known to be there, or 0
  *
- * True only as long as no invalidation of all that the entry covers is open:
- * the caller holds mmu_lock and has looked.
- *
+ * Context: any.  The answer is only a hint, unless the caller holds mmu_lock and
+ *	finds afterwards that no invalidation of what the entry covers is open.
  * Return: binary logarithm of its pages; 0 also if nothing is there or it is not
  *	@pfn.
  */

@@ -2,10 +2,13 @@
 /*
  * Sections and the drain.
  *
- * A section is a hold of vmmu_section::lock.  Taking the lock from the
- * notifier is the drain: every section that could have seen the translation has
+ * In a section vmmu_section::lock is held.  The notifier takes the lock as well,
+ * which is the drain: every hold of it that could have seen the translation has
  * ended, and none that starts later finds it.  The spinlock keeps preemption
- * off, so the wait is bounded by the longest section.
+ * off, so the wait is bounded by the longest hold.
+ *
+ * Not the notifier alone drains: so do the ageing commands, the dirty log and a
+ * fault that collapses a table, where they change an entry that may be kept.
  */
 #include <linux/ktime.h>
 
@@ -28,12 +31,15 @@ void vmmu_section_init(struct vmmu_section *section)
  * vmmu_section_drain_begin() - wait out a section and keep others out
  * @section: the section
  *
- * Context: notifier callback; leaves with the section lock held.
+ * Context: any but a section, perhaps a notifier callback; leaves with the
+ *	section lock held.
  */
 void vmmu_section_drain_begin(struct vmmu_section *section)
 	__acquires(&section->lock)
 {
 	u64 start, wait;
+
+	lockdep_assert_not_held(&section->lock);
 
 	/* The clock is read only where there is something to measure. */
 	if (!spin_trylock(&section->lock)) {
@@ -50,7 +56,7 @@ void vmmu_section_drain_begin(struct vmmu_section *section)
  * vmmu_section_drain_end() - let sections in again
  * @section: the section
  *
- * Context: notifier callback, section lock held; releases it.
+ * Context: as for vmmu_section_drain_begin(); releases the section lock.
  */
 void vmmu_section_drain_end(struct vmmu_section *section)
 	__releases(&section->lock)

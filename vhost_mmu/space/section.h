@@ -12,19 +12,20 @@
 
 /**
  * struct vmmu_section - a user of translations that the notifier can wait out
- * @lock: held over each section, and taken by the notifier to drain it
+ * @lock: held over each section; taken to drain it, by the notifier or by
+ *	another who changes entries
  * @node: in the list of whoever hands out the translations, under its lock
  * @flush: forget the translations of the guest pages from @first to @last, NULL
  *	if none are kept from one hold of @lock to the next.  Called with @lock
  *	held, perhaps by a notifier: must not sleep, allocate or fail.
- * @drains: how often the notifier took @lock
- * @wait_max_ns: its longest wait for @lock
- * @wait_total_ns: the sum of its waits
+ * @drains: how often @lock was taken to drain
+ * @wait_max_ns: the longest wait for it then
+ * @wait_total_ns: the sum of these waits
  *
  * The statistics are written under @lock.
  */
 struct vmmu_section {
-	/* held by a section; taken by the notifier to wait it out */
+	/* held by a section; taken to wait it out */
 	spinlock_t lock;
 	struct list_head node;
 	void (*flush)(struct vmmu_section *section, u64 first, u64 last);

@@ -22,6 +22,9 @@
 void vmmu_space_update_begin(struct vmmu_space *space)
 	__acquires(&space->inval_lock)
 {
+	might_sleep();
+	lockdep_assert_not_held(&space->inval_lock);
+
 	mutex_lock(&space->update_mutex);
 	spin_lock(&space->inval_lock);
 

@@ -231,10 +231,12 @@ static inline bool unit_mutex_held(const struct mutex *l)
 	return l->held;
 }
 
-#define lockdep_assert_held(l)						\
-	unit_check(_Generic(*(l), rwlock_t: unit_rwlock_held,		\
-			    spinlock_t: unit_spin_held,			\
-			    struct mutex: unit_mutex_held)(l))
+#define unit_lock_held(l)						\
+	_Generic(*(l), rwlock_t: unit_rwlock_held,			\
+		 spinlock_t: unit_spin_held,				\
+		 struct mutex: unit_mutex_held)(l)
+#define lockdep_assert_held(l)		unit_check(unit_lock_held(l))
+#define lockdep_assert_not_held(l)	unit_check(!unit_lock_held(l))
 #define lockdep_assert_held_read(l)	unit_check((l)->readers > 0)
 #define lockdep_assert_held_write(l)	unit_check((l)->writer)
 #define rcu_read_lock_held()		(unit_rcu_depth > 0)
