@@ -3,8 +3,8 @@
  * Counters in debugfs: vhost_mmu/<name>-<tgid of the owner>-<id>/vq<N>, from
  * SET_OWNER until the owner is given up.
  *
- * Whoever reads them takes no lock, so that he never waits for a worker and
- * removal never waits for a device mutex.  The counters are read one by one; a
+ * Reading them takes no mutex, so that it never waits for a worker and removal
+ * never waits for a device mutex.  The counters are read one by one; a
  * set of them is consistent only while the queue is idle.
  */
 #include <linux/debugfs.h>

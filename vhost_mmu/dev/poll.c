@@ -70,13 +70,14 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_init, VHOST_MMU);
  *
  * The work is queued at once if the file is ready.
  *
+ * Context: process context, vmq::mutex of the poll's queue held.
  * Return: 0, or -EINVAL if the file is in error.
  */
 int vmdev_poll_start(struct vmdev_poll *poll, struct file *file)
 {
-	lockdep_assert_held(&poll->dvq->vmq.mutex);
-
 	__poll_t mask;
+
+	lockdep_assert_held(&poll->dvq->vmq.mutex);
 
 	if (poll->wqh)
 		return 0;
@@ -97,6 +98,8 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_start, VHOST_MMU);
  * @poll: the poll; nothing happens if it is not waiting
  *
  * The file may be put after this.  The work may still be queued: flush.
+ *
+ * Context: process context, vmq::mutex of the poll's queue held.
  */
 void vmdev_poll_stop(struct vmdev_poll *poll)
 {
@@ -128,6 +131,7 @@ EXPORT_SYMBOL_NS_GPL(vmdev_poll_queue, VHOST_MMU);
  * @packets: how many packets it carried
  * @bytes: how many bytes
  *
+ * Context: worker, vmq::mutex of @dvq held.
  * Return: true if it is to return; it is queued again then.
  */
 bool vmdev_exceeds_weight(struct vmdev_vq *dvq, unsigned int packets,

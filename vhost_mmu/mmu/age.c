@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ageing: which pages were used through the tables.  Under the read lock: a
- * worker that sets a mark while it is cleared makes reclaim guess worse, no more.
+ * worker that sets a mark while it is cleared makes reclaim guess worse, no
+ * more.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -16,8 +17,8 @@
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)
 
 /*
- * @more: the caller asks for the pages behind the last one next.  A huge leaf that
- * goes on there keeps its mark until then.
+ * @more: the caller asks for the pages behind the last one next.  A huge leaf
+ * that goes on there keeps its mark until then.
  */
 static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 		    bool clear, unsigned long *bitmap, bool may_sleep)

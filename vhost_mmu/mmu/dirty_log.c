@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty log: one bit for each page that was written since user space last asked.
+ * The dirty log: one bit for each page that was written since user space last
+ * asked.
  *
  * Entries of a logged memslot are not writable until their page is written;
  * the fault sets the bit and makes the entry writable in one hold of mmu_lock.
- * Whoever takes the bit makes the entry fault again, with the lock held for writing
- * around both, so that no write falls between.
+ * Whoever takes the bit makes the entry fault again, with the lock held for
+ * writing around both, so that no write falls between.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>

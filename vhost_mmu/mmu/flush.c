@@ -10,7 +10,8 @@
  * @mmu: the MMU
  * @section: section with its flush set, of no MMU so far
  *
- * It may keep them from one section to the next, until it is told otherwise.
+ * It may keep them from one hold of its lock to the next, until it is told
+ * otherwise.
  *
  * Context: process context, section lock not held.
  */

@@ -2,8 +2,8 @@
 /*
  * The walk over the entries of an MMU.
  *
- * A table that a walk is in is not freed: whoever unlinks one leaves the freeing to
- * RCU, and every walk is in an RCU read section.
+ * A table that a walk is in is not freed: whoever unlinks one leaves the freeing
+ * to RCU, and every walk is in an RCU read section.
  */
 #include <linux/sched.h>
 

@@ -4,6 +4,10 @@
  * keeps the users of translations out, so when a leaf is gone nobody uses its
  * page.  A long walk drops the lock now and then: nobody maps again what it has
  * passed, because an invalidation is open or the memslot is dying.
+ *
+ * Where vmmu_protect() drops the lock, a fault may make a page writable again
+ * that the walk has passed.  That is right, since the fault logs the page first.
+ * When the write lock is released, every write that did not fault has ended.
  */
 #include <linux/mm.h>
 

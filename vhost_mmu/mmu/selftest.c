@@ -98,11 +98,11 @@ static int __init check_ptes(void)
 	for (i = 0; i < CASES(pte_cases); i++) {
 		const struct pte_case *c = &pte_cases[i];
 		const __u64 pte = vmmu_pte_make(c->pfn, c->bits);
-		const bool leaf = c->is == LEAF, mmu = c->is == TABLE;
+		const bool leaf = c->is == LEAF, table = c->is == TABLE;
 
 		if (pte != c->pte || vmmu_pte_pfn(pte) != c->pfn ||
-		    vmmu_pte_present(pte) != (leaf || mmu) ||
-		    vmmu_pte_leaf(pte) != leaf || vmmu_pte_table(pte) != mmu)
+		    vmmu_pte_present(pte) != (leaf || table) ||
+		    vmmu_pte_leaf(pte) != leaf || vmmu_pte_table(pte) != table)
 			return i;
 	}
 	return -1;

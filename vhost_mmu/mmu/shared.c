@@ -79,7 +79,7 @@ static bool mmu_is_of_regions(const struct vmmu *mmu,
 	return !node && i == nregions;
 }
 
-/* Find the MMU of another device that was told the same, and take a reference. */
+/* Find and get the MMU of another device that was told the same. */
 static struct vmmu *shared_find(struct vmmu_space *space,
 				const struct vhost_memory_region *sorted,
 				unsigned int nregions)

@@ -39,7 +39,7 @@ static int mmufd_release(struct inode *inode, struct file *file)
 {
 	struct vmmu_mmufd *mmufd = file->private_data;
 
-	/* Its readers do not hold the table. */
+	/* Who reads a file of it in debugfs does not hold the MMU. */
 	vmmu_mmufd_debugfs_remove(mmufd);
 	vmmu_put(mmufd->mmu);
 	kfree(mmufd);
@@ -74,7 +74,7 @@ static struct miscdevice mmufd_misc = {
  * vmmu_mmufd_get_mmu() - the MMU that a file stands for
  * @file: any file
  *
- * Return: the table, with a reference for the caller, or NULL if @file is
+ * Return: the MMU, with a reference for the caller, or NULL if @file is
  * something else.
  */
 struct vmmu *vmmu_mmufd_get_mmu(struct file *file)

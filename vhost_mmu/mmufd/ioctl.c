@@ -213,7 +213,7 @@ long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp)
 
 	if (!op)
 		return -ENOTTY;
-	/* Tables are of one address space, and faults act on the current. */
+	/* An MMU is of one address space, faults act on the current one. */
 	if (!vmmu_is_of_mm(cmd->mmu, current->mm))
 		return -EIO;
 

@@ -18,7 +18,7 @@ struct file;
  * struct vmmu_mmufd - an open /dev/vhost-mmu
  * @mmu: the MMU
  * @debugfs: its directory, an error pointer if there is none
- * @name: <tgid of the opener>-<number of the table>
+ * @name: <tgid of the opener>-<number of the MMU>
  */
 struct vmmu_mmufd {
 	struct vmmu *mmu;

@@ -155,8 +155,8 @@ static enum vmmu_page_status ring_map_from_mmu(struct vmq_ring_map *map,
 }
 
 /*
- * Look a page up in the owner's mm.  The install protocol, see mmu/notifier.c
- * for why the two checks suffice.
+ * Look a page up in the owner's mm.  The install protocol, see
+ * space/notifier.c for why the two checks suffice.
  */
 static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 					      unsigned int i)

@@ -53,7 +53,8 @@ struct vmq_ring_map {
  * @filled: the maps were filled, and were not found incomplete since
  * @sections: sections entered since they were filled, the first one included
  *
- * All but @map belongs to the holder of vmq::mutex.
+ * All but @map belongs to the holder of vmq::mutex; only @used is written by
+ * ring_map_age() as well, in a notifier callback.
  */
 struct vmq_ring_maps {
 	struct vmq_ring_map map[VMQ_PARTS];
