@@ -8,7 +8,6 @@
  */
 #include <kselftest_harness.h>
 #include <sys/mman.h>
-#include "full.h"
 #include "inval.h"
 
 FIXTURE(remap)
@@ -47,9 +46,6 @@ FIXTURE_VARIANT_ADD(remap, straddle)
 		.shift = 8,
 	},
 };
-
-/* That has the event index too, and flags has small rings. */
-VT_FULL_ONLY(remap, event_idx)
 
 FIXTURE_SETUP(remap)
 {
