@@ -61,7 +61,7 @@ help:
 	@echo 'On a fresh Debian 12 machine, as root:'
 	@echo '  make demo             a QEMU/KVM guest, DPDK and the benchmark, in a VM'
 	@echo '  make check            builds, style, unit tests, selftests on three kernels:'
-	@echo '                        at most 45 minutes, 80 if nothing is built'
+	@echo '                        at most 45 minutes, and 20 for the debug kernel once'
 	@echo '  make check-all        everything on every kernel: hours'
 	@echo 'Modules:'
 	@echo '  make [KDIR=DIR]       build vhost_mmu.ko and vhost_mmu_net.ko'
