@@ -230,17 +230,25 @@ static int mark_free(struct vt_inval *inval)
 	return 0;
 }
 
-/* Freed lazily, written by the device alone, then reclaimed. */
+/*
+ * Freed lazily, written by the device alone, then reclaimed. Others may have
+ * taken the ring maps back before madvise() comes: then the round does not
+ * count, and most rounds must.
+ */
 TEST_F_TIMEOUT(reclaim, free_then_pageout, 300)
 {
 	struct vt_inval *inval = &self->inval;
-	unsigned int n;
+	unsigned int missed = 0, n;
+	int r;
 
 	SKIP_WITHOUT_SWAP();
 	begin(_metadata, inval, (struct vt_inval_cfg){ .backing = VT_ANON });
 	for (n = 0; n < 10; n++) {
-		ASSERT_EQ(0,
-			  vt_inval_run(inval, mark_free, 1, VT_INVAL_QUIESCE));
+		r = vt_inval_run(inval, mark_free, 1, VT_INVAL_QUIESCE);
+		if (r == -ENOMSG)
+			missed++;
+		else
+			ASSERT_EQ(0, r);
 		ASSERT_EQ(0, vt_inval_flow(inval, 300));
 		/* in some rounds it is an ioctl that drops the maps */
 		ASSERT_EQ(0, vt_inval_quiesce(inval));
@@ -250,6 +258,7 @@ TEST_F_TIMEOUT(reclaim, free_then_pageout, 300)
 		vt_inval_resume(inval);
 		ASSERT_EQ(0, vt_inval_flow(inval, 100));
 	}
+	EXPECT_LE(missed, 3);
 	EXPECT_EQ(0, vt_inval_hot(inval));
 	EXPECT_EQ(0, vt_inval_stop(inval));
 }
