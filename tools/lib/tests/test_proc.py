@@ -46,7 +46,7 @@ class Run(unittest.TestCase):
             with open(f"{top}/log", encoding="ascii") as f:
                 self.assertEqual(f.read(), "a\nb\n")
 
-    def test_timeout_kills_the_group(self):
+    def test_timeout_kills_the_session(self):
         start = time.monotonic()
         done = proc.run(["sh", "-c", "sleep 60 & echo $!; wait"], timeout=0.5)
         self.assertTrue(done.timed_out)
@@ -54,12 +54,20 @@ class Run(unittest.TestCase):
         self.assertLess(time.monotonic() - start, 30)
         self.assertFalse(alive(int(done.output)))
 
+    def test_timeout_kills_other_groups(self):
+        program = ("import os, time\nos.setpgid(0, 0)\n"
+                   "print(os.getpid(), flush=True)\ntime.sleep(60)\n")
+        done = proc.run(["sh", "-c", f"{sys.executable} -c '{program}' & wait"],
+                        timeout=2)
+        self.assertTrue(done.timed_out)
+        self.assertFalse(alive(int(done.output)))
+
     def test_the_end_kills_what_is_left(self):
         done = proc.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"])
         self.assertEqual(done.status, 0)
         self.assertFalse(alive(int(done.output)))
 
-    def test_a_signal_kills_the_group(self):
+    def test_a_signal_kills_the_session(self):
         program = (f"import sys; sys.path.insert(0, {path('tools/lib')!r})\n"
                    "from vmtools import proc\nproc.handle_signals()\n"
                    "proc.run(['sh', '-c', 'sleep 60 & echo $! >\"$0\"; wait', "

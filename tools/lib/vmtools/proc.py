@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run commands, each in a process group of its own that never stays behind."""
+"""Run commands, each in a session of its own of which nothing stays behind."""
 import contextlib
 import os
 import select
@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-# How long a group may take to clean up after SIGTERM.
+# How long a session may take to clean up after SIGTERM.
 GRACE = 10
 
 
@@ -34,9 +34,25 @@ _live = set()
 _stopped = False
 
 
+def _members(session):
+    """The processes of a session that still run."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8",
+                      errors="replace") as f:
+                state, _, _, its = f.read().rsplit(")", 1)[1].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its) == session and state not in "ZX":
+            yield int(name)
+
+
 class Child:
-    """A command that runs, in a process group of its own.  Leaving the "with"
-    kills whatever is left of the group."""
+    """A command that runs, in a session of its own: a self-test puts each test
+    into a process group of its own.  Leaving the "with" kills whatever is left
+    of the session."""
 
     def __init__(self, argv, nice=0, **kwargs):
         # setpriv: the child ends with us even if we are killed by SIGKILL.
@@ -49,7 +65,7 @@ class Child:
             # __exit__() waits for it.
             self.popen = subprocess.Popen(  # pylint: disable=consider-using-with
                 prefix + list(map(str, argv)), stdin=subprocess.DEVNULL,
-                process_group=0, **kwargs)
+                start_new_session=True, **kwargs)
             _live.add(self)
         self.pidfd = os.pidfd_open(self.popen.pid)
 
@@ -64,16 +80,22 @@ class Child:
                               else max(0, seconds) * 1000))
 
     def signal(self, number):
-        """Send a signal to the whole group."""
+        """Send a signal to the whole session; True if anybody is in it."""
         # The leader is not reaped yet, so that its number is not used again.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, number)
+        members = list(_members(self.popen.pid))
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        return bool(members)
 
     def __exit__(self, *_exception):
         if not self.ended(0):
             self.signal(signal.SIGTERM)
             self.ended(GRACE)
-        self.signal(signal.SIGKILL)
+        # Again for what was forked meanwhile; what cannot die is left alone.
+        end = time.monotonic() + GRACE
+        while self.signal(signal.SIGKILL) and time.monotonic() < end:
+            time.sleep(0.01)
         with _lock:
             _live.discard(self)
             self.popen.wait()
@@ -91,7 +113,7 @@ def run(argv, log=None, timeout=None, cwd=None, env=None, nice=0):
 
     log      a path (written anew) or an open binary file (appended to);
              without it the output is in the result
-    timeout  in seconds; then the whole group is killed
+    timeout  in seconds; then the whole session is killed
     env      variables to set besides those that are set
     nice     by how much to be nicer
     """
