@@ -11,6 +11,22 @@
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
+/* What another CPU sees, or does, at a barrier. */
+static void (*at_rmb)(void);
+static void (*at_wmb)(void);
+
+void unit_rmb(void)
+{
+	if (at_rmb)
+		at_rmb();
+}
+
+void unit_wmb(void)
+{
+	if (at_wmb)
+		at_wmb();
+}
+
 static struct vmmu_range range(unsigned long start, unsigned long last)
 {
 	return (struct vmmu_range) { .start = start, .last = last };
@@ -159,6 +175,100 @@ TEST(unknown_end_while_merged)
 	for (i = 0; i <= VMMU_INVAL_EXACT; i++)
 		EXPECT_TRUE(vmmu_inval_overlaps(&inval,
 						range(100 * i, 100 * i)));
+}
+
+static struct vmmu_inval *shown;
+static unsigned long shown_seq, wrong, shows;
+
+/* Who sees seq raised must find the range recorded, and that it is open. */
+static void not_counted_yet(void)
+{
+	struct vmmu_range *past =
+		&shown->history[shown_seq % ARRAY_LEN(shown->history)];
+
+	shows++;
+	wrong += shown->seq != shown_seq;
+	wrong += past->start != shown_seq || past->last != shown_seq;
+	wrong += shown->nr_exact + shown->nr_merged != shown_seq + 1;
+	shown_seq++;
+}
+
+TEST(start_before_count)
+{
+	struct vmmu_inval inval = {};
+	unsigned long i;
+
+	shown = &inval;
+	shown_seq = wrong = shows = 0;
+	at_wmb = not_counted_yet;
+	for (i = 0; i < 2 * VMMU_INVAL_EXACT; i++) {
+		vmmu_inval_begin(&inval, range(i, i));
+		EXPECT_FALSE(vmmu_inval_quiet(&inval));
+	}
+	at_wmb = NULL;
+	EXPECT_EQ(wrong, 0);
+	EXPECT_EQ(shows, i);
+	EXPECT_EQ(inval.seq, i);
+}
+
+/* Quiet: nothing is open of either kind, and the mm is there. */
+TEST(quiet)
+{
+	struct vmmu_inval inval = {};
+	unsigned long i;
+
+	EXPECT_TRUE(vmmu_inval_quiet(&inval));
+	for (i = 0; i <= VMMU_INVAL_EXACT; i++)
+		vmmu_inval_begin(&inval, range(i, i));
+	/* The one that is merged is left, and then one that is not. */
+	for (i = 0; i < VMMU_INVAL_EXACT; i++)
+		EXPECT_TRUE(vmmu_inval_end(&inval, range(i, i)));
+	EXPECT_FALSE(vmmu_inval_quiet(&inval));
+	vmmu_inval_begin(&inval, range(100, 100));
+	EXPECT_TRUE(vmmu_inval_end(&inval, range(i, i)));
+	EXPECT_FALSE(vmmu_inval_quiet(&inval));
+	EXPECT_TRUE(vmmu_inval_end(&inval, range(100, 100)));
+	EXPECT_TRUE(vmmu_inval_quiet(&inval));
+	inval.dead = true;
+	EXPECT_FALSE(vmmu_inval_quiet(&inval));
+}
+
+static void starts(unsigned long n)
+{
+	while (n--) {
+		vmmu_inval_begin(shown, range(1, 1));
+		vmmu_inval_end(shown, range(1, 1));
+	}
+}
+
+static unsigned long overtaking;
+
+static void overtake(void)
+{
+	at_rmb = NULL;
+	starts(overtaking);
+}
+
+/*
+ * The history is read without a lock.  Starts that come meanwhile may write over
+ * what is being read: too many of them refuse, whatever was read.
+ */
+TEST(history_overtaken)
+{
+	struct vmmu_inval inval = {};
+	unsigned long n, seq;
+
+	shown = &inval;
+	for (n = 0; n < 3 * VMMU_INVAL_SLOTS; n++) {
+		seq = inval.seq;
+		starts(1);
+		overtaking = n;
+		at_rmb = overtake;
+		EXPECT_EQ(vmmu_inval_since(&inval, seq, range(5, 5)),
+			  n + 1 > VMMU_INVAL_HISTORY);
+		EXPECT_EQ(at_rmb, NULL);
+		at_rmb = NULL;
+	}
 }
 
 /* The plain list. */

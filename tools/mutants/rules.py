@@ -113,8 +113,8 @@ MUTANTS = [
     # The second-stage MMU.
     Mutant("no-range-check", "an MMU maps no page whose invalidation started since",
            "vhost_mmu/space/install.c",
-           "	refused = vmmu_inval_since(&space->inval, seq, range);",
-           "	refused = space->inval.dead;",
+           "	return vmmu_inval_since(&space->inval, seq, range);",
+           "	return space->inval.dead;",
            "debug", "mmu_race -t refused"),
     Mutant("slot-not-killed", "nothing is mapped from a memslot that is deleted",
            "vhost_mmu/mmu/memslot_set.c",

@@ -437,7 +437,6 @@ static long fault_handle(struct fault *f)
 		/* Where GUP finds no page, user access may still find memory. */
 		f->user = true;
 	}
-	vmmu_install_end(f->mmu->space);
 	return ret;
 }
 

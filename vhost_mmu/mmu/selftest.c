@@ -164,7 +164,6 @@ static int __init check_history(void)
 
 		memset(&history, 0, sizeof(history));
 		history.seq = c->first;
-		history.installs = 1;
 		for (n = 0; n < c->starts; n++) {
 			page.start = n << VMMU_PAGE_SHIFT;
 			page.last = page.start + 1;

@@ -2,7 +2,7 @@
 /*
  * The install side of the protocol: may a page that was looked up without a lock
  * be published?  A client asks vmmu_space_inval_open() twice, see notifier.c.  An
- * MMU maps ranges, by four steps:
+ * MMU maps ranges, by these steps:
  *
  *	vmmu_install_begin()	snapshot; refuse if an overlapping invalidation
  *				is open
@@ -10,36 +10,29 @@
  *	take mmu_lock
  *	vmmu_install_refused()	refuse if one was started since the snapshot
  *	map, release mmu_lock
- *	vmmu_install_end()
  *
  * An invalidation that was open at the snapshot is seen there; one that started
  * later is seen at the end, whether it still is open or not; and one whose
  * start comes after the second look takes mmu_lock after the install and finds
  * the entry.  Ranges are compared, so invalidations elsewhere make no fault
  * retry.
+ *
+ * Faults do not wait for each other here: while nothing is open they take no lock
+ * and write nothing.  "Words and barriers" in Documentation/protocol.rst has the
+ * whole argument.
  */
 #include "install.h"
 
-/**
- * vmmu_install_begin() - before the lookup of a page
- * @space: the space
- * @range: addresses that are going to be mapped
- * @seq: set to the snapshot
- *
- * Context: any.
- * Return: false if an invalidation is open that overlaps: try again later.
- *	Otherwise vmmu_install_end() has to follow.
- */
-bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
-			unsigned long *seq)
+/* An invalidation is open, perhaps elsewhere, or was a moment ago. */
+static noinline bool install_begin_slow(struct vmmu_space *space,
+					struct vmmu_range range,
+					unsigned long *seq)
 {
 	bool open;
 
 	spin_lock(&space->inval_lock);
 	*seq = space->inval.seq;
 	open = vmmu_inval_overlaps(&space->inval, range);
-	if (!open)
-		space->inval.installs++;
 	spin_unlock(&space->inval_lock);
 
 	/*
@@ -52,11 +45,42 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 }
 
 /**
+ * vmmu_install_begin() - before the lookup of a page
+ * @space: the space
+ * @range: addresses that are going to be mapped
+ * @seq: set to the snapshot
+ *
+ * Context: any.
+ * Return: false if an invalidation is open that overlaps: try again later.
+ */
+bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
+			unsigned long *seq)
+{
+	/*
+	 * The caller has found its memslot.  A start that found nothing mapped
+	 * here, as the memslot was not there yet, is seen below.  Pairs with
+	 * inval_lock, held where memslots and MMUs change.
+	 */
+	smp_rmb();
+	/*
+	 * A start that is counted in here is seen as open below, or has ended.
+	 * Pairs with smp_wmb() in vmmu_inval_begin().
+	 */
+	*seq = smp_load_acquire(&space->inval.seq);
+	if (likely(vmmu_inval_quiet(&space->inval)))
+		return true;
+	return install_begin_slow(space, range, seq);
+}
+
+/**
  * vmmu_install_refused() - between the lookup of a page and its installation
  * @space: the space
  * @range: what is to be mapped
  * @seq: what vmmu_install_begin() gave
  * @mmu_lock: the lock that the notifier takes to unmap what is installed
+ *
+ * A start raises seq before it takes @mmu_lock for writing.  If that is not seen
+ * here, it comes after this hold of the lock.
  *
  * Context: mmu_lock held, for reading or writing.
  * Return: true if the page must not be installed.
@@ -64,34 +88,9 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
 			  unsigned long seq, const rwlock_t *mmu_lock)
 {
-	bool refused;
-
 	lockdep_assert_held(mmu_lock);
 
-	/*
-	 * A start raises seq before it takes mmu_lock for writing.  If that is
-	 * not seen here, it comes after this hold of the lock.
-	 */
-	if (likely(READ_ONCE(space->inval.seq) == seq))
-		return READ_ONCE(space->inval.dead);
-
-	spin_lock(&space->inval_lock);
-	refused = vmmu_inval_since(&space->inval, seq, range);
-	spin_unlock(&space->inval_lock);
-	return refused;
-}
-
-/**
- * vmmu_install_end() - after the installation, or without one
- * @space: the space
- *
- * Context: any.
- */
-void vmmu_install_end(struct vmmu_space *space)
-{
-	spin_lock(&space->inval_lock);
-	space->inval.installs--;
-	spin_unlock(&space->inval_lock);
+	return vmmu_inval_since(&space->inval, seq, range);
 }
 
 /**
@@ -100,7 +99,8 @@ void vmmu_install_end(struct vmmu_space *space)
  * @start: first address
  * @last: last address, inclusive
  *
- * Context: any; nests inside section locks.
+ * Context: any; nests inside section locks.  The caller holds a lock that the
+ *	start takes afterwards to take translations back.
  * Return: true if a translation of the range must not be installed now.
  */
 bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
@@ -108,6 +108,9 @@ bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
 {
 	struct vmmu_range range = { .start = start, .last = last };
 	bool open;
+
+	if (likely(vmmu_inval_quiet(&space->inval)))
+		return false;
 
 	spin_lock(&space->inval_lock);
 	open = vmmu_inval_overlaps(&space->inval, range);

@@ -11,7 +11,6 @@ bool vmmu_install_begin(struct vmmu_space *space, struct vmmu_range range,
 			unsigned long *seq);
 bool vmmu_install_refused(struct vmmu_space *space, struct vmmu_range range,
 			  unsigned long seq, const rwlock_t *mmu_lock);
-void vmmu_install_end(struct vmmu_space *space);
 
 bool vmmu_space_inval_open(struct vmmu_space *space, unsigned long start,
 			   unsigned long last);

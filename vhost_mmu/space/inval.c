@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Questions about the open invalidations, and about the last ones.  The caller
- * holds the lock that protects them (in the kernel vmmu_space::inval_lock).
+ * Questions about the open invalidations, and about the last ones.  Where nothing
+ * else is said the caller holds the lock that protects them (in the kernel
+ * vmmu_space::inval_lock).
  */
 #include "inval.h"
 
@@ -20,7 +21,10 @@ bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range)
 	for (i = 0; i < inval->nr_exact; i++) {
 		if (inval->exact[i].start == range.start &&
 		    inval->exact[i].last == range.last) {
-			inval->exact[i] = inval->exact[--inval->nr_exact];
+			inval->exact[i] = inval->exact[inval->nr_exact - 1];
+			/* Pairs with vmmu_inval_quiet(). */
+			smp_store_release(&inval->nr_exact,
+					  inval->nr_exact - 1);
 			return true;
 		}
 	}
@@ -28,7 +32,8 @@ bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range)
 	if (!inval->nr_merged || range.start < inval->hull.start ||
 	    range.last > inval->hull.last)
 		return false;
-	inval->nr_merged--;
+	/* Pairs with vmmu_inval_quiet(). */
+	smp_store_release(&inval->nr_merged, inval->nr_merged - 1);
 	return true;
 }
 
@@ -62,19 +67,36 @@ bool vmmu_inval_overlaps(const struct vmmu_inval *inval,
  *
  * Starts that are too many to be remembered count as overlapping.
  *
- * Context: the owner's lock is held.
+ * Context: no lock needed.
  * Return: true if a start from number @seq on overlaps, or the mm is gone.
  */
 bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
 		      struct vmmu_range range)
 {
-	if (inval->dead || inval->seq - seq > VMMU_INVAL_HISTORY)
+	/* Pairs with smp_wmb() in vmmu_inval_begin(): so many are recorded. */
+	const unsigned long now = smp_load_acquire(&inval->seq);
+	const struct vmmu_range *past;
+	struct vmmu_range r;
+	unsigned long n;
+	bool hit = false;
+
+	if (likely(now == seq))
+		return READ_ONCE(inval->dead);
+	if (now - seq > VMMU_INVAL_HISTORY)
 		return true;
 
-	for (; seq != inval->seq; seq++) {
-		if (vmmu_range_overlaps(
-			    inval->history[seq % VMMU_INVAL_HISTORY], range))
-			return true;
+	for (n = seq; n != now; n++) {
+		past = &inval->history[n % VMMU_INVAL_SLOTS];
+		r.start = READ_ONCE(past->start);
+		r.last = READ_ONCE(past->last);
+		hit |= vmmu_range_overlaps(r, range);
 	}
-	return false;
+
+	/*
+	 * What was written over was so by a start that saw a seq too far off.
+	 * Pairs with the owner's lock, which passes from one start to the next.
+	 */
+	smp_rmb();
+	return hit || READ_ONCE(inval->dead) ||
+	       READ_ONCE(inval->seq) - seq > VMMU_INVAL_HISTORY;
 }

@@ -12,11 +12,18 @@
 #ifndef VHOST_MMU_INVAL_H
 #define VHOST_MMU_INVAL_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
+#include <asm/barrier.h>
 
 #define VMMU_INVAL_EXACT 8
-/* How many starts are remembered after their end; a power of two. */
+/* How many starts an install looks back at. */
 #define VMMU_INVAL_HISTORY 32
+/*
+ * How many are remembered: more, so that one that is looked at without a lock is
+ * not written over unnoticed.  A power of two.
+ */
+#define VMMU_INVAL_SLOTS (2 * VMMU_INVAL_HISTORY)
 
 /**
  * struct vmmu_range - an address range, both ends inclusive
@@ -36,8 +43,11 @@ struct vmmu_range {
  * @hull: covers every range merged since @nr_merged last was zero
  * @dead: the mm is gone, so everything stays invalid
  * @seq: how many were started
- * @installs: how many installs look at @history, which is not written for none
  * @history: ranges of the last starts, the one numbered n at n modulo the size
+ *
+ * Written under the owner's lock.  @nr_exact, @nr_merged, @dead, @seq and
+ * @history are read without it as well: "Words and barriers" in
+ * Documentation/protocol.rst.
  */
 struct vmmu_inval {
 	unsigned int nr_exact;
@@ -46,8 +56,7 @@ struct vmmu_inval {
 	struct vmmu_range hull;
 	bool dead;
 	unsigned long seq;
-	unsigned int installs;
-	struct vmmu_range history[VMMU_INVAL_HISTORY];
+	struct vmmu_range history[VMMU_INVAL_SLOTS];
 };
 
 bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range);
@@ -66,6 +75,21 @@ bool vmmu_inval_since(const struct vmmu_inval *inval, unsigned long seq,
 static inline bool vmmu_inval_active(const struct vmmu_inval *inval)
 {
 	return inval->nr_exact || inval->nr_merged;
+}
+
+/**
+ * vmmu_inval_quiet() - is no invalidation open, nor the mm gone?
+ * @inval: set of open invalidations
+ *
+ * Context: no lock needed.
+ * Return: true if so.  Of the starts that the caller knows to have happened all
+ *	have ended then, and what is read afterwards is what they left.
+ */
+static inline bool vmmu_inval_quiet(const struct vmmu_inval *inval)
+{
+	/* Each pairs with the release in vmmu_inval_end() and its kin. */
+	return !smp_load_acquire(&inval->nr_exact) &&
+	       !smp_load_acquire(&inval->nr_merged) && !READ_ONCE(inval->dead);
 }
 
 /**
@@ -92,6 +116,24 @@ static inline bool vmmu_range_overlaps(struct vmmu_range a, struct vmmu_range b)
 
 /* Inline: paid for by every change of a mapping in the process. */
 
+/*
+ * A start that finds no place of its own.  Inline: a call would make the others
+ * save registers.
+ */
+static __always_inline void vmmu_inval_merge(struct vmmu_inval *inval,
+					     struct vmmu_range range)
+{
+	if (!inval->nr_merged) {
+		inval->hull = range;
+	} else {
+		if (range.start < inval->hull.start)
+			inval->hull.start = range.start;
+		if (range.last > inval->hull.last)
+			inval->hull.last = range.last;
+	}
+	WRITE_ONCE(inval->nr_merged, inval->nr_merged + 1);
+}
+
 /**
  * vmmu_inval_begin() - an invalidation has started
  * @inval: set of open invalidations
@@ -105,23 +147,24 @@ static inline bool vmmu_range_overlaps(struct vmmu_range a, struct vmmu_range b)
 static inline void vmmu_inval_begin(struct vmmu_inval *inval,
 				    struct vmmu_range range)
 {
-	if (inval->installs)
-		inval->history[inval->seq % VMMU_INVAL_HISTORY] = range;
-	inval->seq++;
+	const unsigned long seq = inval->seq;
+	const unsigned int nr = inval->nr_exact;
+	struct vmmu_range *past = &inval->history[seq % VMMU_INVAL_SLOTS];
 
-	if (inval->nr_exact < VMMU_INVAL_EXACT) {
-		inval->exact[inval->nr_exact++] = range;
-		return;
+	WRITE_ONCE(past->start, range.start);
+	WRITE_ONCE(past->last, range.last);
+	if (likely(nr < VMMU_INVAL_EXACT)) {
+		inval->exact[nr] = range;
+		WRITE_ONCE(inval->nr_exact, nr + 1);
+	} else {
+		vmmu_inval_merge(inval, range);
 	}
-
-	if (!inval->nr_merged++) {
-		inval->hull = range;
-		return;
-	}
-	if (range.start < inval->hull.start)
-		inval->hull.start = range.start;
-	if (range.last > inval->hull.last)
-		inval->hull.last = range.last;
+	/*
+	 * Who sees seq sees the range and that it is open.  Pairs with the
+	 * acquires of seq in vmmu_install_begin() and vmmu_inval_since().
+	 */
+	smp_wmb();
+	WRITE_ONCE(inval->seq, seq + 1);
 }
 
 /**
@@ -140,9 +183,10 @@ static inline bool vmmu_inval_end(struct vmmu_inval *inval,
 	unsigned int nr = inval->nr_exact;
 
 	/* Most often the one that was started last. */
-	if (nr && inval->exact[nr - 1].start == range.start &&
-	    inval->exact[nr - 1].last == range.last) {
-		inval->nr_exact--;
+	if (likely(nr && inval->exact[nr - 1].start == range.start &&
+		   inval->exact[nr - 1].last == range.last)) {
+		/* Pairs with vmmu_inval_quiet(): what changed is seen then. */
+		smp_store_release(&inval->nr_exact, nr - 1);
 		return true;
 	}
 	return vmmu_inval_end_other(inval, range);

@@ -13,7 +13,6 @@
 #define __cold
 #define __maybe_unused		__attribute__((unused))
 #define __aligned(n)		__attribute__((aligned(n)))
-#define noinline		__attribute__((noinline))
 #define __printf(a, b)		__attribute__((format(printf, a, b)))
 #define EXPORT_SYMBOL_NS_GPL(...)
 #define barrier()		__asm__ __volatile__("" ::: "memory")

@@ -7,6 +7,8 @@ void unit_rmb(void);
 void unit_wmb(void);
 void unit_mb(void);
 
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_rmb()	unit_rmb()
 #define smp_wmb()	unit_wmb()
 #define smp_mb()	unit_mb()
