@@ -2,14 +2,20 @@
 /*
  * Address spaces: making and freeing them, one per mm.
  */
+#include <linux/atomic.h>
 #include <linux/init.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "space.h"
 
 /* What the notifier calls; set before there is a space. */
 const struct vmmu_space_ops *vmmu_space_ops __ro_after_init;
+
+/* Spaces that are not freed yet. */
+static atomic_t nr_spaces = ATOMIC_INIT(0);
 
 /**
  * vmmu_space_init() - prepare for spaces, as the module is loaded
@@ -45,6 +51,7 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 	rcuwait_init(&space->updater);
 	mutex_init(&space->mmus_mutex);
 	INIT_LIST_HEAD(&space->mmus);
+	atomic_inc(&nr_spaces);
 	return &space->mn;
 }
 
@@ -55,7 +62,7 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
  * Called by the notifier core after its SRCU grace period.  An invalidation
  * that was open at the last vmmu_space_put() never reports its end here.
  *
- * Context: workqueue.
+ * Context: workqueue, bottom halves off.
  */
 void vmmu_space_free_notifier(struct mmu_notifier *mn)
 {
@@ -64,16 +71,24 @@ void vmmu_space_free_notifier(struct mmu_notifier *mn)
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&space->clients.rb_root));
 	WARN_ON_ONCE(!list_empty(&space->mmus));
 	kfree(space);
+
+	if (atomic_dec_and_test(&nr_spaces))
+		wake_up_var(&nr_spaces);
 }
 
 /**
  * vmmu_space_exit() - wait until every space has been freed
  *
- * For module exit: the callbacks and the free function are module text.
+ * For module exit: the callbacks and the free function are module text.  The
+ * notifier core frees by callbacks of an SRCU that only it can name, and to wait
+ * for a grace period of it is not to wait for its callbacks.  So they are counted.
  *
  * Context: process context, may sleep.
  */
 void vmmu_space_exit(void)
 {
-	mmu_notifier_synchronize();
+	wait_var_event(&nr_spaces, !atomic_read(&nr_spaces));
+
+	/* The last one still runs the end of the function that frees. */
+	synchronize_rcu();
 }
