@@ -272,7 +272,7 @@ TEST(history_overtaken)
 }
 
 /* The plain list. */
-#define MODEL_MAX 32
+#define MODEL_MAX 128
 
 struct model {
 	struct vmmu_range open[MODEL_MAX];
@@ -440,6 +440,49 @@ TEST(more_than_exact)
 	EXPECT_EQ(inval.nr_merged, 0);
 }
 
+/*
+ * So many threads change mappings at the same time, below and above guest memory.
+ * Each starts its next change before another one ends, so the set is never empty.
+ */
+static unsigned long refused_beside(unsigned long threads, unsigned long below,
+				    unsigned long above)
+{
+	const unsigned long page = 4096, memory = 100UL << 30;
+	struct vmmu_range open[MODEL_MAX];
+	struct vmmu_inval inval = {};
+	unsigned long i, n, refused = 0;
+
+	for (n = 0; n < 1000 * threads; n++) {
+		/* They overlap, too: each covers what the next ones do. */
+		i = n % threads;
+		if (n >= threads && !vmmu_inval_end(&inval, open[i]))
+			return -1UL;
+		open[i] = range((i % 2 ? above : below) + i * page,
+				(i % 2 ? above : below) + (i + 4) * page - 1);
+		vmmu_inval_begin(&inval, open[i]);
+		if (n < 2 * threads)
+			continue;
+		refused += vmmu_inval_overlaps(&inval, range(memory,
+							     memory + page));
+		/* What is open is refused all the same. */
+		if (!vmmu_inval_overlaps(&inval, open[i]))
+			return -1UL;
+	}
+	return refused;
+}
+
+TEST(unrelated_while_busy)
+{
+	/* A dozen threads, wherever their memory is. */
+	EXPECT_EQ(0, refused_beside(12, 99UL << 30, 101UL << 30));
+	EXPECT_EQ(0, refused_beside(12, 1UL << 30, 1001UL << 30));
+	EXPECT_EQ(0, refused_beside(12, 0, 160UL << 30));
+	EXPECT_EQ(0, refused_beside(VMMU_INVAL_EXACT, 0, 160UL << 30));
+	/* More than are remembered, in different parts of it. */
+	EXPECT_EQ(0, refused_beside(100, 99UL << 30, 101UL << 30));
+	EXPECT_EQ(0, refused_beside(MODEL_MAX, 1UL << 30, 1001UL << 30));
+}
+
 static unsigned int pick(unsigned long long *state, unsigned int n)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -462,11 +505,12 @@ TEST(random_orders)
 	fflush(stdout);
 	for (steps = 0; steps < 1000000; steps++) {
 		/* Both quiet and crowded times. */
-		if (!pick(&state, 64))
-			limit = 1 + pick(&state, MODEL_MAX);
+		if (!pick(&state, 512))
+			limit = 1 + (pick(&state, 2) ? pick(&state, MODEL_MAX) :
+						       pick(&state, 2));
 		start = pick(&state, 48);
 		r = range(start, start + pick(&state, 6));
-		if (m.nr < limit && pick(&state, 2)) {
+		if (m.nr < limit && pick(&state, 4)) {
 			vmmu_inval_begin(&inval, r);
 			model_begin(&m, r);
 		} else if (m.nr) {

@@ -299,8 +299,8 @@ static const struct history_case history_cases[] __initconst = {
 	{ -5UL, 32, 0, 0, 40, 0 },
 	{ -5UL, 33, 0, 0, 40, 1 },
 	/* More are open than are remembered one by one. */
-	{ 0, 9, 9, 9, 8, 0 },
-	{ 0, 9, 9, 8, 8, 1 },
+	{ 0, 65, 65, 65, 64, 0 },
+	{ 0, 65, 65, 64, 64, 1 },
 };
 
 #endif /* VHOST_MMU_SELFTEST_CASES_H */

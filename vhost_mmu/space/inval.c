@@ -16,6 +16,8 @@
  */
 bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range)
 {
+	struct vmmu_inval_group *group =
+		&inval->group[vmmu_inval_group_of(range)];
 	unsigned int i;
 
 	for (i = 0; i < inval->nr_exact; i++) {
@@ -29,9 +31,10 @@ bool vmmu_inval_end_other(struct vmmu_inval *inval, struct vmmu_range range)
 		}
 	}
 
-	if (!inval->nr_merged || range.start < inval->hull.start ||
-	    range.last > inval->hull.last)
+	if (!group->nr || range.start < group->hull.start ||
+	    range.last > group->hull.last)
 		return false;
+	group->nr--;
 	/* Pairs with vmmu_inval_quiet(). */
 	smp_store_release(&inval->nr_merged, inval->nr_merged - 1);
 	return true;
@@ -56,7 +59,12 @@ bool vmmu_inval_overlaps(const struct vmmu_inval *inval,
 		if (vmmu_range_overlaps(inval->exact[i], range))
 			return true;
 	}
-	return inval->nr_merged && vmmu_range_overlaps(inval->hull, range);
+	for (i = 0; inval->nr_merged && i < VMMU_INVAL_GROUPS; i++) {
+		if (inval->group[i].nr &&
+		    vmmu_range_overlaps(inval->group[i].hull, range))
+			return true;
+	}
+	return false;
 }
 
 /**

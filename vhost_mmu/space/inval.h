@@ -5,7 +5,9 @@
  *
  * Ranges are remembered one by one, so that an unrelated invalidation does not
  * refuse an install.  More than VMMU_INVAL_EXACT at a time are merged into
- * their hull, which only errs towards refusing.
+ * hulls, which only errs towards refusing.  A hull grows until all that it covers
+ * have ended, which in a busy process is never; so there are several, each of
+ * ranges that start in the same part of the address space.
  *
  * Plain data without a lock of its own, so that it also builds in user space.
  */
@@ -16,7 +18,10 @@
 #include <linux/types.h>
 #include <asm/barrier.h>
 
-#define VMMU_INVAL_EXACT 8
+/* As many as there are threads that change mappings at the same time. */
+#define VMMU_INVAL_EXACT 64
+/* Hulls of those that find no place; a power of two. */
+#define VMMU_INVAL_GROUPS 16
 /* How many starts an install looks back at. */
 #define VMMU_INVAL_HISTORY 32
 /*
@@ -36,11 +41,21 @@ struct vmmu_range {
 };
 
 /**
+ * struct vmmu_inval_group - open invalidations that start near each other
+ * @nr: how many
+ * @hull: covers every one that was open since @nr last was zero
+ */
+struct vmmu_inval_group {
+	unsigned long nr;
+	struct vmmu_range hull;
+};
+
+/**
  * struct vmmu_inval - the open invalidations, and the last ones
  * @nr_exact: how many of @exact are open
- * @nr_merged: how many are open whose ranges are known only by @hull
+ * @nr_merged: how many are open whose ranges are known only by @group
  * @exact: open ranges, in no order
- * @hull: covers every range merged since @nr_merged last was zero
+ * @group: the merged ones, by where they start
  * @dead: the mm is gone, so everything stays invalid
  * @seq: how many were started
  * @history: ranges of the last starts, the one numbered n at n modulo the size
@@ -53,7 +68,7 @@ struct vmmu_inval {
 	unsigned int nr_exact;
 	unsigned long nr_merged;
 	struct vmmu_range exact[VMMU_INVAL_EXACT];
-	struct vmmu_range hull;
+	struct vmmu_inval_group group[VMMU_INVAL_GROUPS];
 	bool dead;
 	unsigned long seq;
 	struct vmmu_range history[VMMU_INVAL_SLOTS];
@@ -116,6 +131,12 @@ static inline bool vmmu_range_overlaps(struct vmmu_range a, struct vmmu_range b)
 
 /* Inline: paid for by every change of a mapping in the process. */
 
+/* Start and end of an invalidation give the same range, and so the same group. */
+static inline unsigned int vmmu_inval_group_of(struct vmmu_range range)
+{
+	return (range.start >> 30) % VMMU_INVAL_GROUPS;
+}
+
 /*
  * A start that finds no place of its own.  Inline: a call would make the others
  * save registers.
@@ -123,13 +144,16 @@ static inline bool vmmu_range_overlaps(struct vmmu_range a, struct vmmu_range b)
 static __always_inline void vmmu_inval_merge(struct vmmu_inval *inval,
 					     struct vmmu_range range)
 {
-	if (!inval->nr_merged) {
-		inval->hull = range;
+	struct vmmu_inval_group *group =
+		&inval->group[vmmu_inval_group_of(range)];
+
+	if (!group->nr++) {
+		group->hull = range;
 	} else {
-		if (range.start < inval->hull.start)
-			inval->hull.start = range.start;
-		if (range.last > inval->hull.last)
-			inval->hull.last = range.last;
+		if (range.start < group->hull.start)
+			group->hull.start = range.start;
+		if (range.last > group->hull.last)
+			group->hull.last = range.last;
 	}
 	WRITE_ONCE(inval->nr_merged, inval->nr_merged + 1);
 }
