@@ -53,11 +53,11 @@ struct vmmu_inval_group {
 /**
  * struct vmmu_inval - the open invalidations, and the last ones
  * @nr_exact: how many of @exact are open
+ * @dead: the mm is gone, so everything stays invalid
  * @nr_merged: how many are open whose ranges are known only by @group
+ * @seq: how many were started
  * @exact: open ranges, in no order
  * @group: the merged ones, by where they start
- * @dead: the mm is gone, so everything stays invalid
- * @seq: how many were started
  * @history: ranges of the last starts, the one numbered n at n modulo the size
  *
  * Written under the owner's lock.  @nr_exact, @nr_merged, @dead, @seq and
@@ -66,11 +66,12 @@ struct vmmu_inval_group {
  */
 struct vmmu_inval {
 	unsigned int nr_exact;
+	bool dead;
 	unsigned long nr_merged;
+	unsigned long seq;
+	/* so far one cache line, which is all that most faults look at */
 	struct vmmu_range exact[VMMU_INVAL_EXACT];
 	struct vmmu_inval_group group[VMMU_INVAL_GROUPS];
-	bool dead;
-	unsigned long seq;
 	struct vmmu_range history[VMMU_INVAL_SLOTS];
 };
 
