@@ -245,6 +245,20 @@ TEST_F(tlb, no_address)
 	EXPECT_TRUE(find(self->rig, SMALL(9), true));
 }
 
+/* Memory that appears where none was tells nobody: it is asked for again. */
+TEST_F(tlb, refused_for_a_while)
+{
+	unsigned int n;
+
+	vmq_tlb_refuse(self->tlb, SMALL(7), true, self->tlb->flushes);
+	for (n = 0; n < 10 * 1024 && refused(self->rig, SMALL(7), true); n++)
+		;
+	EXPECT_EQ(n, 1024);
+	EXPECT_FALSE(refused(self->rig, SMALL(7), true));
+	vmq_tlb_refuse(self->tlb, SMALL(7), true, self->tlb->flushes);
+	EXPECT_TRUE(refused(self->rig, SMALL(7), true));
+}
+
 /* What was found out before a change is not remembered after it. */
 TEST_F(tlb, refused_too_late)
 {

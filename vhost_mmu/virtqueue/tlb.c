@@ -141,6 +141,7 @@ void vmq_tlb_refuse(struct vmq_tlb *tlb, u64 gpa, bool write, u64 flushes)
 		e->gpa = gpa & PAGE_MASK;
 		e->size = PAGE_SIZE;
 		e->flags = flags;
+		e->refusals = VMQ_TLB_REFUSALS;
 	}
 	spin_unlock(&tlb->vmq->section.base.lock);
 }

@@ -26,6 +26,8 @@
 /* What was refused: the page has no kernel address for it. */
 #define VMQ_TLB_NO_READ		BIT(2)
 #define VMQ_TLB_NO_WRITE	BIT(3)
+/* How often a refusal is believed before it is found out anew. */
+#define VMQ_TLB_REFUSALS	1024
 
 /**
  * struct vmq_tlb_entry - a guest page, small or huge
@@ -33,12 +35,14 @@
  * @size: its bytes, 0 for no entry
  * @addr: its kernel address
  * @flags: VMQ_TLB_*
+ * @refusals: how often what was refused is still believed
  */
 struct vmq_tlb_entry {
 	u64 gpa;
 	u64 size;
 	char *addr;
 	u32 flags;
+	u32 refusals;
 };
 
 /**
@@ -77,17 +81,27 @@ static inline struct vmq_tlb_entry *vmq_tlb_huge(struct vmq_tlb *tlb, u64 gpa)
  * @gpa: guest address, any
  * @write: to write it; or else, to read it
  *
+ * Memory that is mapped where there was none has no invalidation, so this is
+ * forgotten after a while.
+ *
  * Context: in a section.
  * Return: true if so.
  */
 static inline bool vmq_tlb_refused(struct vmq_tlb *tlb, u64 gpa, bool write)
 {
 	const u32 no = write ? VMQ_TLB_NO_WRITE : VMQ_TLB_NO_READ;
-	const struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
+	struct vmq_tlb_entry *e = vmq_tlb_small(tlb, gpa);
 
 	lockdep_assert_held(&tlb->vmq->section.base.lock);
 
-	return gpa - e->gpa < e->size && e->flags & no;
+	if (gpa - e->gpa >= e->size || !(e->flags & no))
+		return false;
+	if (e->refusals) {
+		e->refusals--;
+		return true;
+	}
+	e->flags &= ~no;
+	return false;
 }
 
 /**
