@@ -165,40 +165,41 @@ static void check_overlap(void)
 		   model_overlap(gpa, size, but));
 }
 
-/* Of what the notifier calls, the part that a change of memslots needs. */
-static const struct vmmu_space_ops ops = {
-	.hull = vmmu_slots_hull,
-};
-
-const struct vmmu_space_ops *vmmu_space_ops = &ops;
-
-/* What a change calls: until here all see the old set, ... */
-void vmmu_space_update_begin(struct vmmu_space *space)
+/*
+ * What a change asks for: the hull, with the new set active.  A walk that began
+ * before is in the old one, which stays, ...
+ */
+static void hull(struct vmmu_space *space, struct vmmu_range *range)
 {
-	mutex_lock(&space->update_mutex);
-	mutex_lock(&space->inval_lock);
+	struct vmmu *mmu = test.mmu;
+	struct vmmu_memslots *now = vmmu_slots(mmu);
+
+	rcu_assign_pointer(mmu->slots, &mmu->sets[!now->index]);
 	check_set(test.before);
+	rcu_assign_pointer(mmu->slots, now);
 	/* What is looked up while it is odd is not remembered. */
-	unit_check(test.mmu->generation % 2);
-}
-
-void vmmu_space_update_end(struct vmmu_space *space)
-{
-	mutex_unlock(&space->inval_lock);
-	mutex_unlock(&space->update_mutex);
+	unit_check(mmu->generation % 2);
+	vmmu_slots_hull(space, range);
 }
 
 /*
- * ... and from here on the new one, or its hull; a memslot that went is not
- * freed yet.
+ * ... until here; a memslot that went is not freed yet.
  */
 static void synchronize(void)
 {
+	unit_check(!test.mmu->space->inval_lock.held);
 	unit_check(test.mmu->generation % 2);
 	check_set(test.now);
 	check_hull(test.now);
 	test.commits++;
 }
+
+/* Of what the notifier calls, the part that a change of memslots needs. */
+static const struct vmmu_space_ops ops = {
+	.hull = hull,
+};
+
+const struct vmmu_space_ops *vmmu_space_ops = &ops;
 
 void vmmu_log_start(struct vmmu *mmu, struct vmmu_memslot *slot)
 {

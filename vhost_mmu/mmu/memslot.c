@@ -122,6 +122,7 @@ void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 {
 	struct vmmu_memslots *active = vmmu_slots(mmu);
 	struct vmmu_memslots *other = &mmu->sets[!active->index];
+	struct vmmu_space *space = mmu->space;
 
 	lockdep_assert_held(&mmu->slots_lock);
 
@@ -129,10 +130,15 @@ void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 
 	/* Odd: what is looked up from here on must not be remembered. */
 	WRITE_ONCE(mmu->generation, mmu->generation + 1);
-	vmmu_space_update_begin(mmu->space);
+	/*
+	 * A start that did not see the new set is counted before it: a fault on
+	 * a new memslot sees that it is open.  Pairs with vmmu_install_begin().
+	 */
+	spin_lock(&space->inval_lock);
 	rcu_assign_pointer(mmu->slots, other);
-	vmmu_space_hull_update(mmu->space);
-	vmmu_space_update_end(mmu->space);
+	vmmu_space_hull_update(space);
+	spin_unlock(&space->inval_lock);
+	/* Faults, and notifier callbacks that walk the old set. */
 	synchronize_srcu_expedited(&mmu->srcu);
 	WRITE_ONCE(mmu->generation, mmu->generation + 1);
 

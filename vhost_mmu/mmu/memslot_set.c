@@ -163,7 +163,7 @@ static int slot_set(struct vmmu *mmu, const struct vmmu_set_memslot *args)
  * @mmu: the MMU
  * @args: as for VMMU_SET_MEMSLOT; its size and reserved fields were checked
  *
- * Waits until no invalidation of the address space is open.
+ * Waits for whoever uses the memslots now, but for no invalidation that is open.
  *
  * Context: process context, may sleep; no lock held.
  * Return: 0, -EINVAL, -EEXIST or -ENOMEM; nothing has changed after an error.

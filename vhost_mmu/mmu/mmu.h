@@ -148,8 +148,8 @@ static inline bool vmmu_is_of_mm(const struct vmmu *mmu,
 
 /**
  * vmmu_slots() - the active set, for the length of an SRCU section
- * @mmu: the MMU, its srcu held for reading, or its slots_lock held, or an
- *	invalidation of its space open
+ * @mmu: the MMU, its srcu held for reading, or its slots_lock held, or the
+ *	inval_lock of its space held
  *
  * Return: the set.
  */

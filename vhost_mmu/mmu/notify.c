@@ -2,8 +2,10 @@
 /*
  * What the notifier does to the MMUs of an address space.
  *
- * From the start of an invalidation to its end neither the active set of
- * memslots nor what hangs in it changes, so a callback walks it without a lock.
+ * A callback walks the active set of memslots as a reader of vmmu::srcu, which a
+ * change of memslots waits for.  The end of an invalidation needs no memslots, so
+ * they may change between the start and the end: what a new memslot maps of the
+ * range is refused as long as the range is open.
  * An MMU that is given up is freed only when all callbacks have returned.
  */
 #include <linux/ktime.h>
@@ -71,9 +73,13 @@ static bool mmus_invalidate(struct vmmu_space *space, struct vmmu_range range,
 {
 	struct vmmu *mmu;
 	bool hit = false;
+	int idx;
 
-	for_each_mmu(mmu, space)
+	for_each_mmu(mmu, space) {
+		idx = srcu_read_lock(&mmu->srcu);
 		hit |= mmu_invalidate(mmu, range.start, range.last, may_sleep);
+		srcu_read_unlock(&mmu->srcu, idx);
+	}
 	return hit;
 }
 
@@ -98,7 +104,6 @@ static bool mmu_age(struct vmmu *mmu, unsigned long start, unsigned long last,
 	bool young = false;
 	int idx;
 
-	/* No invalidation is open that would keep the memslots. */
 	idx = srcu_read_lock(&mmu->srcu);
 	slots = vmmu_slots(mmu);
 	vmmu_for_each_slot_in_hva(slot, slots, start, last) {

@@ -37,9 +37,9 @@ range_of(const struct mmu_notifier_range *mnr)
 }
 
 /*
- * The range lies among addresses that are cached.  Memslots and MMUs stay as
- * they are until the end.  A client linked after the look at who is hit finds
- * the range open and installs nothing in it.
+ * The range lies among addresses that are cached.  A client linked, or a memslot
+ * added, after the look at who is hit finds the range open and installs nothing
+ * in it.
  */
 static noinline int inval_start_near(struct vmmu_space *space,
 				     const struct mmu_notifier_range *mnr)
@@ -88,26 +88,14 @@ static int vmmu_invalidate_range_start(struct mmu_notifier *mn,
  * mm_take_all_locks() keeps registration out of every start..end pair, so an
  * end without a start is a bug of the mm or of this file.
  */
-static noinline void inval_end_check(struct vmmu_space *space, bool known)
-{
-	lockdep_assert_held(&space->inval_lock);
-
-	WARN_ON_ONCE(!known);
-	if (space->updater_waits && !vmmu_inval_active(&space->inval))
-		vmmu_space_update_wake(space);
-}
-
 static void vmmu_invalidate_range_end(struct mmu_notifier *mn,
 				      const struct mmu_notifier_range *mnr)
 {
 	struct vmmu_space *space = vmmu_space_of(mn);
-	bool known;
 
 	spin_lock(&space->inval_lock);
 	OPTIMIZER_HIDE_VAR(space);
-	known = vmmu_inval_end(&space->inval, range_of(mnr));
-	if (unlikely(!known || space->updater_waits))
-		inval_end_check(space, known);
+	WARN_ON_ONCE(!vmmu_inval_end(&space->inval, range_of(mnr)));
 	spin_unlock(&space->inval_lock);
 }
 
@@ -123,9 +111,6 @@ static void vmmu_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 	spin_lock(&space->inval_lock);
 	WRITE_ONCE(space->inval.dead, true);
-	/* The ends of what is open may not be reported any more. */
-	if (space->updater_waits)
-		vmmu_space_update_wake(space);
 	spin_unlock(&space->inval_lock);
 
 	vmmu_space_ops->release(space);

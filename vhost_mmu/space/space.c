@@ -47,8 +47,6 @@ struct mmu_notifier *vmmu_space_alloc_notifier(struct mm_struct *mm)
 	rwlock_init(&space->clients_lock);
 	space->clients = RB_ROOT_CACHED;
 	space->hull.start = ULONG_MAX;
-	mutex_init(&space->update_mutex);
-	rcuwait_init(&space->updater);
 	mutex_init(&space->mmus_mutex);
 	INIT_LIST_HEAD(&space->mmus);
 	atomic_inc(&nr_spaces);

@@ -16,7 +16,6 @@
 #include <linux/lockdep.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
-#include <linux/rcuwait.h>
 #include <linux/spinlock.h>
 
 #include "inval.h"
@@ -60,9 +59,6 @@ struct vmmu_space_ops {
  * @clients_lock: read-held while clients are called, write-held over every
  *	change of @clients, so a deleted client is not being called any more
  * @clients: HVA interval tree; looked at under either lock
- * @update_mutex: serialises those who wait for @inval to become empty
- * @updater: the one who waits
- * @updater_waits: whether there is one; under @inval_lock
  * @mmus_mutex: serialises the finding and making of shared MMUs
  * @mmus: MMUs, whose nodes only they know; changed under @inval_lock, walked in
  *	notifier callbacks without a lock: an MMU is freed after they have
@@ -77,10 +73,6 @@ struct vmmu_space {
 	/* keeps clients linked while they are called */
 	rwlock_t clients_lock;
 	struct rb_root_cached clients;
-	/* one waiter at a time for inval to become empty */
-	struct mutex update_mutex;
-	struct rcuwait updater;
-	bool updater_waits;
 	/* finding and making shared MMUs */
 	struct mutex mmus_mutex;
 	struct list_head mmus;
@@ -91,13 +83,6 @@ extern const struct mmu_notifier_ops vmmu_notifier_ops;
 
 struct vmmu_space *vmmu_space_get(struct mm_struct *mm);
 void vmmu_space_put(struct vmmu_space *space);
-
-/* update.c: what must not change between start and end */
-void vmmu_space_update_begin(struct vmmu_space *space)
-	__acquires(&space->inval_lock);
-void vmmu_space_update_end(struct vmmu_space *space)
-	__releases(&space->inval_lock);
-void vmmu_space_update_wake(struct vmmu_space *space);
 
 /* space.c */
 extern const struct vmmu_space_ops *vmmu_space_ops;

@@ -13,7 +13,6 @@
 #define spin_lock_init(l)	memset(l, 0, sizeof(*(l)))
 #define rwlock_init(l)		memset(l, 0, sizeof(*(l)))
 #define mutex_init(l)		memset(l, 0, sizeof(*(l)))
-#define rcuwait_init(w)		memset(w, 0, sizeof(*(w)))
 
 typedef struct {
 	int counter;
