@@ -199,7 +199,9 @@ TEST(start_before_count)
 	unsigned long i;
 
 	shown = &inval;
-	shown_seq = wrong = shows = 0;
+	shown_seq = 0;
+	wrong = 0;
+	shows = 0;
 	at_wmb = not_counted_yet;
 	for (i = 0; i < 2 * VMMU_INVAL_EXACT; i++) {
 		vmmu_inval_begin(&inval, range(i, i));

@@ -103,9 +103,13 @@ static inline bool vmmu_inval_active(const struct vmmu_inval *inval)
  */
 static inline bool vmmu_inval_quiet(const struct vmmu_inval *inval)
 {
-	/* Each pairs with the release in vmmu_inval_end() and its kin. */
-	return !smp_load_acquire(&inval->nr_exact) &&
-	       !smp_load_acquire(&inval->nr_merged) && !READ_ONCE(inval->dead);
+	/* Pairs with the releases in vmmu_inval_end() and its kin. */
+	if (smp_load_acquire(&inval->nr_exact))
+		return false;
+	/* Pairs with the release in vmmu_inval_end_other(). */
+	if (smp_load_acquire(&inval->nr_merged))
+		return false;
+	return !READ_ONCE(inval->dead);
 }
 
 /**
