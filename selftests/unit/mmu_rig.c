@@ -47,6 +47,7 @@ u64 unit_random(u64 below)
 }
 
 struct unit_tlb_entry unit_tlb[UNIT_TLB];
+struct vmmu_section unit_sections[UNIT_SECTIONS];
 
 /* As a fault does it, but between two holds of the lock as well. */
 bool unit_walk(struct vmmu *mmu, u64 gfn, struct vmmu_leaf *leaf)
@@ -151,28 +152,58 @@ void unit_tlb_check(struct vmmu *mmu, u64 first, u64 last)
 	}
 }
 
-void vmmu_sections_flush(struct vmmu *mmu, u64 first, u64 last)
+/* vmmu_section::flush, with all of the reader's in one of its sections. */
+static void reader_flush(struct vmmu_section *section, u64 first, u64 last)
 {
 	unsigned int i;
 
 	unit_check(first <= last);
-	unit_check(mmu->mmu_lock.writer || mmu->mmu_lock.readers);
+	unit_check(section->lock.held);
+	unit_kernel.flushes++;
+	if (section != &unit_sections[UNIT_SECTIONS / 2])
+		return;
 	unit_check(!unit_kernel.owes_flush ||
 		   unit_kernel.owes_flush == unit_kernel.hold);
 	unit_kernel.owes_flush = 0;
-	unit_kernel.flushes++;
 	for (i = 0; i < UNIT_TLB; i++)
 		if (tlb_overlaps(&unit_tlb[i], first, last))
 			unit_tlb[i].npages = 0;
+}
+
+void vmmu_section_drain_begin(struct vmmu_section *section)
+{
+	spin_lock(&section->lock);
+}
+
+void vmmu_section_drain_end(struct vmmu_section *section)
+{
+	spin_unlock(&section->lock);
 }
 
 void unit_locked(void)
 {
 	static u64 holds;
 
+	unit_kernel.work = 0;
 	if (!unit_kernel.resumed)
 		unit_kernel.hold = ++holds;
 	unit_kernel.resumed = false;
+}
+
+void unit_barrier(void)
+{
+	unit_kernel.barriers++;
+}
+
+void unit_worked(void)
+{
+	unit_kernel.work++;
+}
+
+void unit_unlocked(void)
+{
+	if (unit_kernel.work > unit_kernel.work_max)
+		unit_kernel.work_max = unit_kernel.work;
 }
 
 bool unit_need_resched(void)
@@ -319,18 +350,26 @@ unsigned int vmmu_host_order(struct mm_struct *mm, unsigned long hva,
 struct vmmu *unit_table_new(void)
 {
 	struct vmmu *mmu = calloc(1, sizeof(*mmu));
+	unsigned int i;
 
 	unit_check(mmu);
+	INIT_LIST_HEAD(&mmu->sections);
 	mmu->space = calloc(1, sizeof(*mmu->space));
 	unit_check(mmu->space);
 	mmu->root = vmmu_pt_alloc(mmu);
 	vmmu_pt_account(mmu, mmu->root, 1);
+	for (i = 0; i < UNIT_SECTIONS; i++) {
+		unit_sections[i].flush = reader_flush;
+		vmmu_add_section(mmu, &unit_sections[i]);
+	}
 	return mmu;
 }
 
 /* Of what was mapped nothing must be left. */
 void unit_table_free(struct vmmu *mmu)
 {
+	unsigned int i;
+
 	vmmu_zap(mmu, 0, VMMU_MAX_GFN);
 	vmmu_prune(mmu, 0, VMMU_MAX_GFN);
 	unit_check(!unit_tlb_has(0, VMMU_MAX_GFN));
@@ -339,6 +378,9 @@ void unit_table_free(struct vmmu *mmu)
 	unit_check(atomic64_read(&mmu->stats.pages[2]) == 0);
 	unit_check(atomic64_read(&mmu->stats.table_pages) == 1);
 	unit_check(unit_kernel.pages == 1);
+	for (i = 0; i < UNIT_SECTIONS; i++)
+		vmmu_del_section(mmu, &unit_sections[i]);
+	unit_check(list_empty(&mmu->sections));
 	vmmu_pt_free(mmu, mmu->root);
 	free(mmu->space);
 	free(mmu);

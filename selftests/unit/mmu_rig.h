@@ -35,7 +35,10 @@
  * @dirty_pfns: sum of their numbers
  * @accessed: pages reported as accessed
  * @accessed_pfns: sum of their numbers
- * @flushes: how often readers were told to forget something
+ * @flushes: how often a section was told to forget something
+ * @barriers: how many full barriers there were
+ * @work: what was looked at and asserted since mmu_lock was taken
+ * @work_max: the most there was in one hold of it
  * @hold: number of this hold of mmu_lock; a walk that yields stays in it
  * @resumed: the next one goes on with that hold
  * @owes_flush: hold in which something was taken that readers may still have
@@ -57,12 +60,17 @@ struct unit_kernel {
 	u64 accessed;
 	u64 accessed_pfns;
 	u64 flushes;
+	unsigned long barriers;
+	u64 work;
+	u64 work_max;
 	u64 hold;
 	bool resumed;
 	u64 owes_flush;
 };
 
 #define UNIT_TLB 24
+/* More than are drained in one hold of mmu_lock. */
+#define UNIT_SECTIONS 6
 
 /**
  * struct unit_tlb_entry - what a reader keeps of the tables
@@ -79,6 +87,7 @@ struct unit_tlb_entry {
 };
 
 extern struct unit_tlb_entry unit_tlb[UNIT_TLB];
+extern struct vmmu_section unit_sections[UNIT_SECTIONS];
 
 extern struct unit_kernel unit_kernel;
 

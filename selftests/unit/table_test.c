@@ -194,6 +194,7 @@ static void do_protect_mask(void)
 {
 	const u64 first = test.first;
 	u64 mask = unit_random(2) ? ~0ULL : unit_random(U64_MAX);
+	struct vmmu_gather gather;
 	unsigned int i;
 
 	mask &= ~0ULL >> unit_random(64);
@@ -204,7 +205,9 @@ static void do_protect_mask(void)
 		if (mask >> i & 1)
 			model_clear(first + i, first + i, VMMU_PTE_WRITE);
 	write_lock(&test.mmu->mmu_lock);
-	vmmu_protect_mask(test.mmu, first, mask);
+	vmmu_gather_begin(&gather, test.mmu, true);
+	vmmu_protect_mask(&gather, first, mask);
+	vmmu_gather_end(&gather);
 	write_unlock(&test.mmu->mmu_lock);
 }
 

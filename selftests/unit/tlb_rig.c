@@ -395,3 +395,8 @@ void rig_next(struct tlb_rig *rig, struct vmq_split *s, struct vmq_burst *b,
 	s->last_avail_idx++;
 	chain->ret = c->head;
 }
+
+/* Nobody counts here. */
+void unit_worked(void)
+{
+}

@@ -128,7 +128,7 @@ MUTANTS = [
            "debug", "mmu_race -t swap_beside_open"),
     Mutant("no-protect", "a page whose dirty bit is taken faults when it is written",
            "vhost_mmu/mmu/dirty_log.c",
-           "		vmmu_protect_mask(mmu, word_gfn(slot, i), slot->dirty_copy[i]);\n",
+           "	if (mask)\n		vmmu_protect_mask(gather, gfn, mask);\n",
            "",
            "6.12", "mmu_dirty -t exact"),
     Mutant("not-handed-over", "what was written through an entry is told to the page",
@@ -160,22 +160,22 @@ MUTANTS = [
     # Payload by kernel address.
     Mutant("no-flush", "an invalidation makes the TLBs forget the pages it takes",
            "vhost_mmu/mmu/pt_zap.c",
-           "	vmmu_sections_flush(mmu, first, last);\n}\n\n/* The same, for",
-           "}\n\n/* The same, for",
+           "		vmmu_gather_add(gather, iter.gfn, next - 1);\n",
+           "",
            "6.12", "payload_change -v replace_MEMFD"),
     Mutant("flush-without-drain", "a section is waited for before its TLB is made to forget",
            "vhost_mmu/mmu/flush.c",
-           "		vmmu_section_drain_begin(section);\n"
-           "		section->flush(section, first, last);\n"
-           "		vmmu_section_drain_end(section);\n",
-           "		section->flush(section, first, last);\n",
+           "	vmmu_section_drain_begin(section);\n"
+           "	section->flush(section, first, last);\n"
+           "	vmmu_section_drain_end(section);\n",
+           "	section->flush(section, first, last);\n",
            "debug", "payload_change -v discard_shared_MEMFD"),
     Mutant("protect-no-flush", "a page whose dirty bit is taken faults in sections, too",
            "vhost_mmu/mmu/pt_zap.c",
-           "		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);\n	}\n"
-           "	rcu_read_unlock();\n	vmmu_sections_flush(mmu, first, last);\n}\n",
-           "		vmmu_iter_clear_bits(&iter, VMMU_PTE_WRITE);\n	}\n"
-           "	rcu_read_unlock();\n}\n",
+           "	if (vmmu_iter_clear_bits(iter, VMMU_PTE_WRITE))\n"
+           "		vmmu_gather_add(gather, iter->gfn,\n"
+           "				vmmu_level_next(iter->gfn, iter->level) - 1);\n",
+           "	vmmu_iter_clear_bits(iter, VMMU_PTE_WRITE);\n",
            "6.12", "payload_track -t slot_logged"),
     Mutant("rx-not-dirty", "buffers that are received into are looked up for writing",
            "vhost_mmu/virtqueue/direct.c",

@@ -122,31 +122,32 @@ static u64 word_gfn(const struct vmmu_memslot *slot, size_t word)
 	return slot->map.gfn + word * BITS_PER_LONG;
 }
 
-/* Drop the lock between two words if somebody waits for it. */
-static void log_yield(struct vmmu *mmu)
+/* A word whose bits were taken: make its pages fault. */
+static void log_protect(struct vmmu_gather *gather, u64 gfn, unsigned long mask)
 {
-	lockdep_assert_held_write(&mmu->mmu_lock);
-
-	if (need_resched() || rwlock_needbreak(&mmu->mmu_lock))
-		cond_resched_rwlock_write(&mmu->mmu_lock);
+	if (mask)
+		vmmu_protect_mask(gather, gfn, mask);
+	vmmu_gather_yield(gather);
 }
 
 /* Move the bits to the copy, and make their pages fault. */
 static void log_take(struct vmmu *mmu, struct vmmu_memslot *slot)
 {
 	size_t words = vmmu_slot_dirty_words(slot), i;
+	struct vmmu_gather gather;
 
 	lockdep_assert_held(&mmu->slots_lock);
 
 	write_lock(&mmu->mmu_lock);
+	vmmu_gather_begin(&gather, mmu, true);
 	for (i = 0; i < words; i++) {
 		slot->dirty_copy[i] = 0;
 		if (!READ_ONCE(slot->dirty[i]))
 			continue;
 		slot->dirty_copy[i] = xchg(&slot->dirty[i], 0);
-		vmmu_protect_mask(mmu, word_gfn(slot, i), slot->dirty_copy[i]);
-		log_yield(mmu);
+		log_protect(&gather, word_gfn(slot, i), slot->dirty_copy[i]);
 	}
+	vmmu_gather_end(&gather);
 	write_unlock(&mmu->mmu_lock);
 }
 
@@ -234,6 +235,7 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 	size_t first = args->first_page / BITS_PER_LONG, i;
 	size_t words = DIV_ROUND_UP(args->num_pages, BITS_PER_LONG);
 	u64 gfn = slot->map.gfn + args->first_page;
+	struct vmmu_gather gather;
 	unsigned long mask;
 
 	lockdep_assert_held(&mmu->slots_lock);
@@ -252,16 +254,16 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 		vmmu_split_huge(mmu, gfn, gfn + args->num_pages - 1);
 
 	write_lock(&mmu->mmu_lock);
+	vmmu_gather_begin(&gather, mmu, true);
 	for (i = 0; i < words; i++) {
 		mask = slot->dirty_copy[i];
 		if (!mask)
 			continue;
 		mask &= atomic_long_fetch_andnot(
 			mask, (atomic_long_t *)&slot->dirty[first + i]);
-		if (mask)
-			vmmu_protect_mask(mmu, word_gfn(slot, first + i), mask);
-		log_yield(mmu);
+		log_protect(&gather, word_gfn(slot, first + i), mask);
 	}
+	vmmu_gather_end(&gather);
 	write_unlock(&mmu->mmu_lock);
 	return 0;
 }

@@ -158,6 +158,7 @@ struct batch {
 
 static void batch_flush(struct vmmu *mmu, struct batch *batch)
 {
+	struct vmmu_gather gather;
 	struct vmmu_memslot *slot;
 	u64 left, first = batch->word * 64;
 
@@ -172,8 +173,10 @@ static void batch_flush(struct vmmu *mmu, struct batch *batch)
 			batch->mask &= (1ULL << left) - 1;
 		if (batch->mask) {
 			write_lock(&mmu->mmu_lock);
-			vmmu_protect_mask(mmu, slot->map.gfn + first,
+			vmmu_gather_begin(&gather, mmu, true);
+			vmmu_protect_mask(&gather, slot->map.gfn + first,
 					  batch->mask);
+			vmmu_gather_end(&gather);
 			write_unlock(&mmu->mmu_lock);
 		}
 	}

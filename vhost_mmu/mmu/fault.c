@@ -472,11 +472,22 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	f.npages = npages;
 	f.write = write;
 	f.user = false;
+	f.slot = NULL;
 	f.pages = &ctx->pages;
 
 	atomic64_inc(&mmu->stats.pf_taken);
 	idx = srcu_read_lock(&mmu->srcu);
 	ret = fault_handle(&f);
+	if (ret == -EFAULT && f.slot && !READ_ONCE(mmu->has_unmappable)) {
+		/*
+		 * The caller is going to remember it.  From here on every
+		 * invalidation makes queues forget, but one may have come
+		 * since the lookup: look again.  A start that does not see
+		 * this is seen by vmmu_install_begin().
+		 */
+		WRITE_ONCE(mmu->has_unmappable, true);
+		ret = VMMU_FAULT_RETRY;
+	}
 	srcu_read_unlock(&mmu->srcu, idx);
 
 	if (ret == VMMU_FAULT_RETRY)

@@ -89,6 +89,10 @@ struct vmmu_stats {
  *	and users of translations, for writing by whoever takes them back
  * @sections: who keeps translations beyond a hold of @mmu_lock, and has to be
  *	told when they change; under @mmu_lock
+ * @nr_gathers: how many have taken something from the entries and dropped
+ *	@mmu_lock before all sections were drained; under @mmu_lock
+ * @has_unmappable: a page was found that cannot be mapped: sections may remember
+ *	that, although no entry says so; never becomes false
  * @root: top-level table
  * @slots_lock: held over every change of memslots
  * @srcu: keeps a set of memslots while it is used without @slots_lock
@@ -113,6 +117,8 @@ struct vmmu {
 	/* protects the entries, together with atomic operations on them */
 	rwlock_t mmu_lock;
 	struct list_head sections;
+	unsigned int nr_gathers;
+	bool has_unmappable;
 	vmmu_pte_t *root;
 	/* serialises changes of memslots */
 	struct mutex slots_lock;

@@ -3,9 +3,10 @@
  * What the notifier does to the MMUs of an address space.
  *
  * A callback walks the active set of memslots as a reader of vmmu::srcu, which a
- * change of memslots waits for.  The end of an invalidation needs no memslots, so
- * they may change between the start and the end: what a new memslot maps of the
- * range is refused as long as the range is open.
+ * change of memslots waits for, and may drop mmu_lock between two memslots.  The
+ * end of an invalidation needs no memslots, so they may change between the start
+ * and the end: what a new memslot maps of the range is refused as long as the
+ * range is open.
  * An MMU that is given up is freed only when all callbacks have returned.
  */
 #include <linux/ktime.h>
@@ -48,6 +49,7 @@ static bool mmu_invalidate(struct vmmu *mmu, unsigned long start,
 {
 	struct vmmu_memslots *slots = vmmu_slots(mmu);
 	struct vmmu_memslot *slot;
+	struct vmmu_gather gather;
 	u64 first_gfn, last_gfn;
 
 	if (!interval_tree_iter_first(&slots->hva_tree, start, last) &&
@@ -55,18 +57,20 @@ static bool mmu_invalidate(struct vmmu *mmu, unsigned long start,
 		return false;
 
 	notifier_lock(mmu);
+	vmmu_gather_begin(&gather, mmu, may_sleep);
 	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
 		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
-		vmmu_zap_locked(mmu, first_gfn, last_gfn, may_sleep);
+		vmmu_zap_gather(&gather, first_gfn, last_gfn);
 	}
+	vmmu_gather_end(&gather);
 	write_unlock(&mmu->mmu_lock);
 	atomic64_inc(&mmu->stats.invalidations);
 	return true;
 }
 
 /*
- * Take mmu_lock of those MMUs only that have a memslot in the range, and once
- * for all of its memslots.
+ * Take mmu_lock of those MMUs only that have a memslot in the range, once for
+ * all of its memslots, and drain its sections once, if anything was mapped.
  */
 static bool mmus_invalidate(struct vmmu_space *space, struct vmmu_range range,
 			    bool may_sleep)
@@ -86,11 +90,14 @@ static bool mmus_invalidate(struct vmmu_space *space, struct vmmu_range range,
 /* Nobody changes memslots meanwhile: that takes a caller with this mm. */
 static void mmus_release(struct vmmu_space *space)
 {
+	struct vmmu_gather gather;
 	struct vmmu *mmu;
 
 	for_each_mmu(mmu, space) {
 		notifier_lock(mmu);
-		vmmu_zap_locked(mmu, 0, VMMU_MAX_GFN, true);
+		vmmu_gather_begin(&gather, mmu, true);
+		vmmu_zap_gather(&gather, 0, VMMU_MAX_GFN);
+		vmmu_gather_end(&gather);
 		write_unlock(&mmu->mmu_lock);
 	}
 }

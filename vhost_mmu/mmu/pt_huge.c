@@ -10,6 +10,9 @@
 #include "pt_huge.h"
 #include "pt_mem.h"
 
+/* Filling a table takes as long as so many steps of a walk. */
+#define SPLIT_STEPS 64
+
 /**
  * vmmu_split_huge_here() - replace a huge leaf by a table of its parts
  * @iter: walk at the leaf
@@ -83,6 +86,7 @@ void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last)
 		}
 		if (vmmu_split_huge_here(&iter, ctx.cache[0]))
 			ctx.nr_cached--;
+		vmmu_iter_charge(&iter, SPLIT_STEPS);
 	}
 	rcu_read_unlock();
 	read_unlock(&mmu->mmu_lock);
@@ -117,23 +121,29 @@ static bool collapsible(const struct vmmu_iter *iter,
  */
 void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot)
 {
+	const u64 first = slot->map.gfn;
+	const u64 last = first + slot->map.npages - 1;
+	struct vmmu_gather gather;
 	struct vmmu_iter iter;
 
 	lockdep_assert_held(&mmu->slots_lock);
 
 	write_lock(&mmu->mmu_lock);
+	vmmu_gather_begin(&gather, mmu, true);
 	rcu_read_lock();
-	vmmu_for_each_pte(iter, mmu, VMMU_EXCLUSIVE, VMMU_LEVEL_2M,
-			  slot->map.gfn, slot->map.gfn + slot->map.npages - 1) {
+	vmmu_gather_for_each_pte(iter, &gather, VMMU_LEVEL_2M, first, last) {
 		if (vmmu_iter_yield(&iter, true))
 			continue;
-		if (collapsible(&iter, slot)) {
-			vmmu_iter_set(&iter, 0);
-			atomic64_inc(&mmu->stats.collapses);
-		}
+		if (!collapsible(&iter, slot))
+			continue;
+		/* All of its entries are looked at. */
+		vmmu_iter_charge(&iter, VMMU_HOLD_STEPS);
+		vmmu_iter_set(&iter, 0);
+		vmmu_gather_add(&gather, iter.gfn,
+				vmmu_level_next(iter.gfn, iter.level) - 1);
+		atomic64_inc(&mmu->stats.collapses);
 	}
 	rcu_read_unlock();
-	vmmu_sections_flush(mmu, slot->map.gfn,
-			    slot->map.gfn + slot->map.npages - 1);
+	vmmu_gather_end(&gather);
 	write_unlock(&mmu->mmu_lock);
 }

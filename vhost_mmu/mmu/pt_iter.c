@@ -5,9 +5,8 @@
  * A table that a walk is in is not freed: whoever unlinks one leaves the freeing
  * to RCU, and every walk is in an RCU read section.
  */
-#include <linux/sched.h>
-
 #include "pt_iter.h"
+#include "flush.h"
 
 static void iter_read(struct vmmu_iter *iter)
 {
@@ -39,18 +38,37 @@ void vmmu_iter_start(struct vmmu_iter *iter, struct vmmu *mmu,
 		     enum vmmu_hold hold, unsigned int min_level, u64 gfn)
 {
 	iter->mmu = mmu;
+	iter->gather = NULL;
 	iter->hold = hold;
 	iter->min_level = min_level;
 	iter->next = gfn;
 	/* Nowhere, so that the first entry may yield. */
 	iter->yielded_at = U64_MAX;
-	iter->steps = 0;
+	iter->own_steps = (struct vmmu_steps){ 0 };
+	iter->steps = &iter->own_steps;
 	iter->yielded = false;
 	vmmu_iter_assert_held(iter);
 
 	iter->valid = gfn <= VMMU_MAX_GFN;
 	if (iter->valid)
 		iter_restart(iter);
+}
+
+/**
+ * vmmu_iter_start_gather() - vmmu_iter_start() for one of the walks of a gather
+ * @iter: the walk
+ * @gather: the gather
+ * @min_level: lowest level to visit
+ * @gfn: first page
+ *
+ * Context: mmu_lock held for writing; in an RCU read section.
+ */
+void vmmu_iter_start_gather(struct vmmu_iter *iter, struct vmmu_gather *gather,
+			    unsigned int min_level, u64 gfn)
+{
+	vmmu_iter_start(iter, gather->mmu, VMMU_EXCLUSIVE, min_level, gfn);
+	iter->gather = gather;
+	iter->steps = &gather->steps;
 }
 
 static bool iter_down(struct vmmu_iter *iter)
@@ -120,6 +138,26 @@ void vmmu_iter_next(struct vmmu_iter *iter)
 	iter->valid = false;
 }
 
+static void iter_drop_lock(struct vmmu_iter *iter, bool may_sleep)
+	__must_hold(&iter->mmu->mmu_lock)
+{
+	struct vmmu *mmu = iter->mmu;
+
+	if (iter->hold == VMMU_SHARED)
+		read_unlock(&mmu->mmu_lock);
+	else
+		write_unlock(&mmu->mmu_lock);
+
+	vmmu_let_others_run(may_sleep);
+
+	if (iter->hold == VMMU_SHARED)
+		read_lock(&mmu->mmu_lock);
+	else
+		write_lock(&mmu->mmu_lock);
+	iter->steps->held = 0;
+	atomic64_inc(&mmu->stats.yields);
+}
+
 /**
  * vmmu_iter_yield_slow() - vmmu_iter_yield() when it is time to ask
  * @iter: the walk
@@ -132,34 +170,20 @@ bool vmmu_iter_yield_slow(struct vmmu_iter *iter, bool may_sleep)
 	__must_hold(&iter->mmu->mmu_lock)
 	__must_hold(RCU)
 {
-	struct vmmu *mmu = iter->mmu;
-
 	vmmu_iter_assert_held(iter);
 
 	if (iter->next == iter->yielded_at)
 		return false;
-	if (likely(!need_resched() && !rwlock_needbreak(&mmu->mmu_lock) &&
-		   !vmmu_hook_yield()))
+	if (likely(!vmmu_steps_enough(iter->steps, iter->mmu)))
 		return false;
 
 	rcu_read_unlock();
-	if (iter->hold == VMMU_SHARED)
-		read_unlock(&mmu->mmu_lock);
+	if (iter->gather)
+		vmmu_gather_drop_lock(iter->gather);
 	else
-		write_unlock(&mmu->mmu_lock);
-
-	if (may_sleep)
-		cond_resched();
-	else
-		cpu_relax();
-
-	if (iter->hold == VMMU_SHARED)
-		read_lock(&mmu->mmu_lock);
-	else
-		write_lock(&mmu->mmu_lock);
+		iter_drop_lock(iter, may_sleep);
 	rcu_read_lock();
 
-	atomic64_inc(&mmu->stats.yields);
 	iter->yielded_at = iter->next;
 	iter->yielded = true;
 	return true;

@@ -23,6 +23,8 @@ void unit_die(const char *fmt, ...)
 bool unit_need_resched(void);
 void unit_resched(void);
 void unit_locked(void);
+void unit_unlocked(void);
+void unit_worked(void);
 
 #define unit_check(cond)						\
 do {									\
@@ -145,7 +147,8 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
-#define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
+#define READ_ONCE(x)							\
+	(unit_worked(), *(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 #define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 #define try_cmpxchg64(p, old, v)					\
@@ -158,6 +161,23 @@ typedef struct {
 #define atomic64_inc(v)		atomic64_add(1, v)
 #define atomic64_dec(v)		atomic64_sub(1, v)
 #define atomic64_add_return(n, v) ((v)->counter += (s64)(n))
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+#define atomic_long_or(n, v)	((void)((v)->counter |= (n)))
+#define atomic_long_fetch_andnot(n, v)					\
+	__atomic_fetch_and(&(v)->counter, ~(n), __ATOMIC_SEQ_CST)
+#define test_bit(nr, map)						\
+	((map)[(nr) / BITS_PER_LONG] >> (nr) % BITS_PER_LONG & 1)
+#define test_and_set_bit(nr, map)					\
+	(__atomic_fetch_or(&(map)[(nr) / BITS_PER_LONG],		\
+			   1UL << (nr) % BITS_PER_LONG, __ATOMIC_SEQ_CST) >> \
+	 (nr) % BITS_PER_LONG & 1)
+#define BITMAP_LAST_WORD_MASK(n) (~0UL >> (-(n) & (BITS_PER_LONG - 1)))
+void unit_barrier(void);
+#define smp_mb()		unit_barrier()
 
 /* Locks. */
 typedef struct {
@@ -191,6 +211,7 @@ do {									\
 #define read_unlock(l)							\
 do {									\
 	unit_check((l)->readers > 0);					\
+	unit_unlocked();						\
 	(l)->readers--;							\
 } while (0)
 #define write_lock(l)							\
@@ -202,8 +223,14 @@ do {									\
 #define write_unlock(l)							\
 do {									\
 	unit_check((l)->writer);					\
+	unit_unlocked();						\
 	(l)->writer = false;						\
 } while (0)
+#define write_trylock(l)						\
+({									\
+	write_lock(l);							\
+	true;								\
+})
 #define mutex_lock(l)							\
 do {									\
 	unit_check(!(l)->held);						\
@@ -239,6 +266,10 @@ static inline bool unit_mutex_held(const struct mutex *l)
 #define lockdep_assert_not_held(l)	unit_check(!unit_lock_held(l))
 #define lockdep_assert_held_read(l)	unit_check((l)->readers > 0)
 #define lockdep_assert_held_write(l)	unit_check((l)->writer)
+#define lockdep_assert(cond)		unit_check(cond)
+#define srcu_read_lock(s)		((s)->readers++, 0)
+#define srcu_read_unlock(s, idx)	((void)(idx), (void)(s)->readers--)
+#define srcu_read_lock_held(s)		((s)->readers > 0)
 #define rcu_read_lock_held()		(unit_rcu_depth > 0)
 #define RCU_LOCKDEP_WARN(cond, what)					\
 	do {								\
@@ -249,7 +280,7 @@ static inline bool unit_mutex_held(const struct mutex *l)
 #define rcu_assign_pointer(p, v)	WRITE_ONCE(p, v)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
 #define need_resched()			unit_need_resched()
-#define rwlock_needbreak(l)		((void)(l), false)
+#define rwlock_is_contended(l)		((void)(l), false)
 #define cond_resched()			unit_resched()
 #define cpu_relax()			unit_resched()
 
@@ -290,9 +321,15 @@ struct mmu_notifier_ops {
 	int unused;
 };
 
+#define ktime_get_ns()		0ULL
+#define list_for_each_entry_rcu(pos, head, member, held)		\
+	list_for_each_entry(pos, head, member)
+
 /* User space memory is ours. */
 #define access_ok(addr, size)	((void)(addr), (void)(size), true)
 #define copy_to_user(to, from, n) (memcpy(to, from, n), 0)
+#define copy_from_user(to, from, n) (memcpy(to, from, n), 0)
+#define u64_to_user_ptr(p)	((void *)(unsigned long)(p))
 #define fatal_signal_pending(task) false
 
 /* An array of as many as there are memslots. */
