@@ -140,6 +140,18 @@ TEST_F(hold, sections)
 	EXPECT_EQ(mmu->nr_gathers, 0);
 }
 
+/* The mm holds a lock of its own around this, and none of ours can be dropped. */
+TEST_F(hold, aliases_aged)
+{
+	struct vmmu *mmu = self->mmu;
+
+	alias(mmu, VMMU_PTE_ACCESSED);
+	EXPECT_TRUE(vmmu_mmus_ops.age(mmu->space, page, true));
+	EXPECT_EQ(unit_kernel.flushes, UNIT_SECTIONS);
+	EXPECT_LT(unit_kernel.work_max, LONGEST);
+	EXPECT_EQ(atomic64_read(&mmu->stats.yields), 0);
+}
+
 static void log_slot(struct vmmu *mmu, struct vmmu_memslot **slot)
 {
 	unit_check(!vmmu_insert_slot(mmu, 0, VMMU_MEM_LOG_DIRTY_PAGES, 0,

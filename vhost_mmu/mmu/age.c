@@ -15,18 +15,21 @@
 
 /* Pages whose bits fit into the page that the bitmap is made in. */
 #define AGE_CHUNK (PAGE_SIZE * BITS_PER_BYTE)
+/* Memslots that a notifier callback looks at. */
+#define AGE_SLOTS 64
 
 /*
  * @more: the caller asks for the pages behind the last one next.  A huge leaf
  * that goes on there keeps its mark until then.
  */
-static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
+static u64 age_walk(struct vmmu *mmu, u64 first, u64 last, bool more,
 		    bool clear, unsigned long *bitmap, bool may_sleep)
 {
 	struct vmmu_iter iter;
 	u64 from, to, end, young = 0;
 
-	read_lock(&mmu->mmu_lock);
+	lockdep_assert_held_read(&mmu->mmu_lock);
+
 	rcu_read_lock();
 	vmmu_for_each_pte(iter, mmu, VMMU_SHARED, VMMU_LEVEL_4K, first, last) {
 		if (vmmu_iter_yield(&iter, may_sleep))
@@ -44,6 +47,16 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 			vmmu_iter_clear_bits(&iter, VMMU_PTE_ACCESSED);
 	}
 	rcu_read_unlock();
+	return young;
+}
+
+static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
+		    bool clear, unsigned long *bitmap)
+{
+	u64 young;
+
+	read_lock(&mmu->mmu_lock);
+	young = age_walk(mmu, first, last, more, clear, bitmap, true);
 	/* A section that uses such a page again has to mark it again. */
 	if (clear && young)
 		vmmu_sections_flush(mmu, first, last);
@@ -52,21 +65,42 @@ static u64 age_gfns(struct vmmu *mmu, u64 first, u64 last, bool more,
 }
 
 /**
- * vmmu_age_gfns() - look at the marks of guest pages
+ * vmmu_age_hva() - look at the marks of the pages in a range of host addresses
  * @mmu: the MMU
- * @first: first page
- * @last: last page, inclusive
+ * @slots: its memslots
+ * @start: first address
+ * @last: last address, inclusive
  * @clear: clear the marks
- * @bitmap: bit 0 for @first; or NULL
- * @may_sleep: the walk may sleep where it drops the lock
  *
- * Context: notifier callback or process context.
- * Return: how many pages were used.
+ * The mm holds its page table lock meanwhile.  Of memslots that share addresses
+ * it sees the first AGE_SLOTS; through the others a page may be used and look
+ * old, at the cost of the owner that made them.
+ *
+ * Context: notifier callback, in an SRCU section of the MMU.
+ * Return: true if a page was used.
  */
-u64 vmmu_age_gfns(struct vmmu *mmu, u64 first, u64 last, bool clear,
-		  unsigned long *bitmap, bool may_sleep)
+bool vmmu_age_hva(struct vmmu *mmu, struct vmmu_memslots *slots,
+		  unsigned long start, unsigned long last, bool clear)
 {
-	return age_gfns(mmu, first, last, false, clear, bitmap, may_sleep);
+	u64 first_gfn, last_gfn, from = U64_MAX, to = 0;
+	struct vmmu_memslot *slot;
+	unsigned int n = 0;
+
+	read_lock(&mmu->mmu_lock);
+	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
+		if (n++ == AGE_SLOTS)
+			break;
+		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
+		if (!age_walk(mmu, first_gfn, last_gfn, false, clear, NULL,
+			      false))
+			continue;
+		from = min(from, first_gfn);
+		to = max(to, last_gfn);
+	}
+	if (clear && from <= to)
+		vmmu_sections_flush(mmu, from, to);
+	read_unlock(&mmu->mmu_lock);
+	return from <= to;
 }
 
 static int age_chunk(struct vmmu *mmu, u64 first, u64 npages, bool more,
@@ -76,8 +110,7 @@ static int age_chunk(struct vmmu *mmu, u64 first, u64 npages, bool more,
 	size_t bytes = BITS_TO_LONGS(npages) * sizeof(long);
 
 	memset(buffer, 0, bytes);
-	*young += age_gfns(mmu, first, first + npages - 1, more, clear, buffer,
-			   true);
+	*young += age_gfns(mmu, first, first + npages - 1, more, clear, buffer);
 	return copy_to_user(bitmap, buffer, bytes) ? -EFAULT : 0;
 }
 
@@ -106,8 +139,7 @@ int vmmu_age(struct vmmu *mmu, u64 gpa, u64 length, bool clear,
 
 	*young = 0;
 	if (!bitmap) {
-		*young = vmmu_age_gfns(mmu, gfn, gfn + left - 1, clear, NULL,
-				       true);
+		*young = age_gfns(mmu, gfn, gfn + left - 1, false, clear, NULL);
 		return 0;
 	}
 

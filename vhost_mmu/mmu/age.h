@@ -9,7 +9,7 @@
 
 int vmmu_age(struct vmmu *mmu, u64 gpa, u64 length, bool clear,
 	     u64 __user *bitmap, u64 *young);
-u64 vmmu_age_gfns(struct vmmu *mmu, u64 first, u64 last, bool clear,
-		  unsigned long *bitmap, bool may_sleep);
+bool vmmu_age_hva(struct vmmu *mmu, struct vmmu_memslots *slots,
+		  unsigned long start, unsigned long last, bool clear);
 
 #endif /* VHOST_MMU_AGE_H */

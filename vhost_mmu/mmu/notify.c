@@ -106,18 +106,13 @@ static bool mmu_age(struct vmmu *mmu, unsigned long start, unsigned long last,
 		    bool clear)
 {
 	struct vmmu_memslots *slots;
-	struct vmmu_memslot *slot;
-	u64 first_gfn, last_gfn;
 	bool young = false;
 	int idx;
 
 	idx = srcu_read_lock(&mmu->srcu);
 	slots = vmmu_slots(mmu);
-	vmmu_for_each_slot_in_hva(slot, slots, start, last) {
-		vmmu_slot_gfns(slot, start, last, &first_gfn, &last_gfn);
-		young |= !!vmmu_age_gfns(mmu, first_gfn, last_gfn, clear, NULL,
-					 false);
-	}
+	if (interval_tree_iter_first(&slots->hva_tree, start, last))
+		young = vmmu_age_hva(mmu, slots, start, last, clear);
 	srcu_read_unlock(&mmu->srcu, idx);
 	return young;
 }
