@@ -193,6 +193,17 @@ static void get_or_clear(struct vmmu *mmu, bool clear)
 	free(bitmap);
 }
 
+TEST_F(hold, get_clean_log)
+{
+	struct vmmu_memslot *slot;
+
+	log_slot(self->mmu, &slot);
+	start();
+	get_or_clear(self->mmu, false);
+	EXPECT_EQ(unit_kernel.flushes, 0);
+	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
+}
+
 TEST_F(hold, get_log)
 {
 	struct vmmu_memslot *slot;
@@ -201,6 +212,7 @@ TEST_F(hold, get_log)
 	dirty_some(self->mmu, slot);
 	get_or_clear(self->mmu, false);
 	EXPECT_EQ(unit_kernel.flushes, UNIT_SECTIONS);
+	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
 }
 
 TEST_F(hold, clear_log)
@@ -211,6 +223,7 @@ TEST_F(hold, clear_log)
 	dirty_some(self->mmu, slot);
 	get_or_clear(self->mmu, true);
 	EXPECT_EQ(unit_kernel.flushes, UNIT_SECTIONS);
+	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
 }
 
 TEST_HARNESS_MAIN

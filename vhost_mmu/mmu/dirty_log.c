@@ -122,6 +122,16 @@ static u64 word_gfn(const struct vmmu_memslot *slot, size_t word)
 	return slot->map.gfn + word * BITS_PER_LONG;
 }
 
+/* So many clean words take as long as one step of a walk. */
+#define CLEAN_WORDS 8
+
+/* A clean word: the scan of very many of them gives way as well. */
+static void log_pass(struct vmmu_gather *gather, size_t word)
+{
+	if (word % CLEAN_WORDS == 0)
+		vmmu_gather_yield(gather);
+}
+
 /* A word whose bits were taken: make its pages fault. */
 static void log_protect(struct vmmu_gather *gather, u64 gfn, unsigned long mask)
 {
@@ -142,8 +152,10 @@ static void log_take(struct vmmu *mmu, struct vmmu_memslot *slot)
 	vmmu_gather_begin(&gather, mmu, true);
 	for (i = 0; i < words; i++) {
 		slot->dirty_copy[i] = 0;
-		if (!READ_ONCE(slot->dirty[i]))
+		if (!READ_ONCE(slot->dirty[i])) {
+			log_pass(&gather, i);
 			continue;
+		}
 		slot->dirty_copy[i] = xchg(&slot->dirty[i], 0);
 		log_protect(&gather, word_gfn(slot, i), slot->dirty_copy[i]);
 	}
@@ -257,8 +269,10 @@ static int log_clear(struct vmmu *mmu, struct vmmu_memslot *slot,
 	vmmu_gather_begin(&gather, mmu, true);
 	for (i = 0; i < words; i++) {
 		mask = slot->dirty_copy[i];
-		if (!mask)
+		if (!mask) {
+			log_pass(&gather, i);
 			continue;
+		}
 		mask &= atomic_long_fetch_andnot(
 			mask, (atomic_long_t *)&slot->dirty[first + i]);
 		log_protect(&gather, word_gfn(slot, first + i), mask);
