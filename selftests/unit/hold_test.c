@@ -226,4 +226,21 @@ TEST_F(hold, clear_log)
 	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
 }
 
+/* What user access wrote is visible before the bit is believed to be set. */
+TEST_F(hold, written_then_logged)
+{
+	struct vmmu_memslot *slot;
+	struct vmmu_context ctx;
+	unsigned long barriers;
+
+	log_slot(self->mmu, &slot);
+	vmmu_context_init(&ctx, self->mmu, NULL);
+	slot->dirty[0] = 1;
+	self->mmu->srcu.readers++;
+	barriers = unit_kernel.barriers;
+	EXPECT_EQ(vmmu_log_page(&ctx, slot, 0, true), 0);
+	EXPECT_EQ(unit_kernel.barriers, barriers + 1);
+	self->mmu->srcu.readers--;
+}
+
 TEST_HARNESS_MAIN

@@ -70,9 +70,20 @@ int vmmu_log_page(struct vmmu_context *ctx, struct vmmu_memslot *slot, u64 gfn,
 			atomic64_inc(&mmu->stats.ring_full);
 			return ret;
 		}
-	} else if (test_bit(offset, slot->dirty) ||
-		   test_and_set_bit(offset, slot->dirty)) {
-		return 0;
+	} else {
+		if (written) {
+			/*
+			 * The page was written before the bit is looked at.
+			 * Pairs with the atomic operation by which log_take()
+			 * or log_clear() takes the bit: if it is found set
+			 * here, whoever takes it sees what was written.  In a
+			 * fault mmu_lock does that.
+			 */
+			smp_mb();
+		}
+		if (test_bit(offset, slot->dirty) ||
+		    test_and_set_bit(offset, slot->dirty))
+			return 0;
 	}
 	atomic64_inc(&mmu->stats.dirty_pages);
 	return 0;
