@@ -24,8 +24,8 @@ from vmtools import mutants, path, proc
 
 # The programs of the unit tests, see the Makefile.
 TESTS = ("split_test", "notify_test", "random_test", "inval_test", "geometry_test",
-         "walk_test", "table_test", "slots_test", "hold_test", "install_test",
-         "space_test", "tlb_test")
+         "walk_test", "table_test", "slots_test", "hold_test", "access_test",
+         "install_test", "space_test", "tlb_test")
 
 # Which of them look at a file: the first pattern that matches.
 TESTS_OF = (
@@ -37,6 +37,7 @@ TESTS_OF = (
     ("space/install.c", "install_test"),
     ("space/space.c", "space_test"),
     ("space/*", "slots_test"),
+    ("mmu/access.c", "access_test"),
     ("mmu/dirty_log.c", "hold_test"),
     ("mmu/*", "walk_test hold_test table_test"),
     ("virtqueue/split*.h", "split_test notify_test random_test"),

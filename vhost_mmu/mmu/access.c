@@ -7,32 +7,73 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
+#include "../space/load_mc.h"
 #include "access.h"
 #include "dirty_log.h"
 #include "fault.h"
 #include "pt_lookup.h"
 
 /* A word that lies naturally is moved whole: others may use it as an atomic. */
-static bool copy_word(void *to, const void *from, unsigned int len)
+static bool is_word(const void *to, const void *from, unsigned int len)
 {
-	if (!IS_ALIGNED((unsigned long)to | (unsigned long)from, len))
-		return false;
+	return len <= 8 && is_power_of_2(len) &&
+	       IS_ALIGNED((unsigned long)to | (unsigned long)from, len);
+}
+
+#define read_word(type, insn, to, from, failed)				\
+do {									\
+	type __word;							\
+									\
+	vmmu_load_mc(__word, insn, from, failed);			\
+	*(type *)(to) = __word;						\
+} while (0)
+
+/* A memory error ends the read, and not the host. */
+static int read_page(void *to, const void *from, unsigned int len)
+{
+	if (!is_word(to, from, len))
+		return copy_mc_to_kernel(to, from, len) ? -EHWPOISON : 0;
 
 	switch (len) {
 	case 8:
-		WRITE_ONCE(*(u64 *)to, READ_ONCE(*(const u64 *)from));
-		return true;
+		read_word(u64, "movq", to, from, failed);
+		break;
 	case 4:
-		WRITE_ONCE(*(u32 *)to, READ_ONCE(*(const u32 *)from));
-		return true;
+		read_word(u32, "movl", to, from, failed);
+		break;
 	case 2:
-		WRITE_ONCE(*(u16 *)to, READ_ONCE(*(const u16 *)from));
-		return true;
-	case 1:
-		WRITE_ONCE(*(u8 *)to, READ_ONCE(*(const u8 *)from));
-		return true;
+		read_word(u16, "movw", to, from, failed);
+		break;
+	default:
+		read_word(u8, "movb", to, from, failed);
+		break;
 	}
-	return false;
+	return 0;
+failed:
+	return -EHWPOISON;
+}
+
+static void write_page(void *to, const void *from, unsigned int len)
+{
+	if (!is_word(to, from, len)) {
+		memcpy(to, from, len);
+		return;
+	}
+
+	switch (len) {
+	case 8:
+		WRITE_ONCE(*(u64 *)to, *(const u64 *)from);
+		break;
+	case 4:
+		WRITE_ONCE(*(u32 *)to, *(const u32 *)from);
+		break;
+	case 2:
+		WRITE_ONCE(*(u16 *)to, *(const u16 *)from);
+		break;
+	default:
+		WRITE_ONCE(*(u8 *)to, *(const u8 *)from);
+		break;
+	}
 }
 
 /* 0, -EHWPOISON, or 1 if a fault is needed. */
@@ -49,13 +90,10 @@ static int access_direct(struct vmmu *mmu, u64 gpa, void *buf, unsigned int len,
 	if (vmmu_lookup(mmu, gfn, write, &leaf)) {
 		guest = vmmu_leaf_page(&leaf, gfn) + offset_in_page(gpa);
 		ret = 0;
-		if (write) {
-			if (!copy_word(guest, buf, len))
-				memcpy(guest, buf, len);
-		} else if (!copy_word(buf, guest, len) &&
-			   copy_mc_to_kernel(buf, guest, len)) {
-			ret = -EHWPOISON;
-		}
+		if (write)
+			write_page(guest, buf, len);
+		else
+			ret = read_page(buf, guest, len);
 	}
 	rcu_read_unlock();
 	read_unlock(&mmu->mmu_lock);

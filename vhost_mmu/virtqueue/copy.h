@@ -6,28 +6,20 @@
 #ifndef VHOST_MMU_COPY_H
 #define VHOST_MMU_COPY_H
 
-#include <asm/asm.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
+
+#include "../space/load_mc.h"
 
 /* From this length on what a string instruction costs to start is small. */
 #define VMQ_COPY_SHORT	256
 
-/*
- * One load that may meet a memory error, and the store that goes with it.  The
- * empty asm keeps compilers from losing the word, see GCC's bug 113921.
- */
+/* One load that may meet a memory error, and the store that goes with it. */
 #define vmq_copy_one(type, insn, dst, src, failed)			\
 do {									\
 	type __word;							\
 									\
-	asm volatile goto("1: " insn " %[from], %[word]\n\t"		\
-			  _ASM_EXTABLE_TYPE(1b, %l[failed],		\
-					    EX_TYPE_DEFAULT_MCE_SAFE)	\
-			  : [word] "=r" (__word)			\
-			  : [from] "m" (*(const type *)(src))		\
-			  : : failed);					\
-	asm("");							\
+	vmmu_load_mc(__word, insn, src, failed);			\
 	*(type *)(dst) = __word;					\
 } while (0)
 

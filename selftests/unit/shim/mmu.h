@@ -59,6 +59,9 @@ do {									\
 /* Numbers. */
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define PAGE_MASK		(~(PAGE_SIZE - 1))
+#define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
+#define IS_ALIGNED(x, a)	(!((x) & ((__typeof__(x))(a) - 1)))
 #define PAGE_ALIGNED(x)		(!((x) & (PAGE_SIZE - 1)))
 #define BITS_PER_BYTE		8
 #define BITS_PER_LONG		64
@@ -324,6 +327,17 @@ struct mmu_notifier_ops {
 #define ktime_get_ns()		0ULL
 #define list_for_each_entry_rcu(pos, head, member, held)		\
 	list_for_each_entry(pos, head, member)
+
+/* Loads that may fail: who can make them fail finds them by this. */
+#define _ASM_EXTABLE_TYPE(from, to, type)				\
+	".pushsection unit_extable, \"aw\"\n\t"			\
+	".quad " #from ", " #to "\n\t"				\
+	".popsection\n\t"
+#define copy_mc_to_kernel(to, from, n) unit_copy_mc(to, from, n)
+unsigned long unit_copy_mc(void *to, const void *from, size_t n);
+
+#define get_user(x, p)		((x) = 0, (void)(p), unit_die("get_user()"), 0)
+#define put_user(x, p)		((void)(x), (void)(p), unit_die("put_user()"), 0)
 
 /* User space memory is ours. */
 #define access_ok(addr, size)	((void)(addr), (void)(size), true)
