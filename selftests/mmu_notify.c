@@ -8,8 +8,11 @@
  * refuses until it has ended, and not for longer.
  */
 #include <kselftest_harness.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 #include "mmu.h"
+#include "mmu_dev.h"
 #include "mmu_hold.h"
 #include "thread.h"
 
@@ -500,6 +503,89 @@ TEST_F_TIMEOUT(notify, yields, 200)
 	TH_LOG("%lu entries gone in %lu ms with %lu yields", leaves,
 	       start / 1000000,
 	       vt_mmu_stat_delta(rig->stats, "yields", yields));
+}
+
+/* Somebody who is to run at once whenever time is up. */
+struct waker {
+	uint64_t late_max;
+};
+
+static int wake(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 20000 };
+	const struct sched_param high = { .sched_priority = 50 };
+	struct waker *w = arg;
+	uint64_t start;
+
+	sched_setscheduler(0, SCHED_FIFO, &high);
+	start = vt_now_ns();
+	nanosleep(&pause, NULL);
+	start = vt_now_ns() - start - pause.tv_nsec;
+	if ((int64_t)start > 0 && start > w->late_max)
+		w->late_max = start;
+	return 0;
+}
+
+#define ATTACHED	4
+
+/*
+ * Very many memslots of one and the same page, and queues that may keep it: one
+ * madvise() unmaps it from all of them.  It drops the lock again and again, and
+ * asks the queues once.
+ */
+TEST_F_TIMEOUT(notify, aliases, 200)
+{
+	struct rig *rig = &self->rig;
+	const uint64_t slots = vt_by_speed(4096, 512);
+	uint64_t i, lock, yields, zapped, start, idle;
+	struct vt_dev dev[ATTACHED] = {};
+	unsigned int attached = 0;
+	cpu_set_t one, all;
+	struct waker w = { 0 };
+	struct vt_thread waker;
+
+	if (vt_mmu_dev_available()) {
+		for (; attached < ATTACHED; attached++) {
+			ASSERT_EQ(0, vt_dev_open(&dev[attached], 0));
+			ASSERT_EQ(0, vt_mmu_dev_attach(dev[attached].fd,
+						       rig->fd));
+		}
+	}
+	for (i = 0; i < slots; i++) {
+		ASSERT_EQ(0, vt_mmu_slot(rig->fd, 1 + i, 0, GPA2 + i * VT_PAGE,
+					 rig->out.base, VT_PAGE));
+		ASSERT_EQ(0, vt_mmu_populate_all(rig->fd, 0, GPA2 + i * VT_PAGE,
+						 VT_PAGE));
+	}
+
+	/* on one CPU, so that it is this thread that keeps the other waiting */
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_EQ(0, vt_thread_start(&waker, wake, &w));
+	ASSERT_EQ(0, vt_thread_wait(&waker, 50));
+	idle = w.late_max;
+	w.late_max = 0;
+	lock = vt_mmu_stat(rig->stats, "mmu_lock_notifier");
+	yields = vt_mmu_stat(rig->stats, "yields");
+	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
+	start = vt_now_ns();
+	ASSERT_EQ(0, madvise(rig->out.base, VT_PAGE, MADV_DONTNEED));
+	start = vt_now_ns() - start;
+	yields = vt_mmu_stat_delta(rig->stats, "yields", yields);
+	EXPECT_EQ(0, vt_thread_stop(&waker));
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(all), &all));
+
+	EXPECT_EQ(slots, vt_mmu_stat_delta(rig->stats, "pages_zapped", zapped));
+	EXPECT_EQ(1, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
+	/* each memslot is more than one step; 1024 of them are a hold */
+	EXPECT_LE(slots / 1024, yields);
+	TH_LOG("%lu memslots, %u devices: %lu us, %lu yields; another waits for %lu us, otherwise %lu",
+	       slots, attached, start / 1000, yields, w.late_max / 1000,
+	       idle / 1000);
+	while (attached)
+		vt_dev_close(&dev[--attached]);
 }
 
 /* A storm over the memory that threads read and write: both get on. */
