@@ -226,6 +226,19 @@ TEST_F(hold, clear_log)
 	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
 }
 
+/* Every page of it was written. */
+TEST_F(hold, get_full_log)
+{
+	struct vmmu_memslot *slot;
+
+	log_slot(self->mmu, &slot);
+	memset(slot->dirty, 0xff, LOG_PAGES / 8);
+	start();
+	get_or_clear(self->mmu, false);
+	EXPECT_EQ(unit_kernel.flushes, 0);
+	EXPECT_LT(unit_kernel.work_max, 2 * LONGEST);
+}
+
 /* What user access wrote is visible before the bit is believed to be set. */
 TEST_F(hold, written_then_logged)
 {

@@ -226,10 +226,12 @@ TEST_F(walk, tables_go_at_a_yield)
 
 /* What somebody does to what a zap has passed but not told readers of. */
 static void (*other_change)(struct vmmu *mmu, u64 first, u64 last);
+/* ... when no more than so many pages are left. */
+static s64 other_left;
 
 static void change_the_same(void)
 {
-	if (atomic64_read(&other_table->stats.pages[0]) > 1 ||
+	if (atomic64_read(&other_table->stats.pages[0]) > other_left ||
 	    !unit_tlb_has(900, 901))
 		return;
 	unit_kernel.resched = NULL;
@@ -255,6 +257,7 @@ static void zap_while(struct vmmu *mmu, unsigned int percent, u64 last,
 		unit_check(unit_tlb_fill(mmu, 900, true));
 	other_table = mmu;
 	other_change = change;
+	other_left = last > 901;
 	unit_kernel.resched = change_the_same;
 	unit_kernel.yield_percent = percent;
 	vmmu_zap(mmu, 890, last);
