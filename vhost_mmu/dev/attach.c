@@ -86,8 +86,8 @@ static struct vmmu *mmu_of_fd(const struct vmdev *dev, int fd)
 		return ERR_PTR(-EBADF);
 	mmu = vmmu_mmufd_get_mmu(file);
 	fput(file);
-	if (!mmu)
-		return ERR_PTR(-EINVAL);
+	if (IS_ERR(mmu))
+		return mmu;
 
 	if (!vmmu_is_of_mm(mmu, dev->mm)) {
 		vmmu_put(mmu);

@@ -164,6 +164,18 @@ static const struct cmd_op *cmd_find(const struct vmmu_cmd *cmd,
 	return cmd->mmufd || op->reader ? op : NULL;
 }
 
+/**
+ * vmmu_cmd_known() - is there such a command?
+ * @cmd: the command, with the file it came through filled in
+ * @nr: its ioctl number
+ *
+ * Return: true if this file takes it.
+ */
+bool vmmu_cmd_known(const struct vmmu_cmd *cmd, unsigned int nr)
+{
+	return cmd_find(cmd, nr);
+}
+
 static u32 cmd_field(const struct vmmu_cmd *cmd, u16 offset)
 {
 	return offset ? *(const u32 *)((const char *)&cmd->args + offset) : 0;

@@ -5,25 +5,32 @@
 #ifndef VHOST_MMU_MMUFD_H
 #define VHOST_MMU_MMUFD_H
 
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 #include "../mmu/mmu.h"
 
 struct dentry;
 struct file;
+struct mm_struct;
 
 #define VMMU_MMUFD_NAME_MAX 32
 
 /**
  * struct vmmu_mmufd - an open /dev/vhost-mmu
- * @mmu: the MMU
+ * @mm: address space of the opener, its structure alone is kept
+ * @tgid: process that opened it
+ * @mutex: held while the MMU is made
+ * @mmu: the MMU, NULL until the first command; does not change then
  * @debugfs: its directory, an error pointer if there is none
- * @name: <tgid of the opener>-<number of the MMU>
  */
 struct vmmu_mmufd {
+	struct mm_struct *mm;
+	pid_t tgid;
+	/* held while the MMU is made */
+	struct mutex mutex;
 	struct vmmu *mmu;
 	struct dentry *debugfs;
-	char name[VMMU_MMUFD_NAME_MAX];
 };
 
 /**
@@ -81,6 +88,7 @@ void vmmu_mmufd_exit(void);
 struct vmmu *vmmu_mmufd_get_mmu(struct file *file);
 
 /* ioctl.c */
+bool vmmu_cmd_known(const struct vmmu_cmd *cmd, unsigned int nr);
 long vmmu_cmd_ioctl(struct vmmu_cmd *cmd, unsigned int nr, void __user *argp);
 int vmmu_cmd_new_file(struct vmmu_cmd *cmd, struct file *file);
 
@@ -95,7 +103,7 @@ long vmmu_cmd_create_reader(struct vmmu_cmd *cmd);
 
 /* stats.c */
 long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd);
-void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd);
+void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd, struct vmmu *mmu);
 void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmufd);
 
 #endif /* VHOST_MMU_MMUFD_H */

@@ -140,8 +140,17 @@ struct stats_file {
 	struct stats_head head;
 };
 
-static void stats_fill_head(struct stats_head *head, const char *name)
+/* <tgid of the opener>-<number of the MMU> */
+static void mmu_name(const struct vmmu_mmufd *mmufd, const struct vmmu *mmu,
+		     char name[VMMU_MMUFD_NAME_MAX])
 {
+	snprintf(name, VMMU_MMUFD_NAME_MAX, "%d-%u", mmufd->tgid, mmu->id);
+}
+
+static void stats_fill_head(struct stats_head *head,
+			    const struct vmmu_cmd *cmd)
+{
+	char name[VMMU_MMUFD_NAME_MAX];
 	int i;
 
 	head->header = (struct kvm_stats_header) {
@@ -151,6 +160,7 @@ static void stats_fill_head(struct stats_head *head, const char *name)
 		.desc_offset = offsetof(struct stats_head, desc),
 		.data_offset = sizeof(*head),
 	};
+	mmu_name(cmd->mmufd, cmd->mmu, name);
 	snprintf(head->id, sizeof(head->id), "vhost-mmu-%s", name);
 
 	for (i = 0; i < NR_COUNTERS; i++) {
@@ -231,7 +241,7 @@ long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd)
 	if (!stats)
 		return -ENOMEM;
 	stats->mmu = vmmu_get(cmd->mmu);
-	stats_fill_head(&stats->head, cmd->mmufd->name);
+	stats_fill_head(&stats->head, cmd);
 
 	file = anon_inode_getfile("[vhost-mmu-stats]", &stats_fops, stats,
 				  O_RDONLY);
@@ -261,23 +271,30 @@ DEFINE_SHOW_ATTRIBUTE(stats_text);
 
 /**
  * vmmu_mmufd_debugfs_add() - show the counters of an MMU in debugfs
- * @mmufd: the MMU, being opened
+ * @mmufd: its file
+ * @mmu: the MMU, just made
  *
  * A failure leaves it without them and is no error.
+ *
+ * Context: process context, may sleep; vmmu_mmufd::mutex held.
  */
-void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd)
+void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd, struct vmmu *mmu)
 {
-	char name[sizeof("mmu-") + VMMU_MMUFD_NAME_MAX];
+	char dir[sizeof("mmu-") + VMMU_MMUFD_NAME_MAX];
+	char name[VMMU_MMUFD_NAME_MAX];
 
-	snprintf(name, sizeof(name), "mmu-%s", mmufd->name);
-	mmufd->debugfs = debugfs_create_dir(name, vmmu_debugfs_root());
-	debugfs_create_file("stats", 0400, mmufd->debugfs, mmufd->mmu,
+	lockdep_assert_held(&mmufd->mutex);
+
+	mmu_name(mmufd, mmu, name);
+	snprintf(dir, sizeof(dir), "mmu-%s", name);
+	mmufd->debugfs = debugfs_create_dir(dir, vmmu_debugfs_root());
+	debugfs_create_file("stats", 0400, mmufd->debugfs, mmu,
 			    &stats_text_fops);
 }
 
 /**
  * vmmu_mmufd_debugfs_remove() - take the counters of an MMU out of debugfs
- * @mmufd: the MMU, being closed
+ * @mmufd: its file, being closed
  *
  * Waits for their readers.
  */

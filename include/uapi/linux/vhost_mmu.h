@@ -15,7 +15,7 @@
  * Whoever opens /dev/vhost-mmu gets an MMU: memslots, which map guest physical
  * addresses (GPA) to addresses of the opener (HVA), and tables, which map guest
  * pages to pages of memory.  Faults fill the tables and the MMU notifier
- * empties them; no page is ever pinned.
+ * empties them; no page is ever pinned.  The first command makes the MMU.
  *
  * Every structure starts with its size, as the caller knows it.  The kernel
  * refuses a structure that is shorter than its first version, and one with
