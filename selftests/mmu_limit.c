@@ -4,10 +4,15 @@
  * Timeout: 60 s
  */
 #include <kselftest_harness.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include "mmu.h"
+#include "thread.h"
+#include "uffd.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE	23
@@ -89,6 +94,158 @@ TEST_F(limit, open_needs_no_mmap_lock)
 	EXPECT_LE(1, meanwhile)
 		TH_LOG("each of %u opens waited for the mmap lock", i);
 	munmap(hold.mem, HOLD_LEN);
+}
+
+/* ------------------------------------------------- closing a passed file */
+
+#define GPA		0x100000UL
+#define SLOT_LEN	(64 * VT_PAGE)
+
+/* A thread that asks for a dirty log, which nobody takes from it. */
+static struct {
+	int fd;
+	void *bitmap;
+	int ret;
+} asks;
+
+static void *ask_dirty_log(void *unused)
+{
+	asks.ret = vt_mmu_get_dirty(asks.fd, 0, asks.bitmap);
+	return unused;
+}
+
+/* The bitmap is memory whose fault nobody answers, until the file is closed. */
+static const char *unanswered(struct vt_uffd *u)
+{
+	static struct vt_area area;
+
+	area.len = VT_PAGE;
+	area.base = mmap(NULL, area.len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if ((void *)area.base == MAP_FAILED)
+		return "no memory";
+	asks.bitmap = area.base;
+	return vt_uffd_open(u, &area, 0, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+/* A child that closes a file when it is told, and says when that is done. */
+static pid_t start_closer(int file, int *tell, int *told)
+{
+	int to[2], from[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(to) || pipe(from))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		if (read(to[0], &c, 1) != 1)
+			_exit(1);
+		close(file);
+		_exit(write(from[1], &c, 1) != 1);
+	}
+	close(to[0]);
+	close(from[1]);
+	*tell = to[1];
+	*told = from[0];
+	return pid;
+}
+
+/* Wait until @fd can be read; 0, or -ETIMEDOUT. */
+static int wait_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, vt_timeout_ms(2000)) == 1 ? 0 : -ETIMEDOUT;
+}
+
+/* Whoever was passed a reader waits for no lock of its owner. */
+TEST_F(limit, close_of_passed_reader)
+{
+	int fd = vt_mmu_open(), reader, tell = -1, told = -1, closed;
+	pthread_t thread;
+	struct vt_uffd u;
+	const char *why;
+	pid_t pid;
+	void *mem;
+
+	mem = mmap(NULL, SLOT_LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, mem,
+				 SLOT_LEN));
+	reader = vt_mmu_create_reader(fd);
+	ASSERT_LE(0, reader);
+	pid = start_closer(reader, &tell, &told);
+	ASSERT_LT(0, pid);
+	close(reader);
+	why = unanswered(&u);
+	if (why)
+		SKIP(return, "%s", why);
+
+	asks.fd = fd;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask_dirty_log, NULL));
+	/* the kernel stands in the copy to the bitmap */
+	ASSERT_EQ(0, wait_readable(u.fd));
+	ASSERT_EQ(1, write(tell, "", 1));
+	closed = wait_readable(told);
+	/* the fault goes on without a monitor */
+	close(u.fd);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, asks.ret);
+	EXPECT_EQ(0, vt_wait_child(pid, VT_TIMEOUT));
+	EXPECT_EQ(0, closed)
+		TH_LOG("close() waited for the owner's dirty log");
+	close(fd);
+}
+
+/* ------------------------------------------------- rings that come and go */
+
+#define RING		64
+#define RING_ROUNDS	400
+
+static int reset_rings(void *arg)
+{
+	return vt_mmu_reset_rings(*(int *)arg, NULL);
+}
+
+/* Rings are reset while their readers come, write a page and go. */
+TEST_F(limit, rings_come_and_go)
+{
+	unsigned int i, rounds = vt_scale(RING_ROUNDS);
+	int fd = vt_mmu_open(), keep, reader;
+	struct vt_thread resets = {};
+	struct vmmu_dirty_gfn *ring;
+	void *mem;
+
+	mem = mmap(NULL, SLOT_LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, vt_mmu_options(fd, 0, RING));
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, mem,
+				 SLOT_LEN));
+	keep = vt_mmu_create_reader(fd);
+	ASSERT_LE(0, keep);
+	ASSERT_EQ(0, vt_thread_start(&resets, reset_rings, &fd));
+	for (i = 0; i < rounds; i++) {
+		uint64_t gpa = GPA + i % 64 * VT_PAGE;
+
+		reader = vt_mmu_create_reader(fd);
+		ASSERT_LE(0, reader);
+		ring = vt_mmu_map_ring(reader, RING);
+		ASSERT_NE(NULL, ring);
+		ASSERT_EQ(0, vt_mmu_write64(reader, gpa, i));
+		/* unless the page was writable still */
+		if (__atomic_load_n(&ring->flags, __ATOMIC_ACQUIRE))
+			__atomic_store_n(&ring->flags, VMMU_DIRTY_GFN_F_RESET,
+					 __ATOMIC_RELEASE);
+		munmap(ring, RING * sizeof(*ring));
+		close(reader);
+	}
+	EXPECT_EQ(0, vt_thread_stop(&resets));
+	EXPECT_LT(0, resets.steps);
+	close(keep);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

@@ -8,6 +8,7 @@
  * their pages fault again.  Of what user space may write, nothing is believed:
  * an entry that it changed makes other pages of its own fault, no more.
  */
+#include <linux/kref.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -17,6 +18,7 @@
 
 /**
  * struct vmmu_dirty_ring - a dirty ring
+ * @ref: its reader, and the reset that is at it; the last one unlinks it
  * @node: in the MMU's list
  * @mmu: the MMU
  * @entries: shared with user space
@@ -26,6 +28,7 @@
  * @tail: entries reset so far, under the MMU's slots_lock
  */
 struct vmmu_dirty_ring {
+	struct kref ref;
 	struct list_head node;
 	struct vmmu *mmu;
 	struct vmmu_dirty_gfn *entries;
@@ -58,28 +61,43 @@ struct vmmu_dirty_ring *vmmu_dirty_ring_create(struct vmmu *mmu)
 		kfree(ring);
 		return NULL;
 	}
+	kref_init(&ring->ref);
 	ring->mmu = mmu;
 	ring->mask = mmu->ring_entries - 1;
 	spin_lock_init(&ring->lock);
+
+	spin_lock(&mmu->rings_lock);
 	list_add_tail(&ring->node, &mmu->rings);
+	spin_unlock(&mmu->rings_lock);
 	return ring;
 }
 
-/**
- * vmmu_dirty_ring_destroy() - free a ring that nobody fills any more
- * @ring: the ring, may be NULL
- *
- * Context: process context, slots_lock held; may sleep.
- */
-void vmmu_dirty_ring_destroy(struct vmmu_dirty_ring *ring)
+static void ring_free(struct kref *ref)
+	__releases(ring->mmu->rings_lock)
 {
-	if (!ring)
-		return;
-	lockdep_assert_held(&ring->mmu->slots_lock);
+	struct vmmu_dirty_ring *ring =
+		container_of(ref, struct vmmu_dirty_ring, ref);
 
 	list_del(&ring->node);
+	spin_unlock(&ring->mmu->rings_lock);
+
 	vfree(ring->entries);
 	kfree(ring);
+}
+
+/**
+ * vmmu_dirty_ring_put() - give up a ring
+ * @ring: the ring, may be NULL
+ *
+ * Takes no lock that is held while somebody accesses user memory: whoever
+ * closes the last file of a reader need not be its owner.
+ *
+ * Context: process context, may sleep; the caller keeps the MMU.
+ */
+void vmmu_dirty_ring_put(struct vmmu_dirty_ring *ring)
+{
+	if (ring)
+		kref_put_lock(&ring->ref, ring_free, &ring->mmu->rings_lock);
 }
 
 /**
@@ -222,6 +240,28 @@ static u32 ring_reset(struct vmmu_dirty_ring *ring, struct batch *batch)
 	return count;
 }
 
+/*
+ * Get the ring behind @prev, or the first, and put @prev.  That one was in the
+ * list until now, so what comes behind it still is.
+ */
+static struct vmmu_dirty_ring *ring_next(struct vmmu *mmu,
+					 struct vmmu_dirty_ring *prev)
+{
+	struct vmmu_dirty_ring *next = NULL;
+	struct list_head *node;
+
+	spin_lock(&mmu->rings_lock);
+	node = prev ? prev->node.next : mmu->rings.next;
+	if (node != &mmu->rings) {
+		next = list_entry(node, struct vmmu_dirty_ring, node);
+		kref_get(&next->ref);
+	}
+	spin_unlock(&mmu->rings_lock);
+
+	vmmu_dirty_ring_put(prev);
+	return next;
+}
+
 /**
  * vmmu_dirty_rings_reset() - VMMU_RESET_DIRTY_RINGS
  * @mmu: the MMU
@@ -233,11 +273,11 @@ static u32 ring_reset(struct vmmu_dirty_ring *ring, struct batch *batch)
 int vmmu_dirty_rings_reset(struct vmmu *mmu, u32 *count)
 {
 	struct batch batch = { 0 };
-	struct vmmu_dirty_ring *ring;
+	struct vmmu_dirty_ring *ring = NULL;
 	u32 n = 0;
 
 	mutex_lock(&mmu->slots_lock);
-	list_for_each_entry(ring, &mmu->rings, node)
+	while ((ring = ring_next(mmu, ring)))
 		n += ring_reset(ring, &batch);
 	mutex_unlock(&mmu->slots_lock);
 

@@ -17,7 +17,7 @@ struct vmmu_dirty_ring;
 #define VMMU_DIRTY_RING_RESERVED 8
 
 struct vmmu_dirty_ring *vmmu_dirty_ring_create(struct vmmu *mmu);
-void vmmu_dirty_ring_destroy(struct vmmu_dirty_ring *ring);
+void vmmu_dirty_ring_put(struct vmmu_dirty_ring *ring);
 int vmmu_dirty_ring_mmap(struct vmmu_dirty_ring *ring,
 			 struct vm_area_struct *vma);
 int vmmu_dirty_rings_reset(struct vmmu *mmu, u32 *count);

@@ -207,7 +207,7 @@ int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries)
 		return -EINVAL;
 
 	mutex_lock(&mmu->slots_lock);
-	if (!xa_empty(&mmu->by_id) || mmu->nr_readers) {
+	if (!xa_empty(&mmu->by_id) || atomic64_read(&mmu->nr_readers)) {
 		ret = -EBUSY;
 	} else {
 		mmu->options = options;

@@ -87,6 +87,7 @@ struct vmmu *vmmu_alloc(struct mm_struct *mm)
 	kref_init(&mmu->ref);
 	mmu->id = atomic_fetch_inc(&next_id);
 	INIT_LIST_HEAD(&mmu->node);
+	spin_lock_init(&mmu->rings_lock);
 	INIT_LIST_HEAD(&mmu->rings);
 	INIT_LIST_HEAD(&mmu->sections);
 	INIT_WORK(&mmu->free_work, mmu_free);

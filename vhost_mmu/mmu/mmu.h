@@ -102,8 +102,10 @@ struct vmmu_stats {
  * @generation: counts changes of the set; odd while one is under way
  * @options: VMMU_OPTION_*
  * @ring_entries: size of the dirty rings, 0 for bitmaps
- * @nr_readers: reader files, under @slots_lock
- * @rings: dirty rings of all readers, under @slots_lock
+ * @nr_readers: reader files; goes up under @slots_lock
+ * @rings_lock: leaf; serialises the coming and going of dirty rings
+ * @rings: dirty rings of all readers, under @rings_lock; they come with
+ *	@slots_lock held
  * @implicit: made from a device's memory table, to be shared by devices whose
  *	memory tables are equal; never changed
  * @free_work: frees it when no notifier callback can be using it
@@ -129,7 +131,9 @@ struct vmmu {
 	u64 generation;
 	u64 options;
 	u32 ring_entries;
-	unsigned int nr_readers;
+	atomic64_t nr_readers;
+	/* leaf; serialises the coming and going of dirty rings */
+	spinlock_t rings_lock;
 	struct list_head rings;
 	bool implicit;
 	struct work_struct free_work;

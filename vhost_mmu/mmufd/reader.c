@@ -59,21 +59,17 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 /* What vmmu_set_options() goes by, and what people read. */
 static void count_readers(struct vmmu *mmu, int n)
 {
-	lockdep_assert_held(&mmu->slots_lock);
-
-	mmu->nr_readers += n;
+	atomic64_add(n, &mmu->nr_readers);
 	atomic64_add(n, &mmu->stats.readers);
 }
 
+/* Its file may have been passed to anybody, who is to wait for no owner. */
 static void reader_free(struct reader *reader)
 {
 	struct vmmu *mmu = reader->mmu;
 
-	mutex_lock(&mmu->slots_lock);
-	vmmu_dirty_ring_destroy(reader->ring);
+	vmmu_dirty_ring_put(reader->ring);
 	count_readers(mmu, -1);
-	mutex_unlock(&mmu->slots_lock);
-
 	vmmu_put(mmu);
 	kfree(reader);
 }
