@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include "mmu.h"
 #include "thread.h"
@@ -246,6 +247,104 @@ TEST_F(limit, rings_come_and_go)
 	EXPECT_LT(0, resets.steps);
 	close(keep);
 	close(fd);
+}
+
+/* ------------------------------------------------------------------ memory */
+
+#define CGROUP		"/sys/fs/cgroup/vhost-test"
+#define CHARGE_READERS	16
+
+/* Memory of the kernel that is charged to the group, in bytes; or -1. */
+static long long charged(void)
+{
+	FILE *f = fopen(CGROUP "/memory.stat", "r");
+	long long n = -1;
+	char line[80];
+
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "kernel %lld", &n) != 1)
+			n = -1;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Wait until no more than @max bytes are charged; what is. */
+static long long charged_wait(long long max)
+{
+	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	long long n;
+
+	while ((n = charged()) > max && vt_now_ns() < end)
+		vt_sleep_ms(20);
+	return n;
+}
+
+/* Who makes readers pays for their dirty rings, and can map them whole. */
+TEST_F(limit, rings_are_charged)
+{
+	long long before, after, all;
+	int reader[CHARGE_READERS];
+	struct vmmu_dirty_gfn *ring;
+	struct vmmu_get_info info;
+	int fd = vt_mmu_open();
+	unsigned int i;
+	size_t len;
+	char *mem;
+
+	if (vt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+		SKIP(return, "no memory controller in /sys/fs/cgroup");
+	rmdir(CGROUP);
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	ASSERT_EQ(0, vt_write_file(CGROUP "/cgroup.procs", "%d", getpid()));
+	ASSERT_EQ(0, vt_mmu_info(fd, &info));
+	ASSERT_EQ(0, vt_mmu_options(fd, 0, info.max_ring_entries));
+	mem = mmap(NULL, SLOT_LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, vt_mmu_slot(fd, 0, VMMU_MEM_LOG_DIRTY_PAGES, GPA, mem,
+				 SLOT_LEN));
+	len = info.max_ring_entries * sizeof(*ring);
+
+	before = charged();
+	for (i = 0; i < CHARGE_READERS; i++) {
+		reader[i] = vt_mmu_create_reader(fd);
+		ASSERT_LE(0, reader[i]);
+	}
+	after = charged();
+	/* what is charged is counted in batches for each CPU */
+	all = (long long)CHARGE_READERS * len;
+	EXPECT_LE(all * 3 / 4, after - before)
+		TH_LOG("%lld of %lld bytes are charged", after - before, all);
+
+	/* all of it can be mapped, in parts too, and no more */
+	ring = vt_mmu_map_ring(reader[0], info.max_ring_entries);
+	ASSERT_NE(NULL, ring);
+	EXPECT_EQ(0, ring[info.max_ring_entries - 1].flags);
+	EXPECT_EQ(0, vt_mmu_write64(reader[0], GPA + 5 * VT_PAGE, 1));
+	EXPECT_EQ(VMMU_DIRTY_GFN_F_DIRTY, ring->flags);
+	EXPECT_EQ(5, ring->offset);
+	EXPECT_EQ(NULL, vt_mmu_map_ring(reader[0], info.max_ring_entries * 2));
+	mem = mmap(NULL, 2 * VT_PAGE, PROT_READ, MAP_SHARED, reader[0],
+		   len - VT_PAGE);
+	EXPECT_EQ(MAP_FAILED, mem);
+	mem = mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED, reader[0], len);
+	EXPECT_EQ(MAP_FAILED, mem);
+	mem = mmap(NULL, VT_PAGE, PROT_READ, MAP_SHARED, reader[0],
+		   len - VT_PAGE);
+	EXPECT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, *mem);
+	munmap(mem, VT_PAGE);
+	mem = mmap(NULL, VT_PAGE, PROT_READ, MAP_PRIVATE, reader[0], 0);
+	EXPECT_EQ(MAP_FAILED, mem);
+
+	for (i = 0; i < CHARGE_READERS; i++)
+		close(reader[i]);
+	munmap(ring, len);
+	EXPECT_GE(before + all / 4, charged_wait(before + all / 4));
+	close(fd);
+	vt_write_file("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
+	rmdir(CGROUP);
 }
 
 TEST_HARNESS_MAIN

@@ -43,6 +43,8 @@ struct vmmu_dirty_ring {
  * vmmu_dirty_ring_create() - make a dirty ring
  * @mmu: MMU with dirty rings
  *
+ * Its memory is charged to the caller.
+ *
  * Context: process context, slots_lock held, may sleep.
  * Return: the ring, or NULL without memory for it.
  */
@@ -55,8 +57,9 @@ struct vmmu_dirty_ring *vmmu_dirty_ring_create(struct vmmu *mmu)
 
 	if (!ring)
 		return NULL;
-	ring->entries = vmalloc_user(
-		array_size(mmu->ring_entries, sizeof(*ring->entries)));
+	ring->entries = __vmalloc(array_size(mmu->ring_entries,
+					     sizeof(*ring->entries)),
+				  GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!ring->entries) {
 		kfree(ring);
 		return NULL;
@@ -105,14 +108,32 @@ void vmmu_dirty_ring_put(struct vmmu_dirty_ring *ring)
  * @ring: the ring
  * @vma: where
  *
- * Return: 0, -EINVAL if it is not a shared mapping of the ring's size or less.
+ * Page by page, as remap_vmalloc_range() wants the memory of vmalloc_user(),
+ * which is not charged to anybody.
+ *
+ * Context: process context, mmap lock held for writing.
+ * Return: 0, -ENOMEM, or -EINVAL if it is not a shared mapping of the ring's
+ *	size or less.
  */
 int vmmu_dirty_ring_mmap(struct vmmu_dirty_ring *ring,
 			 struct vm_area_struct *vma)
 {
+	unsigned long size = (ring->mask + 1UL) * sizeof(*ring->entries);
+	unsigned long npages = DIV_ROUND_UP(size, PAGE_SIZE);
+	unsigned long i, n = vma_pages(vma);
+	void *from = ring->entries;
+	int ret = 0;
+
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC)
 		return -EINVAL;
-	return remap_vmalloc_range(vma, ring->entries, vma->vm_pgoff);
+	if (vma->vm_pgoff >= npages || n > npages - vma->vm_pgoff)
+		return -EINVAL;
+
+	from += vma->vm_pgoff << PAGE_SHIFT;
+	for (i = 0; i < n && !ret; i++)
+		ret = vm_insert_page(vma, vma->vm_start + (i << PAGE_SHIFT),
+				     vmalloc_to_page(from + (i << PAGE_SHIFT)));
+	return ret;
 }
 
 /**
