@@ -303,6 +303,34 @@ TEST_F(abi, flags)
 	}
 }
 
+/* A page of zeros behind a structure is looked through, gigabytes are not. */
+TEST_F(abi, size_limit)
+{
+	const size_t len = 2 * VT_PAGE;
+	const struct command *c;
+	union args a;
+	char *p;
+
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (c = commands; c < commands + NUM_COMMANDS; c++) {
+		uint32_t *size = (uint32_t *)p;
+
+		good_args(c, &a);
+		memset(p, 0, len);
+		memcpy(p, &a, c->size);
+		*size = VT_PAGE;
+		EXPECT_CALL(0, c, self->fd[c->state], p);
+		memcpy(p, &a, c->size);
+		*size = VT_PAGE + 8;
+		EXPECT_CALL(-E2BIG, c, self->fd[c->state], p);
+		*size = UINT32_MAX;
+		EXPECT_CALL(-E2BIG, c, self->fd[c->state], p);
+	}
+	munmap(p, len);
+}
+
 /* The structure in memory that is not there, not wholly there, not writable. */
 TEST_F(abi, fault)
 {

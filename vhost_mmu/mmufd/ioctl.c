@@ -4,13 +4,14 @@
  * them, and those commands that only hand their argument on.
  *
  * A structure tells its size first, so that it can grow: a longer one than
- * this kernel knows is taken if the rest is zero.
+ * this kernel knows is taken if the rest is zero, and no more than a page.
  */
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/string.h>
@@ -191,6 +192,9 @@ static int cmd_copy_in(struct vmmu_cmd *cmd, const struct cmd_op *op,
 		return -EFAULT;
 	if (size < op->size)
 		return -EINVAL;
+	/* What is behind is searched for anything but zero. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&cmd->args, op->size, argp, size);
 	if (ret)
 		return ret;

@@ -18,9 +18,9 @@
  * empties them; no page is ever pinned.  The first command makes the MMU.
  *
  * Every structure starts with its size, as the caller knows it.  The kernel
- * refuses a structure that is shorter than its first version, and one with
- * anything but zero behind the fields that the kernel knows.  Reserved fields
- * must be zero.  The kernel writes fields described as output on success, and
+ * refuses a structure that is shorter than its first version, longer than a page
+ * of 4 KiB, or has anything but zero behind the fields that the kernel knows.
+ * Reserved fields must be zero.  The kernel writes fields described as output on success, and
  * length fields that count down whenever it has accepted the structure.
  *
  * DOC: Errors
@@ -31,7 +31,8 @@
  * -ENOTTY      unknown command
  * -EINVAL      the structure is too short, a flag is unknown, or an argument is
  *              out of range or not aligned
- * -E2BIG       the structure is longer than the kernel's, and not zero behind
+ * -E2BIG       the structure is longer than the kernel's, and not zero behind,
+ *              or longer than a page
  * -EOPNOTSUPP  a reserved field is not zero
  * -EFAULT      the structure, or a buffer it points to, cannot be accessed
  * -EIO         the caller's address space is not the opener's
