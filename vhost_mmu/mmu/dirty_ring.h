@@ -12,6 +12,7 @@
 struct vm_area_struct;
 struct vmmu_dirty_ring;
 
+#define VMMU_DIRTY_RING_MIN 32
 #define VMMU_DIRTY_RING_MAX 65536
 /* Entries kept free, so that writes under way at the limit still find room. */
 #define VMMU_DIRTY_RING_RESERVED 8
@@ -27,8 +28,9 @@ int vmmu_dirty_ring_push(struct vmmu_dirty_ring *ring, u32 slot, u64 offset,
 
 static inline bool vmmu_dirty_ring_size_ok(u32 entries)
 {
-	return !entries || (is_power_of_2(entries) &&
-			    entries > 2 * VMMU_DIRTY_RING_RESERVED);
+	return !entries ||
+	       (is_power_of_2(entries) && entries >= VMMU_DIRTY_RING_MIN &&
+		entries <= VMMU_DIRTY_RING_MAX);
 }
 
 #endif /* VHOST_MMU_DIRTY_RING_H */

@@ -81,6 +81,11 @@ bool vmmu_slot_overlap(struct vmmu *mmu, u64 gpa, u64 size,
 int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
 		     unsigned long hva);
 
+/* Those that vmmu_set_options() knows. */
+#define VMMU_OPTIONS							\
+	(VMMU_OPTION_MANUAL_PROTECT | VMMU_OPTION_INITIALLY_SET |	\
+	 VMMU_OPTION_LAZY_SPLIT)
+
 /* memslot_set.c */
 int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args);
 int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries);

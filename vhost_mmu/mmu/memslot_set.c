@@ -188,21 +188,18 @@ int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args)
  * @ring_entries: size of the dirty rings, 0 for bitmaps
  *
  * Context: process context, may sleep; no lock held.
- * Return: 0, -EINVAL, -E2BIG (@ring_entries), or -EBUSY once there is a memslot
- *	or a reader.
+ * Return: 0, -EOPNOTSUPP for an unknown option, -EINVAL, or -EBUSY once there
+ *	is a memslot or a reader.
  */
 int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries)
 {
 	int ret = 0;
 
-	if (options & ~(VMMU_OPTION_MANUAL_PROTECT | VMMU_OPTION_INITIALLY_SET |
-			VMMU_OPTION_LAZY_SPLIT))
-		return -EINVAL;
+	if (options & ~VMMU_OPTIONS)
+		return -EOPNOTSUPP;
 	if (options & VMMU_OPTION_INITIALLY_SET &&
 	    !(options & VMMU_OPTION_MANUAL_PROTECT))
 		return -EINVAL;
-	if (ring_entries > VMMU_DIRTY_RING_MAX)
-		return -E2BIG;
 	if (!vmmu_dirty_ring_size_ok(ring_entries))
 		return -EINVAL;
 

@@ -74,8 +74,13 @@ long vmmu_cmd_populate(struct vmmu_cmd *cmd)
  */
 long vmmu_cmd_translate(struct vmmu_cmd *cmd)
 {
+	const u32 flags = cmd->args.translate.flags;
 	struct vmmu_context ctx;
 	int ret;
+
+	/* Without a fault there is nothing to be done for writing. */
+	if (flags & VMMU_TRANSLATE_WRITE && !(flags & VMMU_TRANSLATE_FAULT))
+		return -EINVAL;
 
 	vmmu_context_init(&ctx, cmd->mmu, cmd->ring);
 	ret = vmmu_translate(&ctx, &cmd->args.translate);

@@ -17,7 +17,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "../space/hooks.h"
 #include "../mmu/age.h"
 #include "../mmu/dirty_log.h"
 #include "../mmu/dirty_ring.h"
@@ -35,7 +34,7 @@ enum cmd_out {
  * struct cmd_op - a command
  * @nr: its ioctl number
  * @size: bytes of its argument, of the first version
- * @flags_at: where the argument has flags, 0 if it has none
+ * @flags_at: where the argument has flags
  * @flags: those that exist
  * @reserved_at: where the argument has __reserved, 0 if it has none
  * @reader: readers take it, too
@@ -53,21 +52,7 @@ struct cmd_op {
 	long (*run)(struct vmmu_cmd *cmd);
 };
 
-static long cmd_get_info(struct vmmu_cmd *cmd)
-{
-	struct vmmu_get_info *args = &cmd->args.get_info;
-	unsigned int level;
-
-	args->page_sizes = 0;
-	for (level = VMMU_LEVEL_4K; level <= VMMU_LEVEL_MAX_LEAF; level++)
-		args->page_sizes |= 1ULL << vmmu_level_shift(level);
-	args->max_slot_pages = VMMU_MAX_SLOT_PAGES;
-	args->max_slots = VMMU_MAX_SLOTS;
-	args->gpa_bits = VMMU_GPA_BITS;
-	args->max_ring_entries = VMMU_DIRTY_RING_MAX;
-	args->exclusive_lock = vmmu_hook_exclusive();
-	return 0;
-}
+static long cmd_get_info(struct vmmu_cmd *cmd);
 
 static long cmd_set_options(struct vmmu_cmd *cmd)
 {
@@ -136,8 +121,10 @@ static const struct cmd_op cmd_ops[] = {
 	   FLAGS(vmmu_access, 0), .reader = true, .out = OUT_ALWAYS),
 	OP(WRITE, vmmu_cmd_write, vmmu_access,
 	   FLAGS(vmmu_access, 0), .reader = true, .out = OUT_ALWAYS),
-	OP(GET_DIRTY_LOG, cmd_get_dirty_log, vmmu_dirty_log),
-	OP(CLEAR_DIRTY_LOG, cmd_clear_dirty_log, vmmu_dirty_log),
+	OP(GET_DIRTY_LOG, cmd_get_dirty_log, vmmu_dirty_log,
+	   FLAGS(vmmu_dirty_log, 0), RESERVED(vmmu_dirty_log)),
+	OP(CLEAR_DIRTY_LOG, cmd_clear_dirty_log, vmmu_dirty_log,
+	   FLAGS(vmmu_dirty_log, 0), RESERVED(vmmu_dirty_log)),
 	OP(CREATE_READER, vmmu_cmd_create_reader, vmmu_create_reader,
 	   FLAGS(vmmu_create_reader, 0), RESERVED(vmmu_create_reader),
 	   .out = OUT_SUCCESS),
@@ -150,6 +137,35 @@ static const struct cmd_op cmd_ops[] = {
 	   FLAGS(vmmu_get_stats_fd, 0), RESERVED(vmmu_get_stats_fd),
 	   .out = OUT_SUCCESS),
 };
+
+static long cmd_get_info(struct vmmu_cmd *cmd)
+{
+	unsigned int i;
+
+	cmd->args.get_info = (struct vmmu_get_info) {
+		.size = cmd->args.get_info.size,
+		.options = VMMU_OPTIONS,
+		.max_slot_pages = VMMU_MAX_SLOT_PAGES,
+		.memslot_flags = cmd_ops[VMMU_CMD_SET_MEMSLOT].flags,
+		.populate_flags = cmd_ops[VMMU_CMD_POPULATE].flags,
+		.translate_flags = cmd_ops[VMMU_CMD_TRANSLATE].flags,
+		.age_flags = cmd_ops[VMMU_CMD_AGE].flags,
+		.max_slots = VMMU_MAX_SLOTS,
+		.gpa_bits = VMMU_GPA_BITS,
+		.min_ring_entries = VMMU_DIRTY_RING_MIN,
+		.max_ring_entries = VMMU_DIRTY_RING_MAX,
+		.ring_reserve = VMMU_DIRTY_RING_RESERVED,
+		.max_struct_size = PAGE_SIZE,
+	};
+	for (i = 0; i < ARRAY_SIZE(cmd_ops); i++) {
+		cmd->args.get_info.commands |= BIT_ULL(i);
+		if (cmd_ops[i].reader)
+			cmd->args.get_info.reader_commands |= BIT_ULL(i);
+	}
+	for (i = VMMU_LEVEL_4K; i <= VMMU_LEVEL_MAX_LEAF; i++)
+		cmd->args.get_info.page_sizes |= BIT_ULL(vmmu_level_shift(i));
+	return 0;
+}
 
 static const struct cmd_op *cmd_find(const struct vmmu_cmd *cmd,
 				     unsigned int nr)
@@ -199,9 +215,8 @@ static int cmd_copy_in(struct vmmu_cmd *cmd, const struct cmd_op *op,
 	if (ret)
 		return ret;
 
-	if (cmd_field(cmd, op->flags_at) & ~op->flags)
-		return -EINVAL;
-	if (cmd_field(cmd, op->reserved_at))
+	if (cmd_field(cmd, op->flags_at) & ~op->flags ||
+	    cmd_field(cmd, op->reserved_at))
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -17,7 +17,7 @@
  * pages to pages of memory.  Faults fill the tables and the MMU notifier
  * empties them; no page is ever pinned.  The first command makes the MMU.
  *
- * Every structure starts with its size, as the caller knows it.  The kernel
+ * Every structure starts with its size, as the caller knows it, and its flags.  The kernel
  * refuses a structure that is shorter than its first version, longer than a page
  * of 4 KiB, or has anything but zero behind the fields that the kernel knows.
  * Reserved fields must be zero.  The kernel writes fields described as output on success, and
@@ -29,11 +29,11 @@
  *
  * ============ ==============================================================
  * -ENOTTY      unknown command
- * -EINVAL      the structure is too short, a flag is unknown, or an argument is
- *              out of range or not aligned
+ * -EINVAL      the structure is too short, or an argument is out of range, not
+ *              aligned, or does not go with another
  * -E2BIG       the structure is longer than the kernel's, and not zero behind,
  *              or longer than a page
- * -EOPNOTSUPP  a reserved field is not zero
+ * -EOPNOTSUPP  a flag or an option is unknown, or a reserved field is not zero
  * -EFAULT      the structure, or a buffer it points to, cannot be accessed
  * -EIO         the caller's address space is not the opener's
  * -ENOMEM      out of memory
@@ -74,24 +74,43 @@ enum {
  * struct vmmu_get_info - ioctl(VMMU_GET_INFO)
  * @size: sizeof(struct vmmu_get_info)
  * @flags: must be 0
+ * @commands: output: bit n is set if this kernel has command number n
+ * @reader_commands: output: those of @commands that a reader's file takes
+ * @options: output: VMMU_OPTION_* that VMMU_SET_OPTIONS knows
  * @page_sizes: output: bit n is set if an entry can map 2^n bytes
  * @max_slot_pages: output: largest memslot, in pages of 4 KiB
+ * @memslot_flags: output: flags that VMMU_SET_MEMSLOT knows
+ * @populate_flags: output: flags that VMMU_POPULATE knows
+ * @translate_flags: output: flags that VMMU_TRANSLATE knows
+ * @age_flags: output: flags that VMMU_AGE knows
  * @max_slots: output: slot numbers are below this
  * @gpa_bits: output: number of bits of a guest physical address
+ * @min_ring_entries: output: smallest dirty ring
  * @max_ring_entries: output: largest dirty ring
- * @exclusive_lock: output: 1 if faults exclude each other (debug builds only)
+ * @ring_reserve: output: entries of a dirty ring that writes do not fill
+ * @max_struct_size: output: longest structure that is looked at, in bytes
  *
- * What this kernel offers.
+ * What this kernel offers.  A field that it does not know stays 0, as the caller
+ * set it: a mask without bits, or no limit.
  */
 struct vmmu_get_info {
 	__u32 size;
 	__u32 flags;
+	__aligned_u64 commands;
+	__aligned_u64 reader_commands;
+	__aligned_u64 options;
 	__aligned_u64 page_sizes;
 	__aligned_u64 max_slot_pages;
+	__u32 memslot_flags;
+	__u32 populate_flags;
+	__u32 translate_flags;
+	__u32 age_flags;
 	__u32 max_slots;
 	__u32 gpa_bits;
+	__u32 min_ring_entries;
 	__u32 max_ring_entries;
-	__u32 exclusive_lock;
+	__u32 ring_reserve;
+	__u32 max_struct_size;
 };
 
 #define VMMU_GET_INFO _IO(VMMU_IOCTL_TYPE, VMMU_CMD_GET_INFO)
@@ -114,12 +133,13 @@ struct vmmu_get_info {
  * @size: sizeof(struct vmmu_set_options)
  * @flags: must be 0
  * @options: VMMU_OPTION_*
- * @ring_entries: 0 for dirty bitmaps; else a power of two, the size of the
- *	dirty ring that each reader gets instead
+ * @ring_entries: 0 for dirty bitmaps; else the size of the dirty ring that each
+ *	reader gets instead: a power of two between
+ *	vmmu_get_info::min_ring_entries (32) and ::max_ring_entries
  * @__reserved: must be 0
  *
  * Set how dirty pages are reported.  -EBUSY once there is a memslot or a
- * reader; -E2BIG if @ring_entries is too large.
+ * reader.
  */
 struct vmmu_set_options {
 	__u32 size;
@@ -139,8 +159,8 @@ struct vmmu_set_options {
 /**
  * struct vmmu_set_memslot - ioctl(VMMU_SET_MEMSLOT)
  * @size: sizeof(struct vmmu_set_memslot)
- * @slot: number of the memslot, below vmmu_get_info::max_slots
  * @flags: VMMU_MEM_*
+ * @slot: number of the memslot, below vmmu_get_info::max_slots
  * @__reserved: must be 0
  * @guest_phys_addr: first GPA, page aligned
  * @memory_size: in bytes, page aligned; 0 deletes the memslot
@@ -154,8 +174,8 @@ struct vmmu_set_options {
  */
 struct vmmu_set_memslot {
 	__u32 size;
-	__u32 slot;
 	__u32 flags;
+	__u32 slot;
 	__u32 __reserved;
 	__aligned_u64 guest_phys_addr;
 	__aligned_u64 memory_size;
@@ -187,8 +207,9 @@ struct vmmu_populate {
 
 #define VMMU_POPULATE _IO(VMMU_IOCTL_TYPE, VMMU_CMD_POPULATE)
 
-/* Fault the page in first, for writing with VMMU_TRANSLATE_WRITE. */
+/* Fault the page in first. */
 #define VMMU_TRANSLATE_FAULT	(1U << 0)
+/* ... for writing, which counts for the dirty log.  Needs FAULT. */
 #define VMMU_TRANSLATE_WRITE	(1U << 1)
 
 #define VMMU_PERM_READ		(1U << 0)
@@ -255,7 +276,9 @@ struct vmmu_access {
 /**
  * struct vmmu_dirty_log - ioctl(VMMU_GET_DIRTY_LOG), ioctl(VMMU_CLEAR_DIRTY_LOG)
  * @size: sizeof(struct vmmu_dirty_log)
+ * @flags: must be 0
  * @slot: the memslot
+ * @__reserved: must be 0
  * @first_page: CLEAR: first page, a multiple of 64; GET: must be 0
  * @num_pages: CLEAR: a multiple of 64 unless it reaches the end of the memslot;
  *	GET: must be 0
@@ -269,7 +292,9 @@ struct vmmu_access {
  */
 struct vmmu_dirty_log {
 	__u32 size;
+	__u32 flags;
 	__u32 slot;
+	__u32 __reserved;
 	__aligned_u64 first_page;
 	__aligned_u64 num_pages;
 	__aligned_u64 bitmap;
@@ -289,6 +314,10 @@ struct vmmu_dirty_log {
  * VMMU_TRANSLATE, VMMU_READ and VMMU_WRITE; mmap() of it at offset 0 gives its
  * dirty ring, if rings were asked for: vmmu_set_options::ring_entries times
  * struct vmmu_dirty_gfn.
+ *
+ * The ring is full, and writes get -ENOSPC, when all of its entries but
+ * vmmu_get_info::ring_reserve (8) are in use.  These are for writes that were
+ * let through before that; so all of them may turn out to be in use.
  */
 struct vmmu_create_reader {
 	__u32 size;
