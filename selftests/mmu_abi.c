@@ -653,6 +653,8 @@ TEST_F(abi, info)
 	EXPECT_GE(info.max_ring_entries, 1024);
 	EXPECT_EQ(0, info.max_ring_entries & (info.max_ring_entries - 1));
 	EXPECT_EQ(8, info.ring_reserve);
+	EXPECT_EQ(64, info.max_mmus);
+	EXPECT_EQ(1024, info.max_readers);
 	EXPECT_EQ(4096, info.max_struct_size);
 	EXPECT_EQ(0, info.flags);
 	EXPECT_EQ(sizeof(info), info.size);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "mmu.h"
@@ -345,6 +346,82 @@ TEST_F(limit, rings_are_charged)
 	close(fd);
 	vt_write_file("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
 	rmdir(CGROUP);
+}
+
+/* ----------------------------------------------------------------- numbers */
+
+#define FILES		2048
+
+static int fds[FILES];
+
+static void allow_files(void)
+{
+	struct rlimit limit = { FILES + 64, FILES + 64 };
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void close_all(unsigned int n)
+{
+	while (n--)
+		close(fds[n]);
+}
+
+/* One MMU has so many readers as it says, with any number of files left. */
+TEST_F(limit, readers)
+{
+	struct vmmu_get_info info;
+	int fd = vt_mmu_open();
+	unsigned int i;
+
+	allow_files();
+	ASSERT_EQ(0, vt_mmu_info(fd, &info));
+	for (i = 0; i < FILES; i++) {
+		fds[i] = vt_mmu_create_reader(fd);
+		if (fds[i] < 0)
+			break;
+	}
+	EXPECT_EQ(info.max_readers, i);
+	ASSERT_GT(FILES, i);
+	EXPECT_EQ(-EMFILE, fds[i]);
+	/* one that goes makes room for one */
+	close(fds[--i]);
+	fds[i] = vt_mmu_create_reader(fd);
+	EXPECT_LE(0, fds[i]);
+	EXPECT_EQ(-EMFILE, vt_mmu_create_reader(fd));
+	close_all(i + 1);
+	close(fd);
+}
+
+/* One address space has so many MMUs, those without an open file included. */
+TEST_F(limit, mmus)
+{
+	struct vmmu_get_info info, again;
+	int fd, reader;
+	unsigned int i;
+
+	allow_files();
+	fd = vt_mmu_open();
+	ASSERT_EQ(0, vt_mmu_info(fd, &info));
+	/* its file goes, the MMU stays */
+	reader = vt_mmu_create_reader(fd);
+	ASSERT_LE(0, reader);
+	close(fd);
+	/* files that nobody has used are no MMUs */
+	for (i = 0; i < FILES / 2; i++) {
+		fds[i] = vt_mmu_open();
+		ASSERT_LE(0, fds[i]);
+	}
+	for (i = 0; i < FILES / 2; i++)
+		if (vt_mmu_info(fds[i], &again))
+			break;
+	EXPECT_EQ(info.max_mmus, i + 1);
+	ASSERT_GT(FILES / 2, i);
+	EXPECT_EQ(-EMFILE, vt_mmu_info(fds[i], &again));
+	close(reader);
+	EXPECT_EQ(0, vt_mmu_info(fds[i], &again));
+	EXPECT_EQ(-EMFILE, vt_mmu_info(fds[i + 1], &again));
+	close_all(FILES / 2);
 }
 
 TEST_HARNESS_MAIN

@@ -129,18 +129,35 @@ void vmmu_publish(struct vmmu *mmu)
 }
 
 /**
- * vmmu_create() - make an MMU without memslots
+ * vmmu_create() - make an MMU of a file, without memslots
  * @mm: the caller's mm
  *
+ * An invalidation looks at each MMU of an address space, and not all that an MMU
+ * takes is charged to somebody, so there is a limit.
+ *
  * Context: process context, may sleep; takes the mmap lock for writing.
- * Return: the MMU, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
+ * Return: the MMU; or ERR_PTR(-EMFILE) if there are VMMU_MAX_MMUS, -ENOMEM or
+ *	-EINTR.
  */
 struct vmmu *vmmu_create(struct mm_struct *mm)
 {
-	struct vmmu *mmu = vmmu_alloc(mm);
+	struct vmmu_space *space = vmmu_space_get(mm);
+	struct vmmu *mmu;
 
-	if (!IS_ERR(mmu))
-		vmmu_publish(mmu);
+	if (IS_ERR(space))
+		return ERR_CAST(space);
+
+	if (atomic64_add_unless(&space->nr_files, 1, VMMU_MAX_MMUS)) {
+		mmu = vmmu_alloc(mm);
+		if (IS_ERR(mmu))
+			atomic64_dec(&space->nr_files);
+		else
+			vmmu_publish(mmu);
+	} else {
+		mmu = ERR_PTR(-EMFILE);
+	}
+	/* The MMU has a reference of its own. */
+	vmmu_space_put(space);
 	return mmu;
 }
 
@@ -179,6 +196,8 @@ static void mmu_release(struct kref *ref)
 
 	if (!list_empty(&mmu->node))
 		mmu_unpublish(mmu);
+	if (!mmu->implicit)
+		atomic64_dec(&mmu->space->nr_files);
 	queue_work(free_queue, &mmu->free_work);
 }
 

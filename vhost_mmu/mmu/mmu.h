@@ -23,6 +23,10 @@
 #include "memslot.h"
 #include "pt.h"
 
+/* MMUs of files that one address space may have, and readers of one MMU. */
+#define VMMU_MAX_MMUS 64
+#define VMMU_MAX_READERS 1024
+
 /**
  * struct vmmu_stats - what an MMU holds and did
  * @pages: leaves by level, index 0 for 4 KiB

@@ -155,6 +155,8 @@ static long cmd_get_info(struct vmmu_cmd *cmd)
 		.min_ring_entries = VMMU_DIRTY_RING_MIN,
 		.max_ring_entries = VMMU_DIRTY_RING_MAX,
 		.ring_reserve = VMMU_DIRTY_RING_RESERVED,
+		.max_mmus = VMMU_MAX_MMUS,
+		.max_readers = VMMU_MAX_READERS,
 		.max_struct_size = PAGE_SIZE,
 	};
 	for (i = 0; i < ARRAY_SIZE(cmd_ops); i++) {

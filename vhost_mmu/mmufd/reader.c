@@ -56,7 +56,7 @@ static int reader_mmap(struct file *file, struct vm_area_struct *vma)
 	return reader->ring ? vmmu_dirty_ring_mmap(reader->ring, vma) : -ENXIO;
 }
 
-/* What vmmu_set_options() goes by, and what people read. */
+/* What decides about readers, and what people read. */
 static void count_readers(struct vmmu *mmu, int n)
 {
 	atomic64_add(n, &mmu->nr_readers);
@@ -89,10 +89,31 @@ static const struct file_operations reader_fops = {
 	.llseek = noop_llseek,
 };
 
+/*
+ * Counted from here on, vmmu_set_options() leaves the rings alone.  Readers come
+ * with slots_lock held only, so that there are no more of them than may be.
+ */
+static int reader_add(struct reader *reader)
+{
+	struct vmmu *mmu = reader->mmu;
+
+	lockdep_assert_held(&mmu->slots_lock);
+
+	if (atomic64_read(&mmu->nr_readers) >= VMMU_MAX_READERS)
+		return -EMFILE;
+	if (mmu->ring_entries) {
+		reader->ring = vmmu_dirty_ring_create(mmu);
+		if (!reader->ring)
+			return -ENOMEM;
+	}
+	count_readers(mmu, 1);
+	return 0;
+}
+
 static struct reader *reader_alloc(struct vmmu *mmu)
 {
 	struct reader *reader;
-	bool ok;
+	int ret;
 
 	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
 	if (!reader)
@@ -100,17 +121,14 @@ static struct reader *reader_alloc(struct vmmu *mmu)
 	mutex_init(&reader->mutex);
 	reader->mmu = vmmu_get(mmu);
 
-	/* Counted from here on, vmmu_set_options() leaves the rings alone. */
 	mutex_lock(&mmu->slots_lock);
-	count_readers(mmu, 1);
-	if (mmu->ring_entries)
-		reader->ring = vmmu_dirty_ring_create(mmu);
-	ok = reader->ring || !mmu->ring_entries;
+	ret = reader_add(reader);
 	mutex_unlock(&mmu->slots_lock);
 
-	if (!ok) {
-		reader_free(reader);
-		return ERR_PTR(-ENOMEM);
+	if (ret) {
+		vmmu_put(mmu);
+		kfree(reader);
+		return ERR_PTR(ret);
 	}
 	return reader;
 }

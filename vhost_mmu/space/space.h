@@ -63,6 +63,7 @@ struct vmmu_space_ops {
  * @mmus: MMUs, whose nodes only they know; changed under @inval_lock, walked in
  *	notifier callbacks without a lock: an MMU is freed after they have
  *	finished
+ * @nr_files: those of @mmus that are or were the MMU of a file
  */
 struct vmmu_space {
 	struct mmu_notifier mn;
@@ -76,6 +77,7 @@ struct vmmu_space {
 	/* finding and making shared MMUs */
 	struct mutex mmus_mutex;
 	struct list_head mmus;
+	atomic64_t nr_files;
 };
 
 /* notifier.c */

@@ -15,7 +15,9 @@
  * Whoever opens /dev/vhost-mmu gets an MMU: memslots, which map guest physical
  * addresses (GPA) to addresses of the opener (HVA), and tables, which map guest
  * pages to pages of memory.  Faults fill the tables and the MMU notifier
- * empties them; no page is ever pinned.  The first command makes the MMU.
+ * empties them; no page is ever pinned.  The first command makes the MMU, and
+ * gives -EMFILE if the address space has vmmu_get_info::max_mmus of them.  An MMU
+ * goes with the last of its files, its readers' and the devices attached to it.
  *
  * Every structure starts with its size, as the caller knows it, and its flags.  The kernel
  * refuses a structure that is shorter than its first version, longer than a page
@@ -88,6 +90,8 @@ enum {
  * @min_ring_entries: output: smallest dirty ring
  * @max_ring_entries: output: largest dirty ring
  * @ring_reserve: output: entries of a dirty ring that writes do not fill
+ * @max_mmus: output: MMUs of files that one address space may have
+ * @max_readers: output: readers that one MMU may have
  * @max_struct_size: output: longest structure that is looked at, in bytes
  *
  * What this kernel offers.  A field that it does not know stays 0, as the caller
@@ -110,6 +114,8 @@ struct vmmu_get_info {
 	__u32 min_ring_entries;
 	__u32 max_ring_entries;
 	__u32 ring_reserve;
+	__u32 max_mmus;
+	__u32 max_readers;
 	__u32 max_struct_size;
 };
 
@@ -314,6 +320,8 @@ struct vmmu_dirty_log {
  * VMMU_TRANSLATE, VMMU_READ and VMMU_WRITE; mmap() of it at offset 0 gives its
  * dirty ring, if rings were asked for: vmmu_set_options::ring_entries times
  * struct vmmu_dirty_gfn.
+ *
+ * -EMFILE if the MMU has vmmu_get_info::max_readers, or the caller too many files.
  *
  * The ring is full, and writes get -ENOSPC, when all of its entries but
  * vmmu_get_info::ring_reserve (8) are in use.  These are for writes that were
