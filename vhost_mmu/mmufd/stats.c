@@ -57,6 +57,7 @@ struct counter {
 	COUNTER(#field, field, KVM_STATS_TYPE_PEAK |			\
 		KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10, -9)
 
+/* Which names are part of the interface, <linux/vhost_mmu.h> says. */
 static const struct counter counters[] = {
 	INSTANT("pages_4k", pages[VMMU_LEVEL_4K - 1]),
 	INSTANT("pages_2m", pages[VMMU_LEVEL_2M - 1]),

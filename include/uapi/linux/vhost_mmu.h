@@ -408,7 +408,37 @@ struct vmmu_age {
  * @out_fd: output: a file in the layout of KVM's binary statistics
  * @__reserved: must be 0
  *
- * See struct kvm_stats_header and struct kvm_stats_desc in <linux/kvm.h>.
+ * See struct kvm_stats_header and struct kvm_stats_desc in <linux/kvm.h>.  The
+ * id is "vhost-mmu-", the opener's process number, "-" and the MMU's number.
+ *
+ * Find a statistic by its name, as their order and number may change.  These
+ * names keep their meaning:
+ *
+ * ==================== ======================================================
+ * pages_4k, pages_2m,  entries that map a page of this size now
+ * pages_1g
+ * table_pages          pages of tables now, the root included
+ * table_pages_peak     the most there were
+ * memslots             memslots now
+ * readers              readers now
+ * pf_taken             entries that a fault was taken for
+ * pf_fixed             ... and that it installed
+ * pf_fast              ... made writable without looking the page up
+ * pf_spurious          ... that were there already
+ * pf_retried           ... refused by an invalidation, or lost to another fault
+ * pf_failed            ... for which there is no page
+ * notifier_starts      invalidations that the address space saw
+ * invalidations        those that hit a memslot
+ * pages_zapped         guest pages unmapped, in units of 4 KiB
+ * splits               huge entries split
+ * collapses            tables removed so that a huge entry can take their place
+ * dirty_pages          pages entered into a dirty log or ring
+ * ring_full            writes refused because a dirty ring was full
+ * bytes_direct         bytes copied through kernel addresses
+ * bytes_user           bytes copied by user access instead
+ * ==================== ======================================================
+ *
+ * All others are for the developers of the kernel, and may go.
  */
 struct vmmu_get_stats_fd {
 	__u32 size;
