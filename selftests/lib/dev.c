@@ -11,6 +11,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#ifndef VHOST_SET_FORK_FROM_OWNER
+#define VHOST_SET_FORK_FROM_OWNER	_IOW(VHOST_VIRTIO, 0x84, __u8)
+#define VHOST_GET_FORK_FROM_OWNER	_IOR(VHOST_VIRTIO, 0x85, __u8)
+#endif
+
 #define STATS_ROOT	"/sys/kernel/debug/vhost_mmu"
 
 /*
@@ -84,6 +89,24 @@ int vt_dev_open(struct vt_dev *dev, uint64_t features)
 err:
 	vt_dev_close(dev);
 	return r;
+}
+
+int vt_dev_use_kthread(struct vt_dev *dev)
+{
+	uint32_t task = 0;
+
+	if (ioctl(dev->fd, VHOST_GET_FORK_FROM_OWNER, &task))
+		return -EOPNOTSUPP;
+	task = 0;
+	if (ioctl(dev->fd, VHOST_RESET_OWNER, NULL) ||
+	    ioctl(dev->fd, VHOST_SET_FORK_FROM_OWNER, &task) ||
+	    ioctl(dev->fd, VHOST_SET_OWNER, NULL) ||
+	    ioctl(dev->fd, VHOST_SET_FEATURES, &dev->features)) {
+		vt_msg("dev: cannot get a kthread: %m");
+		return -errno;
+	}
+	find_stats(dev);
+	return dev->nregions ? vt_dev_set_mem_table(dev) : 0;
 }
 
 void vt_dev_close(struct vt_dev *dev)

@@ -134,6 +134,11 @@ struct vt_dev {
  * device does not offer all of them.
  */
 int vt_dev_open(struct vt_dev *dev, uint64_t features);
+/*
+ * Own the device anew, with a kthread for a worker; before its rings are set
+ * up. -EOPNOTSUPP if this kernel gives no choice.
+ */
+int vt_dev_use_kthread(struct vt_dev *dev);
 void vt_dev_close(struct vt_dev *dev);
 
 /* Collect regions, then hand them to the device in one table. */

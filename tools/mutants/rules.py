@@ -187,4 +187,16 @@ MUTANTS = [
            "		put(sink, tag, sizeof(tag));\n",
            "		(void)tag;\n",
            "6.12", "payload_tap -t vlan"),
+    Mutant("killed-handlers", "a killed worker runs no handler, only flushes",
+           "vhost_mmu/dev/worker.c",
+           "	WRITE_ONCE(worker->flush_only, true);\n"
+           "	/* Wake-ups in",
+           "	/* Wake-ups in",
+           "6.12", "inval_killed -v rings_idle"),
+    Mutant("close-waits", "the closer makes the faults of a kthread fail",
+           "vhost_mmu/dev/worker.c",
+           "	if (worker->kthread)\n"
+           "		send_sig(SIGKILL, worker->kthread, 1);\n",
+           "",
+           "6.12", "inval_killed -v rings_kthread"),
 ]

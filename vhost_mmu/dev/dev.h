@@ -144,6 +144,7 @@ void vmdev_work_init(struct vmdev_work *work, vmdev_work_fn fn);
 bool vmdev_work_queue(struct vmdev_vq *dvq, struct vmdev_work *work);
 bool vmdev_has_work(struct vmdev_vq *dvq);
 void vmdev_flush(struct vmdev *dev);
+void vmdev_abort(struct vmdev *dev);
 
 /* poll.c */
 void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,

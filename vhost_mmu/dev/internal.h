@@ -13,12 +13,13 @@
 /**
  * struct vmdev_worker - the thread that runs a device's work
  * @dev: owner
- * @mutex: orders flushes and the loss of the thread; inside the device mutex,
- *	outside of every vmq::mutex
+ * @mutex: orders flushes and the loss of the thread, and guards
+ *	vmdev_vq::worker; inside the device mutex, never held for long
  * @work_list: works to run, newest first
  * @vtsk: the thread if it belongs to the owner process, else NULL
  * @kthread: the thread otherwise
  * @killed: the thread is gone, nothing may be queued; protected by @mutex
+ * @flush_only: run flushes and nothing else; is never cleared
  * @kcov_handle: coverage collection of the owner
  */
 struct vmdev_worker {
@@ -29,6 +30,7 @@ struct vmdev_worker {
 	struct vhost_task *vtsk;
 	struct task_struct *kthread;
 	bool killed;
+	bool flush_only;
 	u64 kcov_handle;
 };
 

@@ -7,13 +7,19 @@
  * limits and scheduling, or else a kthread that joins the owner's cgroups.  The
  * former dies by a SIGKILL to the owner, at a time nobody can choose.
  *
- * Lock order: vmdev::mutex > vmdev_worker::mutex > vmq::mutex.
+ * Queue handlers touch guest memory, and a page fault there may wait for user
+ * space for ever: only a fatal signal ends that.  So nobody who has to get on
+ * when the owner dies may wait for a queue's handler, nor for vmq::mutex, which
+ * handlers hold; and a worker that has used its signal up runs none.
+ *
+ * Lock order: vmdev::mutex > vmdev_worker::mutex, which nests no other.
  */
 #include <linux/cgroup.h>
 #include <linux/completion.h>
 #include <linux/kcov.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "../compat/vhost_task.h"
@@ -30,6 +36,28 @@ static void worker_queue(struct vmdev_worker *worker, struct vmdev_work *work)
 		vhost_task_wake(worker->vtsk);
 	else
 		wake_up_process(worker->kthread);
+}
+
+struct worker_flush {
+	struct vmdev_work work;
+	struct completion done;
+};
+
+static void worker_flush_fn(struct vmdev_work *work)
+{
+	complete(&container_of(work, struct worker_flush, work)->done);
+}
+
+static void run_work(struct vmdev_worker *worker, struct vmdev_work *work)
+{
+	/* Somebody waits for a flush; nobody waits for what a queue wants. */
+	if (unlikely(READ_ONCE(worker->flush_only)) &&
+	    work->fn != worker_flush_fn)
+		return;
+
+	kcov_remote_start_common(worker->kcov_handle);
+	work->fn(work);
+	kcov_remote_stop();
 }
 
 /* Run what is queued; false if that was nothing. */
@@ -53,9 +81,7 @@ static bool worker_run(void *data)
 		 */
 		smp_mb__after_atomic();
 
-		kcov_remote_start_common(worker->kcov_handle);
-		work->fn(work);
-		kcov_remote_stop();
+		run_work(worker, work);
 		cond_resched();
 	}
 	return true;
@@ -66,10 +92,15 @@ static int worker_kthread(void *data)
 	struct vmdev_worker *worker = data;
 	struct mm_struct *mm = worker->dev->mm;
 
+	/* For vmdev_abort(). */
+	allow_kernel_signal(SIGKILL);
 	kthread_use_mm(mm);
 	for (;;) {
-		/* Pairs with wake-ups of kthread_stop() and worker_queue() */
-		set_current_state(TASK_INTERRUPTIBLE);
+		/*
+		 * Pairs with wake-ups of kthread_stop() and worker_queue().  A
+		 * signal is never taken, and must not keep the thread awake.
+		 */
+		set_current_state(TASK_IDLE);
 		if (kthread_should_stop())
 			break;
 		if (!worker_run(worker))
@@ -93,12 +124,10 @@ static bool worker_detach(struct vmdev_worker *worker)
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&dvq->vmq.mutex);
 		if (rcu_access_pointer(dvq->worker) == worker) {
 			RCU_INIT_POINTER(dvq->worker, NULL);
 			attached = true;
 		}
-		mutex_unlock(&dvq->vmq.mutex);
 	}
 	return attached;
 }
@@ -110,39 +139,32 @@ static void worker_attach(struct vmdev_worker *worker)
 	unsigned int i;
 
 	mutex_lock(&worker->mutex);
-	for (i = 0; i < dev->nvqs && !worker->killed; i++) {
-		struct vmdev_vq *dvq = dev->vqs[i];
-
-		mutex_lock(&dvq->vmq.mutex);
-		rcu_assign_pointer(dvq->worker, worker);
-		mutex_unlock(&dvq->vmq.mutex);
-	}
+	for (i = 0; i < dev->nvqs && !worker->killed; i++)
+		rcu_assign_pointer(dev->vqs[i]->worker, worker);
 	mutex_unlock(&worker->mutex);
 }
 
-/* Runs in the thread, when it was killed and was not being stopped. */
+/*
+ * Runs in the thread, when it was killed and was not being stopped.
+ *
+ * SIGKILL has been taken from the thread by then, but stays pending for the
+ * process: a fault that userfaultfd handles does not sleep, for a signal is
+ * pending, and is tried again for ever, for it is not fatal to this thread.  No
+ * handler may run here.
+ */
 static void worker_killed(void *data)
 {
 	struct vmdev_worker *worker = data;
 
 	mutex_lock(&worker->mutex);
 	worker->killed = true;
+	WRITE_ONCE(worker->flush_only, true);
 	/* Wake-ups in vmdev_work_queue() may still see the worker. */
 	if (worker_detach(worker))
 		synchronize_rcu();
-	/* No other thread runs what is queued, and what flushes wait for. */
+	/* No other thread runs what flushes wait for. */
 	worker_run(worker);
 	mutex_unlock(&worker->mutex);
-}
-
-struct worker_flush {
-	struct vmdev_work work;
-	struct completion done;
-};
-
-static void worker_flush_fn(struct vmdev_work *work)
-{
-	complete(&container_of(work, struct worker_flush, work)->done);
 }
 
 /* Wait until everything queued before has run. */
@@ -260,6 +282,30 @@ struct vmdev_worker *vmdev_worker_create(struct vmdev *dev)
 	worker_attach(worker);
 	return worker;
 }
+
+/**
+ * vmdev_abort() - have the worker do nothing more for the queues of a device
+ * @dev: the device, being closed: nobody else uses it
+ *
+ * The worker may be a kthread that waits in a page fault for user space that is
+ * gone or hostile, with a vmq::mutex held.  No signal to the owner reaches it,
+ * so the fault is made to fail, or whoever closes the file would wait, too.  A
+ * worker of the owner's is left alone: a fatal signal would be to all of it.
+ *
+ * Context: process context; before any vmq::mutex is taken to stop the device.
+ */
+void vmdev_abort(struct vmdev *dev)
+{
+	struct vmdev_worker *worker = dev->worker;
+
+	if (!worker)
+		return;
+
+	WRITE_ONCE(worker->flush_only, true);
+	if (worker->kthread)
+		send_sig(SIGKILL, worker->kthread, 1);
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_abort, VHOST_MMU);
 
 /**
  * vmdev_worker_destroy() - stop a worker

@@ -96,6 +96,7 @@ static int vmnet_release(struct inode *inode, struct file *file)
 	struct vmnet *net = file->private_data;
 	struct socket *socks[VMNET_NVQS];
 
+	vmdev_abort(&net->dev);
 	vmnet_stop(net, socks);
 	vmdev_flush(&net->dev);
 	vmdev_stop(&net->dev);

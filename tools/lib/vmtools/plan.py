@@ -16,15 +16,16 @@ PROGRAMS = {
     # Other locks in the mm, kthreads as workers, other helpers in compat/.
     "6.1": ("smoke", "abi", "backend", "data", "data_backend", "live_module",
             "live_multi", "vhost_*", "inval_fork", "inval_fallback",
-            "inval_migrate", "payload_fork", "payload_tap", "payload_twin",
-            "mmu_abi", "mmu_age", "mmu_demand", "mmu_exit", "mmu_limit",
-            "mmu_memslot", "mmu_notify", "mmu_pin", "mmu_race", "mmu_stats"),
+            "inval_killed", "inval_migrate", "payload_fork", "payload_tap",
+            "payload_twin", "mmu_abi", "mmu_age", "mmu_demand", "mmu_exit",
+            "mmu_limit", "mmu_memslot", "mmu_notify", "mmu_pin", "mmu_race",
+            "mmu_stats"),
     # KASAN, lockdep and the test hooks: races, life times, hostile input.
     "debug": ("smoke", "abi_fuzz", "data_backend", "data_broken", "live_*",
-              "vhost_*", "inval_exit", "inval_install", "inval_reclaim",
-              "inval_uffd", "payload_change", "payload_tap", "mmu_dirty",
-              "mmu_exit", "mmu_gone", "mmu_limit", "mmu_memslot", "mmu_race",
-              "mmu_split"),
+              "vhost_*", "inval_exit", "inval_install", "inval_killed",
+              "inval_reclaim", "inval_uffd", "payload_change",
+              "payload_tap", "mmu_dirty", "mmu_exit", "mmu_gone", "mmu_limit",
+              "mmu_memslot", "mmu_race", "mmu_split"),
 }
 WHY = {
     "6.1": "what depends least on the version",
