@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Writes of the device into packets count like those of its owner: protected,
- * tracked, read-only, logged and reclaimed pages.
+ * tracked, read-only and reclaimed pages.
  * Timeout: 240 s
  */
 #include <kselftest_harness.h>
@@ -413,7 +413,7 @@ TEST_F_TIMEOUT(one, mapped_readonly, 300)
 
 /* ------------------------------------------------------------- attached MMU */
 
-static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
+static int attach(struct vt_rig *rig, int *mmu)
 {
 	unsigned int i;
 	int r = 0;
@@ -423,7 +423,7 @@ static int attach(struct vt_rig *rig, int *mmu, uint32_t flags)
 	*mmu = vt_mmu_open();
 	if (r || *mmu < 0)
 		return r ? r : *mmu;
-	r = vt_mmu_slot(*mmu, 0, flags, rig->dev.regions[0].guest_phys_addr,
+	r = vt_mmu_slot(*mmu, 0, 0, rig->dev.regions[0].guest_phys_addr,
 			rig->mem.base, rig->mem.len);
 	if (!r)
 		r = vt_mmu_dev_attach(rig->dev.fd, *mmu);
@@ -443,7 +443,7 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 
 	if (!vt_mmu_dev_available() || !vt_mmu_available())
 		SKIP(return, VT_MMU_DEV_NONE);
-	ASSERT_EQ(0, attach(rig, &self->mmu, 0));
+	ASSERT_EQ(0, attach(rig, &self->mmu));
 	for (i = 0; i < 6; i++) {
 		struct vt_sg sg = vt_payload_sg(rig, rx_page(rig, i), RX_LEN);
 		char *at = rx_page(rig, i);
@@ -480,60 +480,6 @@ TEST_F_TIMEOUT(one, slot_readonly, 300)
 			ASSERT_EQ(0, vt_vq_wait(vq, VT_TIMEOUT));
 		EXPECT_EQ(0, memcmp(at + hdr, frame, 1000));
 	}
-}
-
-/*
- * What is received by kernel address is in the dirty log, after each clearing of
- * it as well. Writes by user access are not: they are the owner's own, and it is
- * for the owner to know of them.
- */
-TEST_F_TIMEOUT(one, slot_logged, 300)
-{
-	struct vt_rig *rig = &self->rig;
-	size_t first, pages = rig->mem.len / VT_PAGE, i;
-	unsigned int n = vt_scale(32), round, checked = 0;
-	uint64_t *log;
-
-	if (!vt_mmu_dev_available() || !vt_mmu_available())
-		SKIP(return, VT_MMU_DEV_NONE);
-	ASSERT_EQ(0, attach(rig, &self->mmu, VMMU_MEM_LOG_DIRTY_PAGES));
-	log = calloc(pages / 64 + 1, sizeof(*log));
-	first = (rx_page(rig, 0) - (char *)rig->mem.base) / VT_PAGE;
-	/* the first packet goes through the socket */
-	ASSERT_EQ(0, rx_pages(rig, 1));
-	ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
-	for (round = 0; round < n; round++) {
-		uint64_t mask = some_pages(round / 2), logged = 0;
-
-		/* each set twice: the second write follows the clearing */
-		count_from(rig, VT_VQ_RX);
-		ASSERT_EQ(0, rx_pages(rig, mask));
-		/* the log has no page that was only read */
-		ASSERT_EQ(0, tx_page(rig, rig->buf[VT_VQ_TX], true));
-		memset(log, 0, pages / 8);
-		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
-		if (!counted_direct(VT_VQ_RX))
-			continue;
-		for (i = 0; i < pages; i++) {
-			if (!vt_bitmap_test(log, i))
-				continue;
-			EXPECT_TRUE(i >= first && i < first + PAGES) {
-				TH_LOG("page %zu is logged", i);
-			}
-			logged |= 1ULL << (i - first);
-		}
-		ASSERT_EQ(mask, logged) {
-			TH_LOG("round %u", round);
-		}
-		checked++;
-		/* nobody wrote since: the log is empty */
-		memset(log, 0, pages / 8);
-		ASSERT_EQ(0, vt_mmu_get_dirty(self->mmu, 0, log));
-		for (i = 0; i < pages / 64; i++)
-			ASSERT_EQ(0, log[i]);
-	}
-	EXPECT_GE(checked, n / 2);
-	free(log);
 }
 
 TEST_HARNESS_MAIN

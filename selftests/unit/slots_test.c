@@ -450,6 +450,47 @@ TEST_F_TIMEOUT(slots, fresh_seed, 300)
 	play(_metadata, self->seed);
 }
 
+/* Nothing is logged while a device is attached, and the other way round. */
+TEST_F(slots, attached)
+{
+	struct vmmu_set_memslot args = {
+		.flags = VMMU_MEM_LOG_DIRTY_PAGES,
+		.memory_size = 2 << PAGE_SHIFT,
+		.userspace_addr = HVA_BASE,
+	};
+	struct vmmu *t = test.mmu;
+	struct plain logged = { true, 0, 2 << PAGE_SHIFT, HVA_BASE, args.flags };
+	struct plain plain = { true, 0, 2 << PAGE_SHIFT, HVA_BASE, 0 };
+
+	test.now[0] = logged;
+	ASSERT_EQ(vmmu_set_memslot(t, &args), 0);
+	EXPECT_EQ(vmmu_attach(t), -EOPNOTSUPP);
+	EXPECT_EQ(atomic_read(&t->nr_attached), 0);
+
+	test.before[0] = logged;
+	test.now[0] = plain;
+	args.flags = 0;
+	ASSERT_EQ(vmmu_set_memslot(t, &args), 0);
+	ASSERT_EQ(vmmu_attach(t), 0);
+	ASSERT_EQ(vmmu_attach(t), 0);
+	args.flags = VMMU_MEM_LOG_DIRTY_PAGES;
+	EXPECT_EQ(vmmu_set_memslot(t, &args), -EOPNOTSUPP);
+	vmmu_detach(t);
+	EXPECT_EQ(vmmu_set_memslot(t, &args), -EOPNOTSUPP);
+	/* a new one neither */
+	args.slot = 1;
+	args.guest_phys_addr = 1 << 20;
+	EXPECT_EQ(vmmu_set_memslot(t, &args), -EOPNOTSUPP);
+	vmmu_detach(t);
+
+	args.slot = 0;
+	args.guest_phys_addr = 0;
+	test.before[0] = plain;
+	test.now[0] = logged;
+	EXPECT_EQ(vmmu_set_memslot(t, &args), 0);
+	EXPECT_EQ(vmmu_attach(t), -EOPNOTSUPP);
+}
+
 /* Tables of devices are made of ranges of bytes. */
 TEST_F(slots, bytes)
 {

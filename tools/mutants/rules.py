@@ -170,13 +170,6 @@ MUTANTS = [
            "	vmmu_section_drain_end(section);\n",
            "	section->flush(section, first, last);\n",
            "debug", "payload_change -v discard_shared_MEMFD"),
-    Mutant("protect-no-flush", "a page whose dirty bit is taken faults in sections, too",
-           "vhost_mmu/mmu/pt_zap.c",
-           "	if (vmmu_iter_clear_bits(iter, VMMU_PTE_WRITE))\n"
-           "		vmmu_gather_add(gather, iter->gfn,\n"
-           "				vmmu_level_next(iter->gfn, iter->level) - 1);\n",
-           "	vmmu_iter_clear_bits(iter, VMMU_PTE_WRITE);\n",
-           "6.12", "payload_track -t slot_logged"),
     Mutant("rx-not-dirty", "buffers that are received into are looked up for writing",
            "vhost_mmu/virtqueue/direct.c",
            "	const bool write = access == VHOST_ACCESS_WO;",

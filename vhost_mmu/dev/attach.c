@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/uaccess.h>
 
+#include "../mmu/memslot.h"
 #include "../mmu/mmu.h"
 #include "../mmufd/mmufd.h"
 #include "internal.h"
@@ -45,6 +46,14 @@ void vmdev_apply_memory(struct vmdev *dev)
 	}
 }
 
+static void put_attached(struct vmmu *mmu)
+{
+	if (!mmu)
+		return;
+	vmmu_detach(mmu);
+	vmmu_put(mmu);
+}
+
 /**
  * vmdev_put_mmus() - forget the MMUs of a device
  * @dev: the device; no queue refers to them any more
@@ -53,8 +62,7 @@ void vmdev_apply_memory(struct vmdev *dev)
  */
 void vmdev_put_mmus(struct vmdev *dev)
 {
-	if (dev->attached)
-		vmmu_put(dev->attached);
+	put_attached(dev->attached);
 	if (dev->mmu)
 		vmmu_put(dev->mmu);
 	dev->attached = NULL;
@@ -96,6 +104,25 @@ static struct vmmu *mmu_of_fd(const struct vmdev *dev, int fd)
 	return mmu;
 }
 
+/* Take the place of what is attached now; keeps the reference if it works. */
+static int replace_attached(struct vmdev *dev, struct vmmu *mmu)
+{
+	struct vmmu *old = dev->attached;
+	int ret;
+
+	if (any_vq_running(dev))
+		return -EBUSY;
+
+	ret = mmu ? vmmu_attach(mmu) : 0;
+	if (ret)
+		return ret;
+
+	dev->attached = mmu;
+	vmdev_apply_memory(dev);
+	put_attached(old);
+	return 0;
+}
+
 /* Its size comes first, as in the structures of /dev/vhost-mmu. */
 static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
 {
@@ -115,7 +142,8 @@ static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
  *
  * Context: process context of the owner, may sleep; device mutex held.
  * Return: 0, or -EFAULT, -EINVAL (size, or the file is no MMU), -E2BIG, -EBADF,
- *	-EIO (another process's MMU), -EBUSY (a queue is running).
+ *	-EIO (another process's MMU), -EBUSY (a queue is running), -EOPNOTSUPP (a
+ *	memslot has a dirty log).
  */
 long vmdev_attach(struct vmdev *dev, void __user *argp)
 {
@@ -134,13 +162,8 @@ long vmdev_attach(struct vmdev *dev, void __user *argp)
 	if (IS_ERR(mmu))
 		return PTR_ERR(mmu);
 
-	if (any_vq_running(dev)) {
-		ret = -EBUSY;
-	} else {
-		swap(dev->attached, mmu);
-		vmdev_apply_memory(dev);
-	}
-	if (mmu)
+	ret = replace_attached(dev, mmu);
+	if (ret && mmu)
 		vmmu_put(mmu);
 	return ret;
 }

@@ -88,6 +88,8 @@ int vmmu_insert_slot(struct vmmu *mmu, u32 id, u32 flags, u64 gpa, u64 size,
 
 /* memslot_set.c */
 int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args);
+int vmmu_attach(struct vmmu *mmu);
+void vmmu_detach(struct vmmu *mmu);
 int vmmu_set_options(struct vmmu *mmu, u64 options, u32 ring_entries);
 
 static inline bool vmmu_slot_logs(const struct vmmu_memslot *slot)

@@ -140,6 +140,9 @@ static int slot_set(struct vmmu *mmu, const struct vmmu_set_memslot *args)
 	    vmmu_slot_overlap(mmu, args->guest_phys_addr, args->memory_size,
 			      old))
 		return -EEXIST;
+	if (args->flags & VMMU_MEM_LOG_DIRTY_PAGES &&
+	    atomic_read(&mmu->nr_attached))
+		return -EOPNOTSUPP;
 
 	new = vmmu_slot_alloc(mmu, args->slot, args->flags,
 			      args->guest_phys_addr, args->memory_size,
@@ -166,7 +169,8 @@ static int slot_set(struct vmmu *mmu, const struct vmmu_set_memslot *args)
  * Waits for whoever uses the memslots now, but for no invalidation that is open.
  *
  * Context: process context, may sleep; no lock held.
- * Return: 0, -EINVAL, -EEXIST or -ENOMEM; nothing has changed after an error.
+ * Return: 0, -EINVAL, -EEXIST, -ENOMEM, or -EOPNOTSUPP for a log while a device
+ *	is attached; nothing has changed after an error.
  */
 int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args)
 {
@@ -179,6 +183,48 @@ int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args)
 	ret = slot_set(mmu, args);
 	mutex_unlock(&mmu->slots_lock);
 	return ret;
+}
+
+/**
+ * vmmu_attach() - have one device more that goes by an MMU
+ * @mmu: the MMU
+ *
+ * A device's writes by user access, and those to its rings, are in no log.  So
+ * that a log never lacks a write, a memslot has none while a device is attached.
+ *
+ * Context: process context, may sleep; no lock that is taken inside slots_lock
+ *	held.
+ * Return: 0, or -EOPNOTSUPP if a memslot has a log.
+ */
+int vmmu_attach(struct vmmu *mmu)
+{
+	const struct vmmu_memslot *slot;
+	unsigned long id;
+	int ret = 0;
+
+	mutex_lock(&mmu->slots_lock);
+	xa_for_each(&mmu->by_id, id, slot) {
+		if (vmmu_slot_logs(slot))
+			ret = -EOPNOTSUPP;
+	}
+	if (!ret)
+		atomic_inc(&mmu->nr_attached);
+	mutex_unlock(&mmu->slots_lock);
+	return ret;
+}
+
+/**
+ * vmmu_detach() - undo vmmu_attach()
+ * @mmu: the MMU
+ *
+ * Takes no lock: whoever closes the device may be nobody whom the owner, who can
+ * keep slots_lock, should be able to stop.
+ *
+ * Context: any; the device does not use the MMU any more.
+ */
+void vmmu_detach(struct vmmu *mmu)
+{
+	WARN_ON_ONCE(atomic_dec_return(&mmu->nr_attached) < 0);
 }
 
 /**

@@ -106,6 +106,7 @@ struct vmmu_stats {
  * @generation: counts changes of the set; odd while one is under way
  * @options: VMMU_OPTION_*
  * @ring_entries: size of the dirty rings, 0 for bitmaps
+ * @nr_attached: devices that write without a log; goes up under @slots_lock
  * @nr_readers: reader files; goes up under @slots_lock
  * @rings_lock: leaf; serialises the coming and going of dirty rings
  * @rings: dirty rings of all readers, under @rings_lock; they come with
@@ -135,6 +136,7 @@ struct vmmu {
 	u64 generation;
 	u64 options;
 	u32 ring_entries;
+	atomic_t nr_attached;
 	atomic64_t nr_readers;
 	/* leaf; serialises the coming and going of dirty rings */
 	spinlock_t rings_lock;

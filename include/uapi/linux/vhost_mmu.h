@@ -176,7 +176,8 @@ struct vmmu_set_options {
  * VMMU_MEM_LOG_DIRTY_PAGES of a memslot, with the rules and errors of
  * KVM_SET_USER_MEMORY_REGION: -EEXIST if the GPA range overlaps another
  * memslot's, -EINVAL for a change of size, HVA or VMMU_MEM_READONLY of an
- * existing one, and for the deletion of none.
+ * existing one, and for the deletion of none.  -EOPNOTSUPP for
+ * VMMU_MEM_LOG_DIRTY_PAGES while a device is attached, see VHOST_MMU_ATTACH.
  */
 struct vmmu_set_memslot {
 	__u32 size;
@@ -458,7 +459,11 @@ struct vmmu_get_stats_fd {
  * is refused with -EBUSY meanwhile; after fd -1 the device has the memory table
  * that was set before, or none.  -EPERM: the caller does not own the device;
  * -EBADF: not a file; -EINVAL: not an MMU; -EIO: another process's MMU; -EBUSY:
- * a queue of the device is running.
+ * a queue of the device is running; -EOPNOTSUPP: a memslot has
+ * VMMU_MEM_LOG_DIRTY_PAGES.
+ *
+ * No dirty log sees all that a device writes.  So while one is attached,
+ * VMMU_SET_MEMSLOT refuses VMMU_MEM_LOG_DIRTY_PAGES with -EOPNOTSUPP.
  */
 struct vhost_mmu_attach {
 	__u32 size;

@@ -150,6 +150,10 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 #define READ_ONCE(x)							\
 	(unit_worked(), *(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
@@ -157,6 +161,9 @@ typedef struct {
 #define try_cmpxchg64(p, old, v)					\
 	__atomic_compare_exchange_n(p, old, v, 0, __ATOMIC_SEQ_CST,	\
 				    __ATOMIC_SEQ_CST)
+#define atomic_read(v)		((v)->counter)
+#define atomic_inc(v)		((void)(v)->counter++)
+#define atomic_dec_return(v)	(--(v)->counter)
 #define atomic64_read(v)	((v)->counter)
 #define atomic64_set(v, n)	((void)((v)->counter = (n)))
 #define atomic64_add(n, v)	((void)((v)->counter += (s64)(n)))
