@@ -63,6 +63,9 @@ TEST_F(attach, arguments)
 		uint64_t more;
 	} a = { .args = { .fd = self->mmu } };
 
+	/* the number says nothing of the size, which may grow */
+	EXPECT_EQ(0, _IOC_SIZE(VHOST_MMU_ATTACH));
+	EXPECT_EQ(0, _IOC_SIZE(VHOST_MMU_GET_ATTACHED));
 	a.args.size = sizeof(a.args) - 1;
 	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	a.args.size = 0;
@@ -71,6 +74,16 @@ TEST_F(attach, arguments)
 	EXPECT_EQ(0, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	a.more = 1ULL << 63;
 	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.more = 0;
+	/* not read to its end */
+	a.args.size = UINT32_MAX;
+	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.args.size = sizeof(a.args);
+	a.args.flags = 1;
+	EXPECT_EQ(-EOPNOTSUPP, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
+	a.args.flags = 0;
+	a.args.__reserved = 1;
+	EXPECT_EQ(-EOPNOTSUPP, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, &a));
 	EXPECT_EQ(-EFAULT, vt_mmu_ioctl(fd, VHOST_MMU_ATTACH, NULL));
 
 	EXPECT_EQ(-EBADF, vt_mmu_dev_attach(fd, 9999));
@@ -86,6 +99,69 @@ TEST_F(attach, arguments)
 	close(null);
 	/* the failed calls left the device as it was */
 	EXPECT_EQ(1, vt_mmu_dev_count(&self->rig.dev, "attached"));
+}
+
+/* The number that ends the name of an MMU's statistics, "vhost-mmu-PID-N". */
+static long number_of(int mmu)
+{
+	struct vmmu_get_stats_fd args = { .size = sizeof(args) };
+	struct kvm_stats_header header;
+	char name[64] = "";
+	long n = -1;
+
+	if (ioctl(mmu, VMMU_GET_STATS_FD, &args))
+		return -errno;
+	if (pread(args.out_fd, &header, sizeof(header), 0) == sizeof(header) &&
+	    pread(args.out_fd, name, sizeof(name) - 1, header.id_offset) > 0 &&
+	    strrchr(name, '-'))
+		n = atol(strrchr(name, '-') + 1);
+	close(args.out_fd);
+	return n;
+}
+
+TEST_F(attach, query)
+{
+	struct vt_dev *dev = &self->rig.dev;
+	struct {
+		struct vhost_mmu_get_attached args;
+		uint64_t more;
+	} q = { .args = { .size = sizeof(q), .attach_flags = ~0ULL } };
+	int other = open(vt_dev_path(), O_RDWR);
+
+	ASSERT_EQ(0, vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	EXPECT_EQ(VHOST_MMU_KIND_TABLE, q.args.kind);
+	EXPECT_EQ(vt_mmu_dev_count(dev, "mmu"), q.args.mmu);
+	EXPECT_EQ(0, q.args.attach_flags);
+
+	ASSERT_EQ(0, vt_mmu_dev_attach(dev->fd, self->mmu));
+	q.args.size = sizeof(q.args);
+	ASSERT_EQ(0, vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	EXPECT_EQ(VHOST_MMU_KIND_ATTACHED, q.args.kind);
+	EXPECT_EQ(number_of(self->mmu), q.args.mmu);
+
+	q.args.flags = 1;
+	EXPECT_EQ(-EOPNOTSUPP,
+		  vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	q.args.flags = 0;
+	q.args.size = sizeof(q.args) - 1;
+	EXPECT_EQ(-EINVAL, vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	q.args.size = UINT32_MAX;
+	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	q.args.size = sizeof(q);
+	q.more = 1;
+	EXPECT_EQ(-E2BIG, vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, &q));
+	q.more = 0;
+	EXPECT_EQ(-EFAULT,
+		  vt_mmu_ioctl(dev->fd, VHOST_MMU_GET_ATTACHED, NULL));
+
+	/* nobody's device, and one without a memory table */
+	ASSERT_GE(other, 0);
+	EXPECT_EQ(-EPERM, vt_mmu_ioctl(other, VHOST_MMU_GET_ATTACHED, &q));
+	ASSERT_EQ(0, ioctl(other, VHOST_SET_OWNER, NULL));
+	ASSERT_EQ(0, vt_mmu_ioctl(other, VHOST_MMU_GET_ATTACHED, &q));
+	EXPECT_EQ(VHOST_MMU_KIND_NONE, q.args.kind);
+	EXPECT_EQ(0, q.args.mmu);
+	close(other);
 }
 
 TEST_F(attach, owners)

@@ -123,16 +123,21 @@ static int replace_attached(struct vmdev *dev, struct vmmu *mmu)
 	return 0;
 }
 
-/* Its size comes first, as in the structures of /dev/vhost-mmu. */
-static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
+/*
+ * Copy a structure in.  Its size comes first, as in those of /dev/vhost-mmu, and
+ * flags second; what is longer than a page nobody means.
+ */
+static int args_get(void *args, size_t known, void __user *argp)
 {
 	u32 size;
 
 	if (get_user(size, (u32 __user *)argp))
 		return -EFAULT;
-	if (size < sizeof(*args))
+	if (size < known)
 		return -EINVAL;
-	return copy_struct_from_user(args, sizeof(*args), argp, size);
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(args, known, argp, size);
 }
 
 /**
@@ -143,7 +148,7 @@ static int attach_args_get(struct vhost_mmu_attach *args, void __user *argp)
  * Context: process context of the owner, may sleep; device mutex held.
  * Return: 0, or -EFAULT, -EINVAL (size, or the file is no MMU), -E2BIG, -EBADF,
  *	-EIO (another process's MMU), -EBUSY (a queue is running), -EOPNOTSUPP (a
- *	memslot has a dirty log).
+ *	flag or reserved field, or a memslot has a dirty log).
  */
 long vmdev_attach(struct vmdev *dev, void __user *argp)
 {
@@ -153,9 +158,11 @@ long vmdev_attach(struct vmdev *dev, void __user *argp)
 
 	lockdep_assert_held(&dev->mutex);
 
-	ret = attach_args_get(&args, argp);
+	ret = args_get(&args, sizeof(args), argp);
 	if (ret)
 		return ret;
+	if (args.flags || args.__reserved)
+		return -EOPNOTSUPP;
 
 	if (args.fd != VHOST_FILE_UNBIND)
 		mmu = mmu_of_fd(dev, args.fd);
@@ -166,4 +173,35 @@ long vmdev_attach(struct vmdev *dev, void __user *argp)
 	if (ret && mmu)
 		vmmu_put(mmu);
 	return ret;
+}
+
+/**
+ * vmdev_get_attached() - VHOST_MMU_GET_ATTACHED
+ * @dev: the device
+ * @argp: struct vhost_mmu_get_attached
+ *
+ * Context: process context of the owner, may sleep; device mutex held.
+ * Return: 0, or -EFAULT, -EINVAL (size), -E2BIG, -EOPNOTSUPP (a flag).
+ */
+long vmdev_get_attached(struct vmdev *dev, void __user *argp)
+{
+	const struct vmmu *mmu = dev->attached ?: dev->mmu;
+	struct vhost_mmu_get_attached args;
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+
+	ret = args_get(&args, sizeof(args), argp);
+	if (ret)
+		return ret;
+	if (args.flags)
+		return -EOPNOTSUPP;
+
+	args.kind = VHOST_MMU_KIND_NONE;
+	if (mmu)
+		args.kind = dev->attached ? VHOST_MMU_KIND_ATTACHED :
+					    VHOST_MMU_KIND_TABLE;
+	args.mmu = mmu ? mmu->id : 0;
+	args.attach_flags = 0;
+	return copy_to_user(argp, &args, sizeof(args)) ? -EFAULT : 0;
 }

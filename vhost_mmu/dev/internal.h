@@ -46,6 +46,7 @@ long vmdev_set_mem_table(struct vmdev *dev, void __user *argp);
 void vmdev_apply_memory(struct vmdev *dev);
 void vmdev_put_mmus(struct vmdev *dev);
 long vmdev_attach(struct vmdev *dev, void __user *argp);
+long vmdev_get_attached(struct vmdev *dev, void __user *argp);
 
 /* params.c */
 unsigned int vmdev_max_mem_regions(void);

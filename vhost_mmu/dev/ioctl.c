@@ -81,6 +81,8 @@ long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 		return vmdev_set_mem_table(dev, argp);
 	case VHOST_MMU_ATTACH:
 		return vmdev_attach(dev, argp);
+	case VHOST_MMU_GET_ATTACHED:
+		return vmdev_get_attached(dev, argp);
 	case VHOST_SET_LOG_BASE:
 	case VHOST_SET_LOG_FD:
 		/* No dirty log yet; these must not pass for vring ioctls. */

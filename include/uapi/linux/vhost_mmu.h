@@ -453,7 +453,9 @@ struct vmmu_get_stats_fd {
 /**
  * struct vhost_mmu_attach - ioctl(VHOST_MMU_ATTACH) on a vhost device
  * @size: sizeof(struct vhost_mmu_attach)
+ * @flags: must be 0; -EOPNOTSUPP otherwise
  * @fd: an MMU of the device's owner, or -1 to give it up
+ * @__reserved: must be 0
  *
  * Make the device use the memslots and tables of an MMU.  VHOST_SET_MEM_TABLE
  * is refused with -EBUSY meanwhile; after fd -1 the device has the memory table
@@ -467,10 +469,40 @@ struct vmmu_get_stats_fd {
  */
 struct vhost_mmu_attach {
 	__u32 size;
+	__u32 flags;
 	__s32 fd;
+	__u32 __reserved;
 };
 
 /* 0xAF is VHOST_VIRTIO of <linux/vhost.h>. */
-#define VHOST_MMU_ATTACH _IOW(0xAF, 0xE0, struct vhost_mmu_attach)
+#define VHOST_MMU_ATTACH _IO(0xAF, 0xE0)
+
+/* The device has no MMU: its memory table is not set, or none fits it. */
+#define VHOST_MMU_KIND_NONE	0
+/* The MMU is made from the memory table; devices with equal ones share it. */
+#define VHOST_MMU_KIND_TABLE	1
+/* The device is attached to an MMU of /dev/vhost-mmu. */
+#define VHOST_MMU_KIND_ATTACHED	2
+
+/**
+ * struct vhost_mmu_get_attached - ioctl(VHOST_MMU_GET_ATTACHED) on a device
+ * @size: sizeof(struct vhost_mmu_get_attached)
+ * @flags: must be 0; -EOPNOTSUPP otherwise
+ * @kind: output: VHOST_MMU_KIND_*
+ * @mmu: output: number of the MMU, which ends the name that its statistics have;
+ *	0 if there is none
+ * @attach_flags: output: flags that VHOST_MMU_ATTACH knows
+ *
+ * Tell which MMU a device goes by.  -EPERM: the caller does not own the device.
+ */
+struct vhost_mmu_get_attached {
+	__u32 size;
+	__u32 flags;
+	__u32 kind;
+	__u32 mmu;
+	__aligned_u64 attach_flags;
+};
+
+#define VHOST_MMU_GET_ATTACHED _IO(0xAF, 0xE1)
 
 #endif /* _UAPI_LINUX_VHOST_MMU_H */
