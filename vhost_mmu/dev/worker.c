@@ -18,7 +18,9 @@
 #include <linux/completion.h>
 #include <linux/kcov.h>
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -87,6 +89,27 @@ static bool worker_run(void *data)
 	return true;
 }
 
+/*
+ * The same in a kthread, from which the kernel charges nothing to anybody: tables
+ * of the MMU and of the owner that its faults make are the owner's to pay, in
+ * whatever group he is now.
+ */
+static bool worker_run_charged(struct vmdev_worker *worker)
+{
+	struct mem_cgroup *memcg, *old;
+	bool ret;
+
+	if (llist_empty(&worker->work_list))
+		return false;
+
+	memcg = get_mem_cgroup_from_mm(worker->dev->mm);
+	old = set_active_memcg(memcg);
+	ret = worker_run(worker);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return ret;
+}
+
 static int worker_kthread(void *data)
 {
 	struct vmdev_worker *worker = data;
@@ -103,7 +126,7 @@ static int worker_kthread(void *data)
 		set_current_state(TASK_IDLE);
 		if (kthread_should_stop())
 			break;
-		if (!worker_run(worker))
+		if (!worker_run_charged(worker))
 			schedule();
 	}
 	__set_current_state(TASK_RUNNING);
