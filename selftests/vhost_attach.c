@@ -294,10 +294,28 @@ TEST_F_TIMEOUT(attach, packets, 300)
 	ASSERT_EQ(0, vt_mmu_dev_attach(rig->dev.fd, self->mmu));
 	EXPECT_EQ(1, vt_mmu_dev_count(&rig->dev, "attached"));
 	EXPECT_EQ(0, vt_rig_flow(rig, 500, NULL));
-	/* the device keeps its MMU when the file is closed */
+	/* the device keeps its MMU when the file is closed, and shows it */
 	close(self->mmu);
 	self->mmu = -1;
 	EXPECT_EQ(0, vt_rig_flow(rig, 200, NULL));
+	EXPECT_EQ(1, vt_mmu_dev_stat(&rig->dev, "memslots"));
+	EXPECT_GT(vt_mmu_dev_stat(&rig->dev, "pages_4k"), 0);
+}
+
+/* An MMU that never had a file has statistics, too. */
+TEST_F(attach, stats_of_table)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_dev dev;
+
+	EXPECT_EQ(1, vt_mmu_dev_stat(&rig->dev, "memslots"));
+	EXPECT_EQ(0, vt_mmu_dev_stat(&rig->dev, "pf_fixed"));
+	EXPECT_EQ(0, vt_rig_flow(rig, 100, NULL));
+	EXPECT_GT(vt_mmu_dev_stat(&rig->dev, "pf_fixed"), 0);
+	/* a device without an MMU has none */
+	ASSERT_EQ(0, vt_dev_open(&dev, rig->cfg.features));
+	EXPECT_EQ(~0ULL, vt_mmu_dev_stat(&dev, "memslots"));
+	vt_dev_close(&dev);
 }
 
 /* Start one transmission; the error event it ends in, or -ETIMEDOUT. */

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name)
+static uint64_t number(const struct vt_dev *dev, const char *file,
+		       const char *name)
 {
 	unsigned long long val, found = ~0ULL;
 	char path[160], key[64];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/mmu", dev->stats_dir);
+	snprintf(path, sizeof(path), "%s/%s", dev->stats_dir, file);
 	f = fopen(path, "r");
 	if (!f) {
 		vt_msg("%s: %m", path);
@@ -25,6 +26,16 @@ uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name)
 	}
 	fclose(f);
 	return found;
+}
+
+uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name)
+{
+	return number(dev, "mmu", name);
+}
+
+uint64_t vt_mmu_dev_stat(const struct vt_dev *dev, const char *name)
+{
+	return number(dev, "mmu_stats", name);
 }
 
 uint64_t vt_mmu_dev_id(const struct vt_dev *dev)

@@ -10,6 +10,8 @@
  * MMU), "mmu" (its number then), "attached", "failures". ~0 if it is not there.
  */
 uint64_t vt_mmu_dev_count(const struct vt_dev *dev, const char *name);
+/* A statistic of its MMU, or ~0 if it has no MMU. */
+uint64_t vt_mmu_dev_stat(const struct vt_dev *dev, const char *name);
 /* Tells MMUs apart; 0 for none. */
 uint64_t vt_mmu_dev_id(const struct vt_dev *dev);
 /* VHOST_MMU_ATTACH; @mmu -1 to detach. 0 or -errno. */

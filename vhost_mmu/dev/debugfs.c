@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters in debugfs: vhost_mmu/<name>-<tgid of the owner>-<id>/vq<N>, from
- * SET_OWNER until the owner is given up.
+ * Counters in debugfs: vhost_mmu/<name>-<tgid of the owner>-<id>/vq<N>, and in
+ * mmu_stats those of the MMU that the device goes by, whose file may be closed
+ * or which may never have had one; from SET_OWNER until the owner is given up.
  *
  * Reading them takes no mutex, so that it never waits for a worker and removal
  * never waits for a device mutex.  The counters are read one by one; a
@@ -15,6 +16,7 @@
 #include <linux/stat.h>
 
 #include "../mmu/mmu.h"
+#include "../mmufd/mmufd.h"
 #include "../vhost_mmu.h"
 #include "internal.h"
 
@@ -107,6 +109,33 @@ static int mmu_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(mmu);
 
+/* The MMU that a device goes by, with a reference for the caller; or NULL. */
+static struct vmmu *mmu_get(struct vmdev *dev)
+{
+	struct vmq *vmq = &dev->vqs[0]->vmq;
+	struct vmmu *mmu;
+
+	/* The device lets go of an MMU after its queues did. */
+	spin_lock(&vmq->section.base.lock);
+	mmu = vmq->mmu ? vmmu_get(vmq->mmu) : NULL;
+	spin_unlock(&vmq->section.base.lock);
+	return mmu;
+}
+
+/* Empty without an MMU. */
+static int mmu_stats_show(struct seq_file *m, void *unused)
+{
+	struct vmmu *mmu = mmu_get(m->private);
+
+	if (!mmu)
+		return 0;
+	vmmu_stats_show(m, mmu);
+	/* Nobody else may use it any more. */
+	vmmu_put(mmu);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mmu_stats);
+
 /**
  * vmdev_debugfs_add() - show the counters of a device
  * @dev: the device; the caller is becoming its owner
@@ -130,6 +159,8 @@ void vmdev_debugfs_add(struct vmdev *dev)
 				    &vq_fops);
 	}
 	debugfs_create_file("mmu", 0400, dev->debugfs, dev, &mmu_fops);
+	debugfs_create_file("mmu_stats", 0400, dev->debugfs, dev,
+			    &mmu_stats_fops);
 }
 
 /* Take the counters of a device away, once nobody reads them. */

@@ -13,6 +13,7 @@
 struct dentry;
 struct file;
 struct mm_struct;
+struct seq_file;
 
 #define VMMU_MMUFD_NAME_MAX 32
 
@@ -103,6 +104,7 @@ long vmmu_cmd_create_reader(struct vmmu_cmd *cmd);
 
 /* stats.c */
 long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd);
+void vmmu_stats_show(struct seq_file *m, const struct vmmu *mmu);
 void vmmu_mmufd_debugfs_add(struct vmmu_mmufd *mmufd, struct vmmu *mmu);
 void vmmu_mmufd_debugfs_remove(struct vmmu_mmufd *mmufd);
 

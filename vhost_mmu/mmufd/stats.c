@@ -258,14 +258,23 @@ long vmmu_cmd_get_stats_fd(struct vmmu_cmd *cmd)
 	return 0;
 }
 
-static int stats_text_show(struct seq_file *m, void *unused)
+/**
+ * vmmu_stats_show() - write the counters of an MMU as lines of text
+ * @m: where to
+ * @mmu: the MMU
+ */
+void vmmu_stats_show(struct seq_file *m, const struct vmmu *mmu)
 {
-	const struct vmmu *mmu = m->private;
 	int i;
 
 	for (i = 0; i < NR_COUNTERS; i++)
 		seq_printf(m, "%s %llu\n", counters[i].name,
 			   counter_value(mmu, &counters[i]));
+}
+
+static int stats_text_show(struct seq_file *m, void *unused)
+{
+	vmmu_stats_show(m, m->private);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats_text);
