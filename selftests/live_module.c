@@ -4,7 +4,9 @@
  * Timeout: 120 s
  */
 #include <kselftest_harness.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include "inval.h"
@@ -148,6 +150,56 @@ TEST_F_TIMEOUT(module, bad_parameters, 300)
 	ASSERT_EQ(0, stat(max, &st));
 	EXPECT_EQ(0, st.st_mode & 0222);
 	EXPECT_EQ(0, vt_inval_stop(inval));
+}
+
+/* Who is no thread of the owner does not show up among them. */
+static unsigned int own_threads(void)
+{
+	struct dirent *de;
+	unsigned int n = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	while (d && (de = readdir(d)))
+		n += de->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* The kind of the worker that a device gets unless it asks for another. */
+TEST_F_TIMEOUT(module, fork_from_owner_default, 300)
+{
+	const char *param = "/sys/module/vhost_mmu/parameters/"
+			    "fork_from_owner_default";
+	unsigned int i, threads;
+	struct vt_dev dev;
+	struct stat st;
+
+	if (!vt_dev_is_ours())
+		SKIP(return, "not our modules");
+	EXPECT_EQ(0, vt_inval_stop(&self->inval));
+	vt_inval_close(&self->inval);
+	if (access(param, F_OK))
+		SKIP(return, "the kernel gives no choice of the worker's kind");
+	ASSERT_EQ(0, stat(param, &st));
+	EXPECT_EQ(0, st.st_mode & 0222);
+	threads = own_threads();
+	for (i = 0; i < 2; i++) {
+		/* 0, and then what is there without a word */
+		ASSERT_EQ(0, unload("vhost_mmu_net"));
+		ASSERT_EQ(0, unload("vhost_mmu"));
+		if (!i)
+			ASSERT_EQ(0, system("modprobe vhost_mmu "
+					    "fork_from_owner_default=0"));
+		ASSERT_EQ(0, system("modprobe vhost_mmu_net"));
+		ASSERT_EQ(0, vt_dev_open(&dev, 0));
+		EXPECT_EQ(threads + i, own_threads());
+		/* also when the device is owned anew */
+		ASSERT_EQ(0, ioctl(dev.fd, VHOST_RESET_OWNER, NULL));
+		ASSERT_EQ(0, ioctl(dev.fd, VHOST_SET_OWNER, NULL));
+		EXPECT_EQ(threads + i, own_threads());
+		vt_dev_close(&dev);
+	}
 }
 
 /* The counters are root's alone, and show no kernel address. */

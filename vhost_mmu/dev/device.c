@@ -9,7 +9,6 @@
 #include <linux/atomic.h>
 #include <linux/sched/mm.h>
 
-#include "../compat/vhost_task.h"
 #include "internal.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);
@@ -54,7 +53,7 @@ void vmdev_init(struct vmdev *dev, struct vmdev_vq **vqs, unsigned int nvqs,
 	dev->weight = weight;
 	dev->byte_weight = byte_weight;
 	dev->worker = NULL;
-	dev->fork_owner = vmmu_have_vhost_task;
+	dev->fork_owner = vmdev_fork_owner_default();
 	dev->id = atomic_fetch_inc(&next_id);
 	dev->debugfs = NULL;
 
@@ -305,7 +304,7 @@ void vmdev_reset_owner(struct vmdev *dev, struct vhost_iotlb *umem)
 
 	drop_owner(dev);
 
-	dev->fork_owner = vmmu_have_vhost_task;
+	dev->fork_owner = vmdev_fork_owner_default();
 	dev->umem = umem;
 	vmdev_apply_memory(dev);
 }

@@ -50,6 +50,7 @@ long vmdev_get_attached(struct vmdev *dev, void __user *argp);
 
 /* params.c */
 unsigned int vmdev_max_mem_regions(void);
+bool vmdev_fork_owner_default(void);
 
 /* debugfs.c */
 void vmdev_debugfs_add(struct vmdev *dev);

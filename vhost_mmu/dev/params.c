@@ -6,6 +6,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "../compat/vhost_task.h"
 #include "internal.h"
 
 enum {
@@ -56,6 +57,24 @@ static ushort max_mem_regions = 509;
 module_param(max_mem_regions, ushort, 0444);
 MODULE_PARM_DESC(max_mem_regions,
 		 "Maximum number of memory regions in a memory table (default: 509)");
+
+static bool fork_from_owner_default = true;
+#ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
+/* Stock vhost has it by the same name under the same condition. */
+module_param(fork_from_owner_default, bool, 0444);
+MODULE_PARM_DESC(fork_from_owner_default,
+		 "Make the worker a thread of the owner unless VHOST_SET_FORK_FROM_OWNER says otherwise (default: Y)");
+#endif
+
+/**
+ * vmdev_fork_owner_default() - what kind of worker a device gets
+ *
+ * Return: true for a thread of the owner, false for a kthread.
+ */
+bool vmdev_fork_owner_default(void)
+{
+	return vmmu_have_vhost_task && fork_from_owner_default;
+}
 
 /**
  * vmdev_metadata_access_kernel() - how a ring that starts now is to be reached
