@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Test hooks: make happen at will what otherwise is too rare or too short to be
- * hit.  Present only in debug builds: for kernels with fault injection, and
- * where VMMU_DEBUG=1 is given to make.
+ * hit.  Present only in debug builds, where VMMU_DEBUG=1 is given to make.
  */
 #ifndef VHOST_MMU_HOOKS_H
 #define VHOST_MMU_HOOKS_H
