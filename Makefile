@@ -8,9 +8,10 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
+INSTALL_HDR_PATH ?= /usr/local
 
-.PHONY: all modules modules_install install-rules setup demo check \
-	check-all bench selftests unit clean help
+.PHONY: all modules modules_install headers_install install-rules setup demo \
+	check check-all bench selftests unit clean help
 
 all: modules
 
@@ -19,6 +20,11 @@ modules:
 
 modules_install:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+# For programs that use /dev/vhost-mmu: #include <linux/vhost_mmu.h>
+headers_install:
+	install -D -m 0644 include/uapi/linux/vhost_mmu.h \
+		$(DESTDIR)$(INSTALL_HDR_PATH)/include/linux/vhost_mmu.h
 
 # What a host with the modules installed needs besides: see README.md.
 install-rules:
@@ -66,6 +72,8 @@ help:
 	@echo 'Modules:'
 	@echo '  make [KDIR=DIR]       build vhost_mmu.ko and vhost_mmu_net.ko'
 	@echo '  make modules_install  install them for that kernel'
+	@echo '  make headers_install  install linux/vhost_mmu.h in INSTALL_HDR_PATH/include'
+	@echo '                        (default $(INSTALL_HDR_PATH))'
 	@echo '  make install-rules    udev rule and modules-load.d snippet'
 	@echo 'Parts:'
 	@echo '  make setup            install the Debian packages that all of this needs'

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """What make builds and installs."""
-import os
 import subprocess
 import tempfile
 import unittest
@@ -39,3 +38,34 @@ class Hooks(unittest.TestCase):
         words = self.built("VMMU_DEBUG=1")
         self.assertIn("-DVMMU_DEBUG", words)
         self.assertIn("space/hooks.o", words)
+
+
+class Install(unittest.TestCase):
+    """What is installed, into a folder."""
+
+    def setUp(self):
+        # pylint: disable=consider-using-with
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def make(self, target, variable):
+        """Install something there."""
+        run("make", "-s", "-C", TOP, target, f"{variable}={self.folder.name}")
+
+    def test_a_program_needs_no_other_header(self):
+        self.make("headers_install", "INSTALL_HDR_PATH")
+        text = """
+            #include <linux/vhost_mmu.h>
+            int main(void)
+            {
+                struct vhost_mmu_attach attach = { .size = sizeof(attach) };
+                struct vmmu_get_info info = { .size = sizeof(info) };
+
+                return attach.size + info.size + VHOST_MMU_ATTACH +
+                       VMMU_GET_INFO + VMMU_SET_MEMSLOT;
+            }
+        """
+        for standard in "c99", "gnu17":
+            run("cc", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                f"-std={standard}", f"-I{self.folder.name}/include",
+                "-o", "/dev/null", "-x", "c", "-", text=text)
