@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What make builds and installs."""
+import fnmatch
+import re
 import subprocess
 import tempfile
 import unittest
@@ -69,3 +71,17 @@ class Install(unittest.TestCase):
             run("cc", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
                 f"-std={standard}", f"-I{self.folder.name}/include",
                 "-o", "/dev/null", "-x", "c", "-", text=text)
+
+    def groups(self, node):
+        """The groups that the rules give to a node."""
+        name = f"{self.folder.name}/lib/udev/rules.d/60-vhost-mmu.rules"
+        with open(name, encoding="ascii") as f:
+            rules = [line for line in f if not line.startswith("#")]
+        return [re.search('GROUP="(.*?)"', rule)[1] for rule in rules
+                if any(fnmatch.fnmatch(node, glob) for glob in
+                       re.search('KERNEL=="(.*?)"', rule)[1].split("|"))]
+
+    def test_the_group_kvm_gets_what_its_clients_need(self):
+        self.make("install-rules", "DESTDIR")
+        self.assertEqual(self.groups("vhost-mmu-net"), ["kvm"])
+        self.assertEqual(self.groups("vhost-mmu"), [])
