@@ -176,8 +176,6 @@ int vt_payload_stop(struct vt_payload *p)
 
 static int hot_one(struct vt_payload *p, unsigned int vq)
 {
-	/* of those longer packets nothing can be said */
-	bool all = vq == VT_VQ_RX || p->cfg.len_max <= VT_PAYLOAD_TX_DIRECT;
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
 	struct vt_rig *rig = &p->inval.rig;
 	uint64_t kernel, user;
@@ -189,8 +187,7 @@ static int hot_one(struct vt_payload *p, unsigned int vq)
 		r = vt_traffic_wait(&p->inval.t[vq], HOT, VT_TIMEOUT);
 		if (r || !p->counters)
 			return r;
-		if ((!all ||
-		     vt_payload_count(rig, vq, "payload_user") == user) &&
+		if (vt_payload_count(rig, vq, "payload_user") == user &&
 		    vt_payload_count(rig, vq, "payload_kernel") > kernel)
 			return 0;
 	} while (vt_now_ns() < end);

@@ -77,11 +77,6 @@ int vt_payload_change(struct vt_payload *p, vt_payload_op op,
 /* ------------------------------------------------------------ one packet */
 
 #define VT_PAYLOAD_PIECES	80
-/*
- * A packet that is longer than a page with what goes before and behind it is
- * left to the socket when it is transmitted, and goes by user access.
- */
-#define VT_PAYLOAD_TX_DIRECT	3000
 
 /*
  * Transmit what is in the pieces, and receive it on the host's side. The

@@ -114,7 +114,7 @@ static int replace_backend(struct vmnet *net, unsigned int index,
 
 	if (index == VMNET_RX)
 		net->rx.ring = get_ptr_ring(sock);
-	else if (!sock)
+	else
 		vmnet_txbuf_free(&net->tx);
 	return 0;
 

@@ -9,7 +9,9 @@
 #ifndef VHOST_MMU_NET_H
 #define VHOST_MMU_NET_H
 
+#include <linux/bvec.h>
 #include <linux/net.h>
+#include <linux/skbuff.h>
 #include <net/xdp.h>
 
 #include "../compat/hrtimer.h"
@@ -30,12 +32,14 @@
 #define VMNET_PACKET_WEIGHT 256
 #define VMNET_BYTE_WEIGHT 0x80000
 
-/* Page blocks a transmit queue keeps: a batch of the largest small frames */
-#define VMNET_BLOCKS 8
+/*
+ * Page blocks a transmit queue keeps: a batch of the largest small frames, and
+ * as much again for what the receivers have not read yet
+ */
+#define VMNET_BLOCKS 16
 
-/* And those for a large frame each */
-#define VMNET_LARGE_BLOCKS 4
-#define VMNET_LARGE_SIZE SZ_128K
+/* Pages of the largest frame that goes by kernel addresses: 64 KiB, headers */
+#define VMNET_LARGE_PAGES 17
 
 /**
  * struct vmnet_vq - a virtqueue of the net device
@@ -72,14 +76,34 @@ struct vmnet_block {
 };
 
 /**
+ * struct vmnet_large - a frame above a page, in whole pages of blocks
+ * @pages: cut for it
+ * @pieces: entries of @piece in use, each of which holds a page reference
+ * @wanted: bytes of the frame for which there were too few
+ * @len: its bytes with the header that the socket knows about, 0 if there is
+ *	none to be sent
+ * @head: its buffer
+ * @piece: where it lies, see large_iter() for the size
+ */
+struct vmnet_large {
+	unsigned int pages;
+	unsigned int pieces;
+	size_t wanted;
+	size_t len;
+	int head;
+	struct bio_vec piece[MAX_SKB_FRAGS + 2];
+};
+
+/**
  * struct vmnet_txbuf - frames on their way to the tap
  * @block: pages to cut frames from, used over and over again
  * @cur: block in use
  * @victim: block to give up next when all are busy
- * @large: pages for a large frame each, allocated when such packets come
- * @want_large: the batch has to go before there is a place for the next
  * @offset: where the next frame of block @cur starts
  * @pad: where the packet starts in a frame
+ * @takes_pages: the socket takes frames in pages, see vmnet_large_send()
+ * @pages_refused: ... but has refused one
+ * @large: the frame above a page that is being sent
  * @batched: frames in @xdp
  * @xdp: frames built and not yet sent
  */
@@ -87,10 +111,11 @@ struct vmnet_txbuf {
 	struct vmnet_block block[VMNET_BLOCKS];
 	unsigned int cur;
 	unsigned int victim;
-	struct vmnet_block large[VMNET_LARGE_BLOCKS];
-	bool want_large;
 	size_t offset;
 	size_t pad;
+	bool takes_pages;
+	bool pages_refused;
+	struct vmnet_large large;
 	unsigned int batched;
 	struct xdp_buff xdp[VMNET_BATCH];
 };
@@ -223,10 +248,13 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 /* tx_frame.c: batches of XDP frames to the tap */
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
 bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
-struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx);
-bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx);
 int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
+
+/* tx_large.c: frames above a page */
+bool vmnet_large_reserve(struct vmnet_txbuf *tx, size_t len, bool alloc);
+void vmnet_large_put(struct vmnet_txbuf *tx);
+int vmnet_large_send(struct vmnet *net, struct socket *sock);
 
 /* tx_direct.c: the same by kernel addresses */
 unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,

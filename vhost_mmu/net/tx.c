@@ -44,7 +44,6 @@ static void send_batch(struct vmnet *net, struct socket *sock)
 			"Fail to send a batch of packets\n");
 	}
 	tx->batched = 0;
-	tx->want_large = false;
 }
 
 /* Send the batch, then give all buffers carried so far back to the driver. */
@@ -61,19 +60,12 @@ static bool more_to_come(struct vmnet_vq *nvq, size_t total_len)
 	       !vmq_avail_empty(vmnet_vmq(nvq));
 }
 
-static int send_single(struct vmnet_vq *nvq, struct socket *sock,
-		       unsigned int nr_iov, size_t len, bool more)
+/*
+ * What the socket said of a packet: an error if it has to be sent again later,
+ * 0 if it is sent or lost.
+ */
+static int check_sent(int ret, size_t len)
 {
-	struct msghdr msg = {
-		.msg_flags = MSG_DONTWAIT | (more ? MSG_MORE : 0),
-	};
-	int ret;
-
-	iov_iter_init(&msg.msg_iter, ITER_SOURCE, nvq->iov, nr_iov,
-		      nvq->vhost_hlen + len);
-	iov_iter_advance(&msg.msg_iter, nvq->vhost_hlen);
-
-	ret = sock->ops->sendmsg(sock, &msg, len);
 	if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS)
 		return ret;
 	if (unlikely(ret < 0))
@@ -81,6 +73,20 @@ static int send_single(struct vmnet_vq *nvq, struct socket *sock,
 	else if (unlikely(ret != len))
 		pr_debug("Truncated packet: sent %d of %zu\n", ret, len);
 	return 0;
+}
+
+static int send_single(struct vmnet_vq *nvq, struct socket *sock,
+		       unsigned int nr_iov, size_t len, bool more)
+{
+	struct msghdr msg = {
+		.msg_flags = MSG_DONTWAIT | (more ? MSG_MORE : 0),
+	};
+
+	iov_iter_init(&msg.msg_iter, ITER_SOURCE, nvq->iov, nr_iov,
+		      nvq->vhost_hlen + len);
+	iov_iter_advance(&msg.msg_iter, nvq->vhost_hlen);
+
+	return check_sent(sock->ops->sendmsg(sock, &msg, len), len);
 }
 
 /*
@@ -171,7 +177,6 @@ static void packet_done(struct vmnet_vq *nvq, int head, size_t len)
 
 	vmnet_packet_used(nvq, head);
 	stats->packets++;
-	stats->payload_user++;
 	stats->bytes += len - min(len, nvq->sock_hlen);
 }
 
@@ -182,6 +187,38 @@ static void packet_retry(struct vmnet *net)
 	vmq->stats.retries++;
 	vmq_discard(vmq, 1);
 	vmnet_poll_enable(net, VMNET_TX);
+}
+
+/*
+ * Send the frame above a page that vmnet_tx_direct() has built.  Return false
+ * if it has to be sent again later.
+ */
+static bool send_large(struct vmnet *net, struct socket *sock,
+		       size_t *total_len)
+{
+	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
+	size_t len = net->tx.large.len;
+	int ret;
+
+	/* Keep the order: what is batched goes first. */
+	send_batch(net, sock);
+	ret = vmnet_large_send(net, sock);
+	if (unlikely(ret == -EMSGSIZE)) {
+		/* This socket takes it by user access only. */
+		net->tx.pages_refused = true;
+		net->tx.takes_pages = false;
+		vmq_discard(vmnet_vmq(nvq), 1);
+		return true;
+	}
+	if (unlikely(check_sent(ret, len))) {
+		packet_retry(net);
+		return false;
+	}
+
+	*total_len += len;
+	vmnet_vmq(nvq)->stats.payload_kernel++;
+	packet_done(nvq, net->tx.large.head, len);
+	return true;
 }
 
 static void send_packets(struct vmnet *net, struct socket *sock)
@@ -205,9 +242,6 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 
 		if (nvq->done == VMNET_BATCH)
 			flush_batch(net, sock);
-		else if (net->tx.want_large)
-			/* Used buffers wait until the ring or the run ends. */
-			send_batch(net, sock);
 
 		if (batch) {
 			n = vmnet_tx_direct(net,
@@ -215,8 +249,13 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 						VMNET_PACKET_WEIGHT - work),
 					    &total_len);
 			work += n;
-			/* None if what is batched has to go first. */
-			if (n || net->tx.want_large)
+			if (net->tx.large.len) {
+				work++;
+				if (!send_large(net, sock, &total_len))
+					break;
+				continue;
+			}
+			if (n)
 				continue;
 		} else {
 			vmq->stats.payload_off++;
@@ -237,6 +276,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 			packet_retry(net);
 			break;
 		}
+		vmq->stats.payload_user++;
 		packet_done(nvq, head, len);
 	} while (likely(!vmdev_exceeds_weight(&nvq->dvq, work, total_len)));
 

@@ -19,7 +19,10 @@ enum build {
 	BUILD_UNSUITABLE,
 	/* There is no page for the frame. */
 	BUILD_NO_PAGE,
-	BUILD_NO_LARGE_PAGE,
+	/* There are not enough pages for a frame above a page. */
+	BUILD_NO_LARGE,
+	/* A frame above a page is there, to be sent by itself. */
+	BUILD_LARGE,
 	/* The ring is empty, or the section knows why it has no chain. */
 	BUILD_NO_CHAIN,
 };
@@ -92,43 +95,56 @@ static enum build build_pieces(struct vmnet *net, unsigned int nr_iov,
 	return BUILD_DONE;
 }
 
-/* Is the packet in the iovec to be segmented?  The driver may change that. */
-static bool is_gso(const struct vmnet_vq *nvq)
+/* As gather(), to where the pages of the frame above a page are. */
+static int gather_large(const struct vmnet_large *large,
+			const struct iovec *iov, unsigned int nr_iov,
+			size_t skip)
 {
-	const size_t off = offsetof(struct virtio_net_hdr, gso_type);
-	u8 type;
+	const struct bio_vec *piece = large->piece;
+	size_t room = 0, len, n;
+	const void *from;
+	void *to = NULL;
 
-	return nvq->sock_hlen && nvq->iov->iov_len > off &&
-	       !vmq_copy_mc(&type, vmq_direct_addr(nvq->iov) + off, 1) &&
-	       type != VIRTIO_NET_HDR_GSO_NONE;
+	for (; nr_iov; iov++, nr_iov--) {
+		n = min(skip, iov->iov_len);
+		skip -= n;
+		from = vmq_direct_addr(iov) + n;
+		for (len = iov->iov_len - n; len; len -= n) {
+			if (!room) {
+				to = page_address(piece->bv_page) +
+				     piece->bv_offset;
+				room = piece->bv_len;
+				piece++;
+			}
+			n = min(len, room);
+			if (vmq_copy_mc(to, from, n))
+				return -EFAULT;
+			to += n;
+			from += n;
+			room -= n;
+		}
+	}
+	return 0;
 }
 
-/*
- * A packet larger than a page.  The tap shows those that are to be segmented to
- * no XDP program before they have become an skb, so that the size of the frame
- * does not matter to it.
- */
+/* A packet larger than a page, which the section ends with. */
 static enum build build_large(struct vmnet *net, unsigned int nr_iov,
-			      size_t len, size_t size)
+			      size_t len, int head)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_TX];
 	struct vmnet_txbuf *tx = &net->tx;
-	struct vmnet_block *block;
-	struct tun_xdp_hdr *hdr;
 
-	if (size > VMNET_LARGE_SIZE || !is_gso(nvq))
+	if (!tx->takes_pages || len > VMNET_LARGE_PAGES * PAGE_SIZE)
 		return BUILD_UNSUITABLE;
-	block = vmnet_txbuf_large(tx);
-	if (!block)
-		return BUILD_NO_LARGE_PAGE;
-
-	hdr = block->va;
-	if (!fill_pieces(nvq, hdr, size, tx->pad, nr_iov, len) ||
-	    hdr->gso.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+	if (!vmnet_large_reserve(tx, len, false)) {
+		tx->large.wanted = len;
+		return BUILD_NO_LARGE;
+	}
+	if (gather_large(&tx->large, nvq->iov, nr_iov, nvq->vhost_hlen))
 		return BUILD_UNSUITABLE;
-	block->bias--;
-	frame_queue(tx, hdr, size, len - nvq->sock_hlen);
-	return BUILD_DONE;
+	tx->large.len = len;
+	tx->large.head = head;
+	return BUILD_LARGE;
 }
 
 /* Build the next packet, whatever its chain looks like. */
@@ -151,9 +167,9 @@ static noinline enum build build_any(struct vmnet *net, int *head, size_t *len)
 		size = frame_size(&net->tx, *len);
 		build = size <= PAGE_SIZE ?
 				build_pieces(net, nr_iov, *len, size) :
-				build_large(net, nr_iov, *len, size);
+				build_large(net, nr_iov, *len, *head);
 	}
-	if (build != BUILD_DONE)
+	if (build != BUILD_DONE && build != BUILD_LARGE)
 		vmq_put_back(vmq);
 	return build;
 }
@@ -238,8 +254,9 @@ static bool try_again(struct vmnet *net, const struct tx_run *run)
 	switch (run->why) {
 	case BUILD_NO_PAGE:
 		return vmnet_txbuf_next_block(&net->tx, true);
-	case BUILD_NO_LARGE_PAGE:
-		return vmnet_txbuf_alloc_large(&net->tx);
+	case BUILD_NO_LARGE:
+		return vmnet_large_reserve(&net->tx, net->tx.large.wanted,
+					   true);
 	case BUILD_NO_CHAIN:
 		return run->miss &&
 		       vmq_direct_resolve(vmnet_vmq(&net->vqs[VMNET_TX]));
@@ -254,7 +271,9 @@ static bool try_again(struct vmnet *net, const struct tx_run *run)
  * @quota: how many at most, for which the batch has room
  * @total_len: raised by their bytes
  *
- * Ends at an empty ring, or at a packet that has to be reached by user access.
+ * Ends at an empty ring, at a packet that has to be reached by user access, or
+ * behind a frame above a page, which is in vmnet_txbuf::large then and counts
+ * for nothing yet.
  *
  * Context: mutex of the transmit queue held, may sleep.
  * Return: how many packets.
@@ -274,6 +293,10 @@ unsigned int vmnet_tx_direct(struct vmnet *net, unsigned int quota,
 		if (!try_again(net, &run))
 			break;
 	}
+
+	if (unlikely(net->tx.large.pieces) && !net->tx.large.len)
+		/* The packet that the pages were for goes another way. */
+		vmnet_large_put(&net->tx);
 
 	vmq->stats.packets += run.packets;
 	vmq->stats.payload_kernel += run.packets;

@@ -40,38 +40,28 @@ static void assert_tx_held(struct vmnet_txbuf *tx)
 	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_TX])->mutex);
 }
 
-static struct page *pages_alloc(unsigned int order)
-{
-	return alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
-				   __GFP_NOWARN | __GFP_NORETRY |
-				   __GFP_NOMEMALLOC,
-			   order);
-}
-
-static void block_set(struct vmnet_block *block, struct page *page,
-		      unsigned int order)
-{
-	page_ref_add(page, BLOCK_BIAS - 1);
-	block->page = page;
-	block->va = page_address(page);
-	block->size = PAGE_SIZE << order;
-	block->bias = BLOCK_BIAS;
-	block->nid = numa_mem_id();
-}
-
 static bool block_alloc(struct vmnet_block *block)
 {
 	unsigned int order = BLOCK_ORDER;
 	struct page *page;
 
-	page = pages_alloc(order);
+	page = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) |
+				   __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY |
+				   __GFP_NOMEMALLOC,
+			   order);
 	if (unlikely(!page)) {
 		order = 0;
 		page = alloc_page(GFP_KERNEL);
 		if (!page)
 			return false;
 	}
-	block_set(block, page, order);
+
+	page_ref_add(page, BLOCK_BIAS - 1);
+	block->page = page;
+	block->va = page_address(page);
+	block->size = PAGE_SIZE << order;
+	block->bias = BLOCK_BIAS;
+	block->nid = numa_mem_id();
 	return true;
 }
 
@@ -157,66 +147,6 @@ found:
 	return true;
 }
 
-/**
- * vmnet_txbuf_large() - a block for a large frame
- * @tx: transmit batch
- *
- * Context: mutex of the transmit queue held.
- * Return: a block of VMNET_LARGE_SIZE without frames; or NULL, see
- * vmnet_txbuf_alloc_large().
- */
-struct vmnet_block *vmnet_txbuf_large(struct vmnet_txbuf *tx)
-{
-	struct vmnet_block *block;
-	unsigned int i;
-
-	assert_tx_held(tx);
-
-	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
-		block = &tx->large[i];
-		if (block->page && block_idle(block) && block_rewind(block))
-			return block;
-	}
-	return NULL;
-}
-
-/**
- * vmnet_txbuf_alloc_large() - have a block for a large frame
- * @tx: transmit batch
- *
- * Where frames of the batch are in the way, they have to be sent first: that is
- * better than to give up a block which would be idle right afterwards.
- *
- * Context: mutex of the transmit queue held, may sleep.
- * Return: false if there is none now.
- */
-bool vmnet_txbuf_alloc_large(struct vmnet_txbuf *tx)
-{
-	struct vmnet_block *block;
-	struct page *page;
-	unsigned int i;
-
-	assert_tx_held(tx);
-
-	for (i = 0; i < VMNET_LARGE_BLOCKS; i++) {
-		if (!tx->large[i].page)
-			break;
-	}
-	if (i == VMNET_LARGE_BLOCKS && tx->batched) {
-		tx->want_large = true;
-		return false;
-	}
-
-	page = pages_alloc(get_order(VMNET_LARGE_SIZE));
-	if (!page)
-		return false;
-	block = &tx->large[i < VMNET_LARGE_BLOCKS ?
-			   i : tx->victim++ % VMNET_LARGE_BLOCKS];
-	block_free(block);
-	block_set(block, page, get_order(VMNET_LARGE_SIZE));
-	return true;
-}
-
 /*
  * copy_from_user() without what each packet does not need: the hardened
  * usercopy lookup, as the caller has just cut @to out of a block and compared
@@ -265,6 +195,8 @@ void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock)
 	if (sock_flag(sock->sk, SOCK_XDP))
 		pad += XDP_PACKET_HEADROOM;
 	net->tx.pad = SKB_DATA_ALIGN(pad);
+	net->tx.takes_pages = sock_flag(sock->sk, SOCK_ZEROCOPY) &&
+			      !net->tx.pages_refused;
 }
 
 /**
@@ -314,7 +246,15 @@ int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len)
 	return 0;
 }
 
-/* Give up the blocks of an empty batch.  Frames under way keep their pages. */
+/**
+ * vmnet_txbuf_free() - give up the blocks of an empty batch
+ * @tx: transmit batch
+ *
+ * Frames under way keep their pages.  Another socket may follow, so what was
+ * learnt of this one is forgotten.
+ *
+ * Context: mutex of the transmit queue held.
+ */
 void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 {
 	unsigned int i;
@@ -323,8 +263,7 @@ void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 
 	for (i = 0; i < VMNET_BLOCKS; i++)
 		block_free(&tx->block[i]);
-	for (i = 0; i < VMNET_LARGE_BLOCKS; i++)
-		block_free(&tx->large[i]);
 	tx->cur = 0;
 	tx->offset = 0;
+	tx->pages_refused = false;
 }
