@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Frames above a page on their way into the host: what they hold of its memory
- * while nobody reads them, how its stack sees them.
+ * while nobody reads them, how its stack sees them, when the driver gets its
+ * buffers back.
  * Timeout: 240 s
  */
 #include <kselftest_harness.h>
@@ -13,9 +14,12 @@
 #include <linux/ip.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
+#include <linux/userfaultfd.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "cmp.h"
 #include "vhost_test.h"
@@ -441,6 +445,117 @@ TEST_F_TIMEOUT(napi, whole, 100)
 			TH_LOG("%zu bytes", len);
 		}
 	}
+}
+
+/* --------------------------------------------------------------------- used */
+
+/* A page of the process that is missing until released. */
+struct gap {
+	int fd;
+	unsigned long page;
+};
+
+static int gap_open(struct gap *gap, void *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page, VT_PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	gap->page = (uintptr_t)page;
+	gap->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (gap->fd < 0)
+		return -errno;
+	if (madvise(page, VT_PAGE, MADV_DONTNEED) ||
+	    ioctl(gap->fd, UFFDIO_API, &api) ||
+	    ioctl(gap->fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return 0;
+}
+
+/* Wait until somebody needs the page. */
+static int gap_wait(struct gap *gap)
+{
+	struct pollfd p = { .fd = gap->fd, .events = POLLIN };
+
+	return poll(&p, 1, VT_TIMEOUT) == 1 ? 0 : -ETIMEDOUT;
+}
+
+static void gap_release(struct gap *gap)
+{
+	struct uffdio_zeropage zero = { .range = { gap->page, VT_PAGE } };
+
+	ioctl(gap->fd, UFFDIO_ZEROPAGE, &zero);
+	close(gap->fd);
+}
+
+FIXTURE(used)
+{
+	struct vt_rig rig;
+	struct gap gap;
+	char *param;
+};
+
+FIXTURE_VARIANT(used) { bool by_user; };
+FIXTURE_VARIANT_ADD(used, kernel) {};
+FIXTURE_VARIANT_ADD(used, user) { true };
+
+#define ACCESS	"/sys/module/vhost_mmu/parameters/metadata_access"
+
+FIXTURE_SETUP(used)
+{
+	/* avail_event lies in a page of its own */
+	struct vt_rig_cfg cfg = {
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX), .num = 512,
+	};
+
+	if (!vt_dev_is_ours())
+		SKIP(return, "stock gives a buffer back with the next one");
+	if (variant->by_user)
+		ASSERT_EQ(0, vt_write_file(ACCESS, "user"));
+	ASSERT_EQ(0, vt_rig_open(&self->rig, &cfg));
+	ASSERT_EQ(0, flood(&self->rig, 60, 1));
+	ASSERT_EQ(60, vt_packet_recv(self->rig.tap.sock,
+				     &(struct virtio_net_hdr){}, got,
+				     VT_MAX_FRAME, VT_TIMEOUT));
+}
+
+FIXTURE_TEARDOWN(used)
+{
+	vt_rig_close(&self->rig);
+	vt_write_file(ACCESS, "kernel");
+}
+
+static int wait_more_used(struct vt_vq *vq)
+{
+	uint64_t end = vt_now_ns() + 1000000ULL * vt_timeout_ms(3000);
+
+	while (!vt_vq_more_used(vq)) {
+		if (vt_now_ns() > end)
+			return -ETIMEDOUT;
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* A large packet is given back when it is sent, whatever the next one needs. */
+TEST_F_TIMEOUT(used, each_large_one, 100)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
+	struct virtio_net_hdr hdr = tcp_frame(30000, (uint8_t *)"\2", 0);
+
+	put(rig, 0, &hdr, 30000);
+	put(rig, 1, &hdr, 30000);
+	ASSERT_EQ(0, gap_open(&self->gap, (char *)rig->buf[VT_VQ_TX] + SLOT +
+				     2 * VT_PAGE));
+	vt_vq_kick(vq);
+	EXPECT_EQ(0, gap_wait(&self->gap));
+	EXPECT_EQ(0, wait_more_used(vq));
+	gap_release(&self->gap);
+	EXPECT_EQ(0, reap(vq));
+	EXPECT_EQ(0, reap(vq));
 }
 
 TEST_HARNESS_MAIN

@@ -94,6 +94,12 @@ MUTANTS = [
            "		return false;\n",
            "",
            "6.12", "backend -t held_frames"),
+    Mutant("large-unpublished", "a large packet is given back when it is sent",
+           "vhost_mmu/net/tx.c",
+           "	packet_done(nvq, net->tx.large.head, len);\n",
+           "	packet_done(nvq, net->tx.large.head, len);\n"
+           "	return true;\n",
+           "6.12", "data_large -t each_large_one -v kernel"),
     Mutant("pages-to-napi", "a tap that reads pages as an iovec gets none",
            "vhost_mmu/net/tx_large.c",
            "		      ARRAY_SIZE(large->piece), large->len);",

@@ -110,7 +110,7 @@ static int send_packet(struct vmnet *net, struct socket *sock, bool batch,
 			return 0;
 		}
 		/* Keep the order: what is batched goes first. */
-		send_batch(net, sock);
+		flush_batch(net, sock);
 		if (ret != -ENOSPC)
 			return ret;
 		more = false;
@@ -218,6 +218,8 @@ static bool send_large(struct vmnet *net, struct socket *sock,
 	*total_len += len;
 	vmnet_vmq(nvq)->stats.payload_kernel++;
 	packet_done(nvq, net->tx.large.head, len);
+	/* The driver goes on with that, whether or not it wants a call. */
+	vmnet_signal_used(nvq);
 	return true;
 }
 
