@@ -558,4 +558,26 @@ TEST_F_TIMEOUT(used, each_large_one, 100)
 	EXPECT_EQ(0, reap(vq));
 }
 
+/* A packet is sent and given back before the driver is asked to kick again. */
+TEST_F_TIMEOUT(used, sent_before_asking, 100)
+{
+	struct vt_rig *rig = &self->rig;
+	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
+	struct virtio_net_hdr hdr = tcp_frame(60, (uint8_t *)"\2", 0);
+
+	if (!variant->by_user)
+		SKIP(return, "the pages of the ring are there all the time");
+	put(rig, 0, &hdr, 60);
+	ASSERT_EQ(0, gap_open(&self->gap, (void *)((uintptr_t)&vq->used
+			->ring[512] & ~(VT_PAGE - 1))));
+	vt_vq_publish(vq);
+	vt_vq_notify(vq);
+	EXPECT_EQ(0, gap_wait(&self->gap));
+	EXPECT_EQ(60, vt_packet_recv(rig->tap.sock, &hdr, got, VT_MAX_FRAME,
+				     vt_timeout_ms(3000)));
+	EXPECT_EQ(0, wait_more_used(vq));
+	gap_release(&self->gap);
+	EXPECT_EQ(0, reap(vq));
+}
+
 TEST_HARNESS_MAIN

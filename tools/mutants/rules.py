@@ -100,6 +100,12 @@ MUTANTS = [
            "	packet_done(nvq, net->tx.large.head, len);\n"
            "	return true;\n",
            "6.12", "data_large -t each_large_one -v kernel"),
+    Mutant("ask-before-send", "the batch is sent before notifications are enabled",
+           "vhost_mmu/net/tx.c",
+           "			flush_batch(net, sock);\n"
+           "			if (vmnet_ring_refilled(",
+           "			if (vmnet_ring_refilled(",
+           "6.12", "data_large -t sent_before_asking -v user"),
     Mutant("pages-to-napi", "a tap that reads pages as an iovec gets none",
            "vhost_mmu/net/tx_large.c",
            "		      ARRAY_SIZE(large->piece), large->len);",

@@ -268,6 +268,11 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 		if (unlikely(head < 0))
 			break;
 		if (head == vmq->ring.num) {
+			/*
+			 * Before notifications are enabled: a driver that adds
+			 * a buffer while the batch is sent need not kick.
+			 */
+			flush_batch(net, sock);
 			if (vmnet_ring_refilled(&nvq->dvq, interrupted))
 				continue;
 			break;
