@@ -19,6 +19,8 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cmp.h"
@@ -244,6 +246,86 @@ TEST_F_TIMEOUT(waiting, memory, 300)
 	}
 	EXPECT_LE(ours.free, noise + 5 * (ours.charged > stock.free ?
 					  ours.charged : stock.free) / 4);
+}
+
+#define RIGS	8
+#define CGROUP	"/run/vhost-test-cgroup"
+#define GROUP	CGROUP "/large"
+
+static const char *own_cgroup(void)
+{
+	mkdir(CGROUP, 0700);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		return "no cgroup2";
+	if (vt_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
+		return "no memory controller for cgroup2";
+	mkdir(GROUP, 0700);
+	return vt_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
+		       "no cgroup of its own" : NULL;
+}
+
+/* Memory of the kernel that the cgroup is charged, in KiB. */
+static long kernel_memory(void)
+{
+	long long bytes = -1;
+	char line[128];
+	FILE *f = fopen(GROUP "/memory.stat", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "kernel %lld", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return bytes >> 10;
+}
+
+FIXTURE(blocks) { struct vt_rig rig[RIGS]; };
+
+FIXTURE_SETUP(blocks)
+{
+	struct vt_rig_cfg cfg = {
+		.features = VT_F(VIRTIO_RING_F_EVENT_IDX),
+	};
+	unsigned int i;
+	const char *why;
+
+	if (!vt_dev_is_ours())
+		SKIP(return, "stock does not charge its packets to a cgroup");
+	why = own_cgroup();
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < RIGS; i++)
+		ASSERT_EQ(0, vt_rig_open(&self->rig[i], &cfg));
+}
+
+FIXTURE_TEARDOWN(blocks)
+{
+	unsigned int i;
+
+	for (i = 0; i < RIGS; i++)
+		vt_rig_close(&self->rig[i]);
+	vt_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
+	rmdir(GROUP);
+	umount(CGROUP);
+}
+
+/* The owner's cgroup pays for frames. */
+TEST_F_TIMEOUT(blocks, charged, 300)
+{
+	const unsigned int n = 20;
+	unsigned int i;
+	long from, now;
+
+	for (i = 0; i < RIGS; i++)
+		ASSERT_EQ(0, flood(&self->rig[i], 60, 1));
+	from = kernel_memory();
+	for (i = 0; i < RIGS; i++)
+		ASSERT_EQ(0, flood(&self->rig[i], 60000, n));
+	now = kernel_memory() - from;
+	TH_LOG("%u packets wait: %ld KiB", RIGS * n, now);
+	if (now < RIGS * n && system("grep -q ^vhost- /proc/$PPID/task/*/comm"))
+		SKIP(return, "the worker is a kernel thread, which nobody pays for");
+	EXPECT_GT(now, RIGS * n * 50L);
 }
 
 /* ------------------------------------------------------------------- stack */

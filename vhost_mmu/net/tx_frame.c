@@ -12,6 +12,9 @@
  * When the page count equals the bias, no frame of the block is left and it may
  * start over.
  *
+ * The owner's memory cgroup is charged for the blocks, also while a receiver
+ * holds on to frames.
+ *
  * Everything is protected by the mutex of the transmit queue.
  */
 #include <linux/fault-inject-usercopy.h>
@@ -45,13 +48,13 @@ static bool block_alloc(struct vmnet_block *block)
 	unsigned int order = BLOCK_ORDER;
 	struct page *page;
 
-	page = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) |
+	page = alloc_pages((GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM) |
 				   __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY |
 				   __GFP_NOMEMALLOC,
 			   order);
 	if (unlikely(!page)) {
 		order = 0;
-		page = alloc_page(GFP_KERNEL);
+		page = alloc_page(GFP_KERNEL_ACCOUNT);
 		if (!page)
 			return false;
 	}
