@@ -279,6 +279,19 @@ static long kernel_memory(void)
 	return bytes >> 10;
 }
 
+/* Wait until the cgroup is charged less than @kib more than @from. */
+static long wait_for_less(long from, long kib)
+{
+	uint64_t end = vt_now_ns() + 1000000ULL * VT_TIMEOUT;
+	long now;
+
+	do {
+		usleep(200000);
+		now = kernel_memory() - from;
+	} while (now >= kib && vt_now_ns() < end);
+	return now;
+}
+
 FIXTURE(blocks) { struct vt_rig rig[RIGS]; };
 
 FIXTURE_SETUP(blocks)
@@ -309,11 +322,12 @@ FIXTURE_TEARDOWN(blocks)
 	umount(CGROUP);
 }
 
-/* The owner's cgroup pays for frames. */
-TEST_F_TIMEOUT(blocks, charged, 300)
+/* The owner's cgroup pays for frames, and an idle queue keeps few pages. */
+TEST_F_TIMEOUT(blocks, charged_and_given_back, 300)
 {
 	const unsigned int n = 20;
-	unsigned int i;
+	struct virtio_net_hdr hdr;
+	unsigned int i, j;
 	long from, now;
 
 	for (i = 0; i < RIGS; i++)
@@ -326,6 +340,18 @@ TEST_F_TIMEOUT(blocks, charged, 300)
 	if (now < RIGS * n && system("grep -q ^vhost- /proc/$PPID/task/*/comm"))
 		SKIP(return, "the worker is a kernel thread, which nobody pays for");
 	EXPECT_GT(now, RIGS * n * 50L);
+
+	for (i = 0; i < RIGS; i++)
+		for (j = 0; j <= n; j++)
+			ASSERT_LT(0, vt_packet_recv(self->rig[i].tap.sock, &hdr,
+						    got, VT_MAX_FRAME,
+						    VT_TIMEOUT));
+	now = wait_for_less(from, RIGS * 100);
+	TH_LOG("none, and the queues are idle: %ld KiB", now);
+	EXPECT_LT(now, RIGS * 100);
+	/* and it goes on as before */
+	for (i = 0; i < RIGS; i++)
+		ASSERT_EQ(0, flood(&self->rig[i], 60000, 2));
 }
 
 /* ------------------------------------------------------------------- stack */

@@ -86,6 +86,7 @@ static int vmnet_open(struct inode *inode, struct file *file)
 	vmdev_poll_init(&net->poll[VMNET_TX], vmnet_handle_tx_socket, EPOLLOUT,
 			net->vq_ptrs[VMNET_TX]);
 	vmnet_coalesce_init(net);
+	vmnet_txbuf_init(&net->tx);
 
 	file->private_data = net;
 	return 0;
@@ -100,6 +101,7 @@ static int vmnet_release(struct inode *inode, struct file *file)
 	vmnet_stop(net, socks);
 	vmdev_flush(&net->dev);
 	vmdev_stop(&net->dev);
+	vmnet_txbuf_destroy(&net->tx);
 	/* No kick, no socket and no ioctl can queue work from here on. */
 	vmdev_cleanup(&net->dev);
 	vmnet_put_sockets(socks);

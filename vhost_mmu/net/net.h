@@ -12,6 +12,7 @@
 #include <linux/bvec.h>
 #include <linux/net.h>
 #include <linux/skbuff.h>
+#include <linux/workqueue.h>
 #include <net/xdp.h>
 
 #include "../compat/hrtimer.h"
@@ -104,6 +105,10 @@ struct vmnet_large {
  * @takes_pages: the socket takes frames in pages, see vmnet_large_send()
  * @pages_refused: ... but has refused one
  * @large: the frame above a page that is being sent
+ * @runs: of the handler
+ * @runs_seen: @runs when @shrink last looked
+ * @shrink_armed: @shrink is going to run
+ * @shrink: gives the blocks back after a while without a run
  * @batched: frames in @xdp
  * @xdp: frames built and not yet sent
  */
@@ -116,6 +121,10 @@ struct vmnet_txbuf {
 	bool takes_pages;
 	bool pages_refused;
 	struct vmnet_large large;
+	bool shrink_armed;
+	unsigned int runs;
+	unsigned int runs_seen;
+	struct delayed_work shrink;
 	unsigned int batched;
 	struct xdp_buff xdp[VMNET_BATCH];
 };
@@ -246,10 +255,13 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 			     size_t *total_len);
 
 /* tx_frame.c: batches of XDP frames to the tap */
+void vmnet_txbuf_init(struct vmnet_txbuf *tx);
 void vmnet_txbuf_begin(struct vmnet *net, struct socket *sock);
+void vmnet_txbuf_end(struct vmnet_txbuf *tx);
 bool vmnet_txbuf_next_block(struct vmnet_txbuf *tx, bool alloc);
 int vmnet_txbuf_build(struct vmnet *net, unsigned int nr_iov, size_t len);
 void vmnet_txbuf_free(struct vmnet_txbuf *tx);
+void vmnet_txbuf_destroy(struct vmnet_txbuf *tx);
 
 /* tx_large.c: frames above a page */
 bool vmnet_large_reserve(struct vmnet_txbuf *tx, size_t len, bool alloc);

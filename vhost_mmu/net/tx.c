@@ -288,6 +288,7 @@ static void send_packets(struct vmnet *net, struct socket *sock)
 	} while (likely(!vmdev_exceeds_weight(&nvq->dvq, work, total_len)));
 
 	flush_batch(net, sock);
+	vmnet_txbuf_end(&net->tx);
 }
 
 /* Send what the driver made available. */

@@ -30,6 +30,9 @@
 
 #define BLOCK_ORDER get_order(SZ_32K)
 
+/* Without a run of the handler for one to two of these, blocks are given back. */
+#define SHRINK_TIME HZ
+
 /* References taken at a time; a power of two far below overflow */
 #define BLOCK_BIAS BIT(16)
 
@@ -269,4 +272,88 @@ void vmnet_txbuf_free(struct vmnet_txbuf *tx)
 	tx->cur = 0;
 	tx->offset = 0;
 	tx->pages_refused = false;
+}
+
+/* The block in use is kept, in the first place: the others are given up. */
+static void keep_one(struct vmnet_txbuf *tx)
+{
+	unsigned int i;
+
+	assert_tx_held(tx);
+
+	if (tx->cur) {
+		swap(tx->block[0], tx->block[tx->cur]);
+		tx->cur = 0;
+	}
+	for (i = 1; i < VMNET_BLOCKS; i++)
+		block_free(&tx->block[i]);
+}
+
+/*
+ * Give blocks back once no handler has run for a while.  An ioctl or a handler
+ * that waits for a page may hold the mutex for as long as the owner likes: so
+ * never wait for it.
+ */
+static void shrink(struct work_struct *work)
+{
+	struct vmnet_txbuf *tx = container_of(to_delayed_work(work),
+					      struct vmnet_txbuf, shrink);
+	struct vmnet *net = container_of(tx, struct vmnet, tx);
+	struct mutex *mutex = &vmnet_vmq(&net->vqs[VMNET_TX])->mutex;
+	bool idle;
+
+	if (!mutex_trylock(mutex)) {
+		schedule_delayed_work(&tx->shrink, SHRINK_TIME);
+		return;
+	}
+
+	idle = tx->runs == tx->runs_seen;
+	tx->runs_seen = tx->runs;
+	if (idle) {
+		keep_one(tx);
+		tx->shrink_armed = false;
+	} else {
+		schedule_delayed_work(&tx->shrink, SHRINK_TIME);
+	}
+	mutex_unlock(mutex);
+}
+
+/**
+ * vmnet_txbuf_end() - a run of the handler ends
+ * @tx: transmit batch, which is empty
+ *
+ * One block is kept for as long as there is a backend, for a packet now and
+ * then.
+ *
+ * Context: mutex of the transmit queue held.
+ */
+void vmnet_txbuf_end(struct vmnet_txbuf *tx)
+{
+	assert_tx_held(tx);
+
+	tx->runs++;
+	if (likely(tx->shrink_armed || !tx->block[1].page))
+		return;
+	tx->shrink_armed = true;
+	schedule_delayed_work(&tx->shrink, SHRINK_TIME);
+}
+
+/**
+ * vmnet_txbuf_init() - before the first run of the handler
+ * @tx: transmit batch, zeroed
+ */
+void vmnet_txbuf_init(struct vmnet_txbuf *tx)
+{
+	INIT_DELAYED_WORK(&tx->shrink, shrink);
+}
+
+/**
+ * vmnet_txbuf_destroy() - after the last
+ * @tx: transmit batch without blocks
+ *
+ * Context: may sleep.
+ */
+void vmnet_txbuf_destroy(struct vmnet_txbuf *tx)
+{
+	cancel_delayed_work_sync(&tx->shrink);
 }
