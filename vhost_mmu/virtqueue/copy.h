@@ -31,6 +31,10 @@ do {									\
  *
  * Short copies are done word by word: copy_mc_to_kernel() takes a string
  * instruction on most machines, which costs more to start than a small packet.
+ * On some older Xeons, and with mce=recovery, it takes a loop of 8-byte loads
+ * instead, as a memory error under a string instruction may be fatal there.
+ * Which machines these are the kernel tells no module, and they would need a
+ * loop here, too.
  *
  * Context: in a section.
  * Return: 0, or another value if the memory is broken.
