@@ -116,6 +116,38 @@ void vt_dev_close(struct vt_dev *dev)
 	dev->fd = -1;
 }
 
+static pid_t task_by_name(const char *dir, const char *name)
+{
+	char path[64], comm[32];
+	struct dirent *de;
+	pid_t found = -ESRCH;
+	DIR *d = opendir(dir);
+	FILE *f;
+
+	while (d && found < 0 && (de = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%.16s/comm", dir, de->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fscanf(f, "%31s", comm) == 1 && !strcmp(comm, name))
+			found = atoi(de->d_name);
+		fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+pid_t vt_dev_worker(void)
+{
+	char name[32];
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "vhost-%d", getpid());
+	pid = task_by_name("/proc/self/task", name);
+	return pid > 0 ? pid : task_by_name("/proc", name);
+}
+
 int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva,
 		      uint64_t size)
 {

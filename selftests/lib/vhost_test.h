@@ -141,6 +141,12 @@ int vt_dev_open(struct vt_dev *dev, uint64_t features);
 int vt_dev_use_kthread(struct vt_dev *dev);
 void vt_dev_close(struct vt_dev *dev);
 
+/*
+ * The worker of the devices of this process: a thread of its own or one of the
+ * kernel's, named after the process. -ESRCH if there is none.
+ */
+pid_t vt_dev_worker(void);
+
 /* Collect regions, then hand them to the device in one table. */
 int vt_dev_add_region(struct vt_dev *dev, uint64_t gpa, void *hva,
 		      uint64_t size);

@@ -52,17 +52,19 @@ void model_compare(const struct model *m, const struct vmq_split *s)
 
 /*
  * The driver never has more buffers outstanding than the ring has entries.  An
- * index that says so is not believed, now or later.
+ * index that says so is not believed, now or later.  What it has published
+ * since the last look is news, and what was there then is not.
  */
 int model_read_avail(struct model *m, const struct unit_rig *rig)
 {
 	u16 idx = unit_peek16(rig, VMQ_AVAIL, UNIT_AVAIL_IDX);
 	u16 pending = idx - m->last_avail;
+	bool moved = idx != m->avail;
 
 	if (pending > m->num)
 		return -EINVAL;
 	m->avail = idx;
-	return pending != 0;
+	return moved;
 }
 
 /* Note which descriptors more than one place of the chains leads to. */

@@ -231,7 +231,10 @@ TEST_F(notify, call_unreadable)
 	}
 }
 
-/* Every combination of mode, state and what has come in. */
+/*
+ * Every combination of mode, state and what has come in.  A chain that is known
+ * already was put back for want of more: only more of them are worth a look.
+ */
 TEST_F(notify, enable)
 {
 	unsigned int i;
@@ -249,7 +252,7 @@ TEST_F(notify, enable)
 		unit_set_avail_idx(rig, avail + known + more);
 		unit_poke16(rig, VMQ_USED, UNIT_USED_FLAGS, disabled);
 
-		EXPECT_EQ(enable(rig), disabled && (known || more)) {
+		EXPECT_EQ(enable(rig), disabled && more) {
 			TH_LOG("case %u", i);
 		}
 		EXPECT_EQ(rig->s.used_flags, 0);

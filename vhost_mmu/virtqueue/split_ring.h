@@ -209,7 +209,9 @@ static __always_inline int vmq_split_broken(struct vmq_split *s, int err,
 }
 
 /*
- * Look for new buffers.  Returns 1 if there are some, 0 if there are none.
+ * Look for new buffers.  Returns 1 if the driver has moved its index since it
+ * was read last, 0 if it has not.  Chains that were put back are not new: who
+ * waits for more of them would find the same ones for ever.
  */
 static __always_inline int vmq_split_read_avail_idx(struct vmq_split *s,
 						    const struct vmq_access *a,
@@ -224,9 +226,9 @@ static __always_inline int vmq_split_read_avail_idx(struct vmq_split *s,
 	idx = vmq_u16(s, word);
 	if (unlikely((u16)(idx - s->last_avail_idx) > s->num))
 		return vmq_split_broken(s, -EINVAL, "avail index jumped");
-	s->avail_idx = idx;
-	if (idx == s->last_avail_idx)
+	if (idx == s->avail_idx)
 		return 0;
+	s->avail_idx = idx;
 
 	/*
 	 * Entries and descriptors are read after the index that published
@@ -705,8 +707,11 @@ vmq_split_start(struct vmq_split *s, const struct vmq_access *a, void *ctx)
  * @a: how the ring is reached
  * @ctx: for @a
  *
- * Return: 1 if buffers have come in meanwhile, 0 if not or already enabled,
- *	-errno with vmq_split::why set.
+ * With event indices the driver is asked for what follows the index that was
+ * read last, so chains up to there do not count as new, taken or put back.
+ *
+ * Return: 1 if buffers have come in since the index was read, 0 if not or
+ *	already enabled, -errno with vmq_split::why set.
  */
 static __always_inline int vmq_split_enable_notify(struct vmq_split *s,
 						   const struct vmq_access *a,
