@@ -25,7 +25,7 @@ from vmtools import mutants, path, proc
 # The programs of the unit tests, see the Makefile.
 TESTS = ("split_test", "notify_test", "random_test", "inval_test", "geometry_test",
          "walk_test", "table_test", "slots_test", "hold_test", "access_test",
-         "install_test", "space_test", "tlb_test")
+         "install_test", "space_test", "tlb_test", "coalesce_test")
 
 # Which of them look at a file: the first pattern that matches.
 TESTS_OF = (
@@ -42,6 +42,7 @@ TESTS_OF = (
     ("mmu/*", "walk_test hold_test table_test"),
     ("virtqueue/split*.h", "split_test notify_test random_test"),
     ("virtqueue/*", "tlb_test"),
+    ("net/coalesce.[ch]", "coalesce_test"),
 )
 
 STEPS = {"UNIT_STEPS": "100000", "MAKEFLAGS": "", "MFLAGS": ""}

@@ -7,15 +7,22 @@
  * fewer of them it finds, down to one; then waking up costs far more than
  * receiving.  So while the worker runs on the sender's CPU and finds several
  * packets at a time, a wake-up is held back for some microseconds, or until
- * VMNET_COALESCE_PACKETS have come in.  A packet that comes alone, as in a
- * request and its response, is never held back.
+ * VMNET_COALESCE_PACKETS have come in.
+ *
+ * A packet that comes alone, as in a request and its response, is not held
+ * back: not after a pause, for then nothing says that others follow, and not
+ * after a wait that brought nothing.  Nor is one where nobody is preempted: on
+ * an idle CPU, in the interrupt of a network card.
  *
  * vmnet_coalesce::held belongs to the holder of the socket's wait queue lock
  * while the socket is polled, and to the handler while it is not.
  */
 #include <linux/moduleparam.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/smp.h>
 
+#include "coalesce.h"
 #include "net.h"
 
 /* Packets that end the wait, far below the size of a tap's ring */
@@ -41,23 +48,36 @@ static enum hrtimer_restart coalesce_timeout(struct hrtimer *timer)
 }
 
 /*
+ * Does waking the worker now cost a sender more than waiting for @delay ns?
+ * The sender is on the CPU of the handler's last run, so the clock is the same.
+ */
+static bool worth_waiting(const struct vmnet_coalesce *co, u64 delay)
+{
+	if (READ_ONCE(co->average) < AVG_ACTIVE ||
+	    co->cpu != smp_processor_id() || is_idle_task(current))
+		return false;
+	/* Without high resolution the timer takes up to a jiffy more. */
+	if (hrtimer_resolution > delay)
+		return false;
+	return co->held || local_clock() - READ_ONCE(co->ended) <= delay;
+}
+
+/*
  * vmdev_poll::hold of the receive queue's socket.  Runs in the sender, which
  * holds the lock of the socket's wait queue with interrupts off.
  */
 static bool coalesce_hold(struct vmdev_poll *poll)
 {
 	struct vmnet *net = container_of(poll, struct vmnet, poll[VMNET_RX]);
-	unsigned int usecs = READ_ONCE(rx_coalesce_usecs);
+	u64 delay = (u64)READ_ONCE(rx_coalesce_usecs) * NSEC_PER_USEC;
 	struct vmnet_coalesce *co = &net->coalesce;
 
-	if (!usecs || READ_ONCE(co->average) < AVG_ACTIVE ||
-	    co->cpu != smp_processor_id())
+	if (!delay || !worth_waiting(co, delay))
 		return false;
 	if (co->held++ >= VMNET_COALESCE_PACKETS)
 		return false;
 	if (co->held == 1)
-		hrtimer_start(&co->timer,
-			      ns_to_ktime((u64)usecs * NSEC_PER_USEC),
+		hrtimer_start(&co->timer, ns_to_ktime(delay),
 			      HRTIMER_MODE_REL);
 	return true;
 }
@@ -88,6 +108,7 @@ void vmnet_coalesce_begin(struct vmnet *net)
 	/* If it is just firing, the handler runs once more for nothing. */
 	if (co->held)
 		hrtimer_try_to_cancel(&co->timer);
+	co->waited = co->held;
 	co->held = 0;
 	co->cpu = raw_smp_processor_id();
 }
@@ -97,20 +118,27 @@ void vmnet_coalesce_begin(struct vmnet *net)
  * @net: device
  * @packets: how many packets it received
  *
- * The socket may be polled again: a sender sees the old average or the new.
+ * The socket may be polled again: a sender sees the old values or the new.
  *
  * Context: worker, receive queue's mutex held.
  */
 void vmnet_coalesce_end(struct vmnet *net, unsigned int packets)
 {
 	struct vmnet_coalesce *co = &net->coalesce;
-	int sample = packets * AVG_SCALE;
+	int average = co->average, sample = packets * AVG_SCALE;
 
 	lockdep_assert_held(&vmnet_vmq(&net->vqs[VMNET_RX])->mutex);
 
-	if (packets)
-		WRITE_ONCE(co->average,
-			   co->average + (sample - co->average) / AVG_WEIGHT);
+	if (!packets)
+		return;
+
+	if (co->waited && packets == 1)
+		average = 0;
+	else
+		average += (sample - average) / AVG_WEIGHT;
+	WRITE_ONCE(co->average, average);
+	if (average >= AVG_ACTIVE)
+		WRITE_ONCE(co->ended, local_clock());
 }
 
 /**

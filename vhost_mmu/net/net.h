@@ -15,8 +15,8 @@
 #include <linux/workqueue.h>
 #include <net/xdp.h>
 
-#include "../compat/hrtimer.h"
 #include "../dev/dev.h"
+#include "coalesce.h"
 #include "tap.h"
 
 #define VMNET_RX 0
@@ -127,22 +127,6 @@ struct vmnet_txbuf {
 	struct delayed_work shrink;
 	unsigned int batched;
 	struct xdp_buff xdp[VMNET_BATCH];
-};
-
-/**
- * struct vmnet_coalesce - when to wake the worker for received packets
- * @timer: ends the wait
- * @poll: what it queues then
- * @held: wake-ups held back since the worker ran
- * @average: packets in a run of the handler, see coalesce.c for the scale
- * @cpu: where the handler ran last
- */
-struct vmnet_coalesce {
-	struct hrtimer timer;
-	struct vmdev_poll *poll;
-	unsigned int held;
-	int average;
-	int cpu;
 };
 
 /**
@@ -277,12 +261,6 @@ void vmnet_handle_rx_kick(struct vmdev_work *work);
 void vmnet_handle_rx_socket(struct vmdev_work *work);
 void vmnet_handle_tx_kick(struct vmdev_work *work);
 void vmnet_handle_tx_socket(struct vmdev_work *work);
-
-/* coalesce.c: wake-ups of the receive side */
-void vmnet_coalesce_init(struct vmnet *net);
-void vmnet_coalesce_begin(struct vmnet *net);
-void vmnet_coalesce_end(struct vmnet *net, unsigned int packets);
-void vmnet_coalesce_stop(struct vmnet *net);
 
 /* busypoll.c: worker context */
 bool vmnet_busy_poll(struct vmnet *net, unsigned int index);
