@@ -10,10 +10,12 @@
  */
 #include <kselftest_harness.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include "payload.h"
 
 #define VLAN_ID		77
@@ -312,6 +314,34 @@ TEST_F_TIMEOUT(tap, deleted, 300)
 		}
 	}
 	EXPECT_EQ(0, vt_event_read(rig->vq[VT_VQ_RX].err));
+}
+
+/* The tap's file is of one network namespace, and its device is in another. */
+TEST_F_TIMEOUT(tap, other_netns, 300)
+{
+	struct vt_rig *rig = &self->rig;
+	struct packet p = { .len = 577 };
+	int home = open("/proc/self/ns/net", O_RDONLY), away;
+
+	ASSERT_LE(0, home);
+	ASSERT_EQ(0, vt_netns_enter());
+	away = open("/proc/self/ns/net", O_RDONLY);
+	ASSERT_LE(0, away);
+	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
+	ASSERT_EQ(0, vt_ip("link set %s netns /proc/%d/fd/%d", rig->tap.name,
+			   getpid(), away));
+	ASSERT_EQ(0, setns(away, CLONE_NEWNET));
+
+	ASSERT_EQ(0, vt_if_up(rig->tap.name, 0));
+	close(rig->tap.sock);
+	rig->tap.sock = vt_packet_open(if_nametoindex(rig->tap.name),
+				       rig->tap.vnet_hdr);
+	ASSERT_LE(0, rig->tap.sock);
+	p.sock = rig->tap.sock;
+	twice(_metadata, rig, &p, false);
+	EXPECT_EQ(0, vt_event_read(rig->vq[VT_VQ_RX].err));
+	close(home);
+	close(away);
 }
 
 TEST_HARNESS_MAIN

@@ -14,6 +14,7 @@
 #include <linux/virtio_net.h>
 
 #include "net.h"
+#include "tun_dev.h"
 
 /*
  * Nothing in the headers tells whether stock vhost-net offers it: commit
@@ -293,7 +294,25 @@ static struct miscdevice vmnet_misc = {
 	.fops = &vmnet_fops,
 };
 
-module_misc_device(vmnet_misc);
+static int __init vmnet_init(void)
+{
+	int ret = vmnet_tun_devs_init();
+
+	if (ret)
+		return ret;
+	ret = misc_register(&vmnet_misc);
+	if (ret)
+		vmnet_tun_devs_exit();
+	return ret;
+}
+module_init(vmnet_init);
+
+static void __exit vmnet_exit(void)
+{
+	misc_deregister(&vmnet_misc);
+	vmnet_tun_devs_exit();
+}
+module_exit(vmnet_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("vhost-net with the guest's rings in kernel addresses");

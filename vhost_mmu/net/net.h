@@ -234,9 +234,8 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS]);
 void vmnet_put_sockets(struct socket *socks[VMNET_NVQS]);
 
 /* rx_direct.c: by kernel address, past the socket */
-unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
-			     unsigned int max_packets, size_t max_bytes,
-			     size_t *total_len);
+unsigned int vmnet_rx_direct(struct vmnet *net, unsigned int max_packets,
+			     size_t max_bytes, size_t *total_len);
 
 /* tx_frame.c: batches of XDP frames to the tap */
 void vmnet_txbuf_init(struct vmnet_txbuf *tx);

@@ -308,7 +308,7 @@ static unsigned int receive_packets(struct vmnet *net, struct socket *sock)
 		if (!len)
 			break;
 
-		n = vmnet_rx_direct(net, sock, VMNET_PACKET_WEIGHT - work,
+		n = vmnet_rx_direct(net, VMNET_PACKET_WEIGHT - work,
 				    VMNET_BYTE_WEIGHT - total_len, &total_len);
 		if (likely(n)) {
 			interrupted = false;

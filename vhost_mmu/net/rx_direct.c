@@ -17,11 +17,10 @@
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/virtio_net.h>
-#include <net/rtnetlink.h>
-#include <net/sock.h>
 #include <net/xdp.h>
 
 #include "net.h"
+#include "tun_dev.h"
 #include "../virtqueue/direct.h"
 
 /* Sections that may turn out too short for one and the same packet */
@@ -316,17 +315,13 @@ static int put_packets(struct vmnet *net, struct rx_run *run,
 }
 
 /*
- * Find the device whose counters are to be kept, if any.  False if it is gone:
- * neither a packet nor the tap refers to it.
+ * Find the device whose counters are to be kept, if any.  False if it is gone,
+ * or has moved to another namespace: neither a packet nor the tap refers to it.
  */
-static bool find_device(const struct vmnet_tap *tap, const struct sock *sk,
-			struct net_device **dev)
+static bool find_device(const struct vmnet_tap *tap, struct net_device **dev)
 {
-	*dev = NULL;
-	if (!tap->ifindex)
-		return true;
-	*dev = dev_get_by_index_rcu(sock_net(sk), tap->ifindex);
-	return *dev && (*dev)->rtnl_link_ops == tap->ops;
+	*dev = tap->dev;
+	return !*dev || vmnet_tun_dev_id(*dev) == tap->dev_id;
 }
 
 /* tun counts the header of an XDP frame, but not that of a packet. */
@@ -361,7 +356,7 @@ static void free_packets(void **queue, unsigned int count)
  * One section.  Return 0, an error of put_packet(), or -EPERM, counted, if
  * there can be none.
  */
-static int carry_run(struct vmnet *net, struct socket *sock, struct rx_run *run,
+static int carry_run(struct vmnet *net, struct rx_run *run,
 		     unsigned int max_packets, size_t max_bytes)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
@@ -373,10 +368,13 @@ static int carry_run(struct vmnet *net, struct socket *sock, struct rx_run *run,
 		return ret;
 
 	rcu_read_lock();
-	if (likely(find_device(&net->rx.tap, sock->sk, &run->dev)))
+	if (likely(find_device(&net->rx.tap, &run->dev))) {
 		ret = put_packets(net, run, max_packets, max_bytes);
-	else
+	} else {
 		vmq->stats.payload_off++;
+		/* The next packet is a probe. */
+		net->rx.tap.left = 0;
+	}
 	vmq_direct_end(vmq);
 	if (run->packets)
 		count_packets(nvq, run);
@@ -389,7 +387,6 @@ static int carry_run(struct vmnet *net, struct socket *sock, struct rx_run *run,
 /**
  * vmnet_rx_direct() - deliver packets past the socket
  * @net: device, the next packet being in its receive batch
- * @sock: where the packets come from
  * @max_packets: how many at most
  * @max_bytes: bytes, headers included, after which to stop
  * @total_len: the bytes delivered are added to it, headers included
@@ -399,9 +396,8 @@ static int carry_run(struct vmnet *net, struct socket *sock, struct rx_run *run,
  *
  * Return: the number of packets; 0 if the next has to go through the socket.
  */
-unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
-			     unsigned int max_packets, size_t max_bytes,
-			     size_t *total_len)
+unsigned int vmnet_rx_direct(struct vmnet *net, unsigned int max_packets,
+			     size_t max_bytes, size_t *total_len)
 {
 	struct vmnet_vq *nvq = &net->vqs[VMNET_RX];
 	struct vmnet_tap *tap = &net->rx.tap;
@@ -427,7 +423,7 @@ unsigned int vmnet_rx_direct(struct vmnet *net, struct socket *sock,
 	/* Mostly each takes a chain. */
 	vmq_expect(vmq, min(max_packets, net->rx.tail - net->rx.head));
 	for (;;) {
-		ret = carry_run(net, sock, &run, max_packets, max_bytes);
+		ret = carry_run(net, &run, max_packets, max_bytes);
 		if (run.packets || ret != -EAGAIN)
 			break;
 		if (vmq_section_miss(vmq) == VMQ_MISS_SECTION &&

@@ -17,11 +17,11 @@
 #include <linux/netdevice.h>
 #include <linux/skb_array.h>
 #include <linux/virtio_byteorder.h>
-#include <net/rtnetlink.h>
 #include <net/sock.h>
 #include <net/xdp.h>
 
 #include "tap.h"
+#include "tun_dev.h"
 
 /* Packets between two probes */
 #define TAP_TRUST 1024
@@ -85,33 +85,21 @@ void vmnet_rxbuf_unproduce(struct vmnet_rxbuf *rx)
 	tap_reset(&rx->tap);
 }
 
-/*
- * A packet's device may be gone: its pointer means something only if it is one
- * of the devices that are there.  Those that are not tun have other counters.
- */
+/* False if the device of a packet is gone, or nobody knows its counters. */
 static bool learn_device(struct vmnet_tap *tap, const struct socket *sock,
 			 const struct sk_buff *skb)
 {
-	struct net_device *dev;
-
-	tap->ifindex = 0;
 	/* macvtap and ipvtap keep no counters here. */
-	if (IS_ERR(tun_get_tx_ring(sock->file)))
+	if (IS_ERR(tun_get_tx_ring(sock->file))) {
+		tap->dev = NULL;
 		return true;
+	}
 
 	rcu_read_lock();
-	for_each_netdev_rcu(sock_net(sock->sk), dev) {
-		if (dev != skb->dev)
-			continue;
-		if (dev->rtnl_link_ops &&
-		    !strcmp(dev->rtnl_link_ops->kind, "tun")) {
-			tap->ifindex = dev->ifindex;
-			tap->ops = dev->rtnl_link_ops;
-		}
-		break;
-	}
+	tap->dev = skb->dev;
+	tap->dev_id = vmnet_tun_dev_id(skb->dev);
 	rcu_read_unlock();
-	return tap->ifindex;
+	return tap->dev_id;
 }
 
 /**

@@ -8,8 +8,8 @@
 
 #include <linux/types.h>
 
+struct net_device;
 struct ptr_ring;
-struct rtnl_link_ops;
 struct socket;
 
 /* Packets that come from the pointer ring at a time */
@@ -17,19 +17,19 @@ struct socket;
 
 /**
  * struct vmnet_tap - what a packet through the socket told of a tap
- * @known: its device is known, see @ifindex
+ * @known: its device is known, see @dev
  * @left: packets to go past the socket before the next goes through it
  * @hlen: header bytes that it writes, VMNET_HLEN_UNKNOWN if none was seen to
- * @ifindex: device whose counters the reader of a packet keeps, 0 for a tap
- *	that keeps none
- * @ops: what tells that device from others
+ * @dev: device whose counters the reader of a packet keeps, NULL for a tap that
+ *	keeps none; it may be gone
+ * @dev_id: vmnet_tun_dev_id() of @dev while it is there
  */
 struct vmnet_tap {
 	bool known;
 	unsigned int left;
 	size_t hlen;
-	int ifindex;
-	const struct rtnl_link_ops *ops;
+	struct net_device *dev;
+	u64 dev_id;
 };
 
 #define VMNET_HLEN_UNKNOWN SIZE_MAX
