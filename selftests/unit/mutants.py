@@ -26,7 +26,7 @@ from vmtools import mutants, path, proc
 TESTS = ("split_test", "notify_test", "random_test", "inval_test", "geometry_test",
          "walk_test", "table_test", "slots_test", "hold_test", "access_test",
          "install_test", "space_test", "tlb_test", "coalesce_test",
-         "tun_dev_test")
+         "tun_dev_test", "busypoll_test")
 
 # Which of them look at a file: the first pattern that matches.
 TESTS_OF = (
@@ -45,6 +45,7 @@ TESTS_OF = (
     ("virtqueue/*", "tlb_test"),
     ("net/coalesce.[ch]", "coalesce_test"),
     ("net/tun_dev.[ch]", "tun_dev_test"),
+    ("net/busypoll.[ch]", "busypoll_test"),
 )
 
 STEPS = {"UNIT_STEPS": "100000", "MAKEFLAGS": "", "MFLAGS": ""}

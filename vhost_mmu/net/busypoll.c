@@ -92,7 +92,9 @@ static void resume_queue(struct vmnet *net, struct vmdev_vq *dvq)
 /**
  * vmnet_busy_poll() - poll on behalf of a queue that ran dry
  * @net: device
- * @index: the queue; its mutex is held
+ * @index: the queue; its mutex is held, and what it carried is signalled
+ *
+ * What was fetched ahead is forgotten, as by vmq_burst_drop().
  *
  * Return: true if the worker has other work to do: the caller has to queue its
  * own again rather than wait for a notification.
@@ -112,6 +114,12 @@ bool vmnet_busy_poll(struct vmnet *net, unsigned int index)
 	if (!mutex_trylock(&other->vmq.mutex))
 		return false;
 
+	/*
+	 * The buffers taken so far are done with.  Whoever changes memslots
+	 * waits for the queue to let go of them, and must not wait for the end
+	 * of polling, which is the owner's to choose.
+	 */
+	vmq_burst_drop(&dvq->vmq);
 	if (other->backend)
 		vmq_disable_notify(&other->vmq);
 	interrupted = poll_queues(net, other, dvq->busyloop_timeout);

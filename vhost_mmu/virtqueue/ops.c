@@ -89,8 +89,9 @@ EXPORT_SYMBOL_NS_GPL(vmq_next, VHOST_MMU);
  * vmq_burst_drop() - forget what was fetched ahead
  * @vmq: the queue
  *
- * For a handler about to release vmq::mutex: what was not consumed is read
- * again next time, and the buffers taken so far are not touched any more.
+ * For a handler about to release vmq::mutex, or to wait with it held: what was
+ * not consumed is read again next time, and the buffers taken so far are not
+ * touched any more.
  *
  * Context: vmq::mutex held.
  */
