@@ -113,6 +113,7 @@ def stages(complete=False):
         _stage("unit", "host",
                _locked("unit", ["make", "-C", "selftests/unit", "check"]),
                counted=True),
+        _stage("models", "host", _locked("models", ["models/run"]), counted=True),
         _stage("sparse-6.1", "host", [build, "--sparse", "6.1"], daily=False,
                quick=False, why="the sources are the same but for compat/"),
     ]

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A memslot is deleted, and another one made for the same guest page, of other
+ * memory: against invalidations of both and against faults.
+ * Documentation/protocol.rst, "Memslots"; Documentation/locking.rst, 2.3.
+ *
+ * Memory 0 and 1 are a page each.  Memslot 1 maps memory 0, memslot 2 memory 1.
+ * A thread of the mm invalidates either of them.  A vCPU faults and uses the
+ * entry.  The caller of SET_MEMSLOT waits for open invalidations as if in one
+ * step; update.pml is about how.
+ *
+ * Checked: what is used, and what is mapped when the mm changes the page, is what
+ * the mm maps; the notifier never walks a set that is being edited; nobody looks
+ * at a memslot that was freed; nothing of a memslot is mapped when it is gone;
+ * nobody is stuck; and both changes get through.
+ *
+ * Rules, and what spin finds in a model without them:
+ *
+ *	NO_DYING	assert	a memslot is marked as dying before it is unmapped
+ *	DYING_EARLY	assert	a fault looks at the mark under mmu_lock
+ *	NO_KILL		assert	what is mapped from a memslot goes before the memslot
+ *	KILL_LATE	assert	it goes before the notifier loses the memslot
+ *	NO_WAIT		assert	sets are swapped while no invalidation is open
+ *	SWAP_UNLOCKED	assert	in the hold of inval_lock that has seen so
+ *	NO_GRACE	assert	the old set is edited when no fault uses it
+ *	EDIT_ACTIVE	assert	a change edits the inactive set
+ *	HULL_LATE	assert	the hull grows in the hold that swaps the sets
+ *	RETRY_INSIDE	live	a fault is retried out of the SRCU section
+ *
+ *	DYING_UNLOCKED	holds	with the mark set before mmu_lock is taken to unmap
+ */
+#include "common.pml"
+
+#define STARTS	3	/* invalidations */
+#define FAULTS	3	/* faults, for the formula alone */
+
+/* The mm */
+byte page[2] = 1;	/* what it maps there */
+bool quiet;
+
+/* The space */
+byte inval_lock;
+byte seq;
+byte open[2];
+byte open_any;
+bool history[STARTS + 1];	/* which memory was hit */
+bool hull[2] = { true, false };
+
+/* The MMU */
+rwlock mmu_lock;
+byte entry;		/* page, 0 for none */
+byte entry_of;		/* of which memory */
+byte in_use;	/* the active set */
+byte set[2] = 1;	/* the memslot in each set, 0 for none */
+bool edited[2];		/* it is being edited */
+bool dying[3];
+bool freed[3];
+bool srcu;		/* the vCPU is in an SRCU section */
+bool awaited;		/* it was when the wait for it began */
+bool changed;
+
+#define memory_of(slot)	(slot - 1)
+
+inline look_at_set()
+{
+	/* walk: vmmu_for_each_slot_in_hva() */
+	assert(!edited[which]);
+	slot = set[which];
+	assert(!freed[slot])
+}
+
+active proctype mm()
+{
+	byte i, which, slot;
+	bool memory, near;
+
+	do
+	:: i < STARTS ->
+		i++;
+		if
+		:: memory = 0
+		:: memory = 1
+		fi;
+		/* start: vmmu_invalidate_range_start() */
+		atomic {
+			inval_lock == 0 ->
+			near = hull[memory];
+			history[seq] = memory;
+			seq++;
+			open[memory]++;
+			open_any++
+		};
+		if
+		:: near ->
+			/* active: vmmu_slots() */
+			which = in_use;
+			look_at_set();
+			if
+			:: slot && memory_of(slot) == memory ->
+				/* zap: vmmu_zap_locked() */
+				write_lock(mmu_lock);
+				look_at_set();
+				if
+				:: slot && memory_of(slot) == memory ->
+					entry = 0
+				:: else
+				fi;
+				write_unlock(mmu_lock)
+			:: else
+			fi
+		:: else
+		fi;
+		atomic {
+			assert(!entry || entry_of != memory);
+			page[memory]++
+		};
+		/* end: vmmu_invalidate_range_end() */
+		atomic {
+			inval_lock == 0 ->
+			open[memory]--;
+			open_any--;
+			which = 0;
+			slot = 0;
+			near = 0
+		}
+	:: else -> break
+	od;
+	quiet = true
+}
+
+inline edit(a_set)
+{
+	/* edit: set_replace() */
+	edited[a_set] = true;
+	set[a_set] = new;
+	edited[a_set] = false
+}
+
+/* Every fault that is in an SRCU section now has left it. */
+inline wait_for_faults()
+{
+	/* grace: synchronize_srcu_expedited() */
+	awaited = srcu;
+	!awaited
+}
+
+inline commit()
+{
+	/* commit: vmmu_slots_commit() */
+#ifdef EDIT_ACTIVE
+	edit(in_use);
+#else
+	edit(1 - in_use);
+#endif
+
+	/* wait: vmmu_space_update_begin() */
+#ifdef NO_WAIT
+	lock(inval_lock);
+#else
+	atomic { inval_lock == 0 && open_any == 0 -> inval_lock = _pid + 1 };
+#endif
+#ifdef SWAP_UNLOCKED
+	unlock(inval_lock);
+	in_use = 1 - in_use;
+	lock(inval_lock);
+#else
+	/* swap: vmmu_slots_commit() */
+	in_use = 1 - in_use;
+#endif
+#ifndef HULL_LATE
+	/* hull: vmmu_space_hull_update() */
+	hull[0] = new == 1;
+	hull[1] = new == 2;
+#endif
+	unlock(inval_lock);
+#ifndef NO_GRACE
+	wait_for_faults();
+#endif
+#ifdef HULL_LATE
+	lock(inval_lock);
+	hull[0] = new == 1;
+	hull[1] = new == 2;
+	unlock(inval_lock);
+#endif
+	edit(1 - in_use)
+}
+
+inline kill_slot()
+{
+	/* kill: slot_kill() */
+#ifdef DYING_UNLOCKED
+	dying[1] = true;
+#elif !defined(NO_DYING)
+	write_lock(mmu_lock);
+	dying[1] = true;
+	write_unlock(mmu_lock);
+#endif
+#ifndef NO_KILL
+	write_lock(mmu_lock);
+	entry = 0;
+	write_unlock(mmu_lock)
+#endif
+}
+
+active proctype set_memslot()
+{
+	byte new;
+
+	/* Delete the one... */
+#ifndef KILL_LATE
+	kill_slot();
+#endif
+	commit();
+#ifdef KILL_LATE
+	kill_slot();
+#endif
+	assert(!entry);
+	/* free: vmmu_slot_free() */
+	freed[1] = true;
+
+	/* ... and make the other one. */
+	new = 2;
+	commit();
+	changed = true
+}
+
+inline fault_in()
+{
+	/* slot: vmmu_slot_by_gpa() */
+	which = in_use;
+	assert(!edited[which]);
+	slot = set[which];
+	assert(!freed[slot]);
+	if
+	:: slot == 0
+	:: else ->
+		/* snapshot: vmmu_install_begin() */
+		atomic {
+			inval_lock == 0 ->
+			refused = open[memory_of(slot)] > 0;
+			snap = seq
+		};
+		found = page[memory_of(slot)];
+#ifdef DYING_EARLY
+		assert(!freed[slot]);
+		refused = refused || dying[slot];
+#endif
+		if
+		:: refused
+		:: else ->
+			/* install: fault_install() */
+			read_lock(mmu_lock);
+#ifndef DYING_EARLY
+			assert(!freed[slot]);
+			refused = dying[slot];
+#endif
+			/* check: vmmu_install_refused() */
+			do
+			:: atomic { snap != seq && !refused ->
+				refused = history[snap] == memory_of(slot);
+				snap++
+			   }
+			:: else -> break
+			od;
+			atomic {
+				if
+				:: !refused && !entry ->
+					entry_of = memory_of(slot);
+					entry = found
+				:: else
+				fi
+			};
+			read_unlock(mmu_lock)
+		fi
+	fi;
+	atomic {
+		which = 0;
+		slot = 0;
+		snap = 0;
+		found = 0
+	}
+}
+
+active proctype vcpu()
+{
+	byte which, slot, snap, found;
+#ifdef LIVE
+	byte faults;
+#endif
+	bool refused;
+
+	do
+#ifdef LIVE
+	:: faults == FAULTS -> break
+	:: faults < FAULTS ->
+		faults++;
+#else
+	:: true ->
+#endif
+		/* srcu: vmmu_fault() */
+		srcu = true;
+		refused = false;
+#ifdef RETRY_INSIDE
+		do
+		:: true ->
+			fault_in();
+			if
+			:: refused
+			:: else -> break
+			fi
+		od;
+#else
+		fault_in();
+#endif
+		atomic {
+			srcu = false;
+			awaited = false
+		};
+
+		/* access: access_direct() */
+		read_lock(mmu_lock);
+		assert(!entry || entry == page[entry_of]);
+		read_unlock(mmu_lock)
+	od
+}
+
+#ifdef LIVE
+ltl changes_get_through { <> changed }
+#endif
