@@ -131,6 +131,8 @@ void vmmu_slots_commit(struct vmmu *mmu, struct vmmu_memslot *old,
 	/* Odd: what is looked up from here on must not be remembered. */
 	WRITE_ONCE(mmu->generation, mmu->generation + 1);
 	/*
+	 * models/memslot: swap, hull, grace
+	 *
 	 * A start that did not see the new set is counted before it: a fault on
 	 * a new memslot sees that it is open.  Pairs with vmmu_install_begin().
 	 */

@@ -92,7 +92,10 @@ void vmmu_client_del(struct vmmu_client *client)
 
 	lockdep_assert_not_held(&space->clients_lock);
 
-	/* Waits for the notifiers that are calling clients right now. */
+	/*
+	 * Waits for the notifiers that are calling clients right now.
+	 * models/ring: unlink
+	 */
 	write_lock(&space->clients_lock);
 	spin_lock(&space->inval_lock);
 	interval_tree_remove(&client->node, &space->clients);

@@ -48,6 +48,7 @@ static enum vmmu_page_status ring_map_take(struct vmq_ring_map *map,
 
 	lockdep_assert_held(&map->vmq->mutex);
 
+	/* models/ring: take */
 	rcu_read_lock();
 	read_lock(&mmu->mmu_lock);
 	if (!vmmu_lookup(mmu, gfn, map->write, &leaf)) {
@@ -170,6 +171,7 @@ static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 
 	lockdep_assert_held(&map->vmq->mutex);
 
+	/* models/ring: snapshot */
 	spin_lock(&section->lock);
 	seq = map->inval_seq;
 	open = vmq_ring_map_inval_open(map, i);
@@ -189,6 +191,7 @@ static enum vmmu_page_status ring_map_look_up(struct vmq_ring_map *map,
 
 	vmmu_hook_install();
 
+	/* models/ring: check, publish */
 	spin_lock(&section->lock);
 	if (map->inval_seq != seq || vmq_ring_map_inval_open(map, i))
 		status = VMMU_PAGE_REFUSED;

@@ -56,6 +56,7 @@ static void ring_map_invalidate(struct vmmu_client *client, unsigned long start,
 	start = max(start, node->start);
 	last = min(last, node->last);
 
+	/* models/ring: drain, count, forget */
 	vmmu_section_drain_begin(&map->vmq->section.base);
 	/* Refuses an install that is between its lookup and its publication. */
 	map->inval_seq++;
@@ -216,6 +217,7 @@ static void ring_maps_set(struct vmq *vmq, struct vmq_ring_maps *maps)
 
 	lockdep_assert_held(&vmq->mutex);
 
+	/* models/ring: replace */
 	spin_lock(&vmq->section.base.lock);
 	old = vmq->maps;
 	vmq->maps = maps;

@@ -105,6 +105,7 @@ void *vmq_tlb_miss(struct vmq_tlb *tlb, u64 gpa, bool write, u64 *room)
 	if (vmq_tlb_refused(tlb, gpa, write))
 		return NULL;
 
+	/* models/fault: walk, mark */
 	rcu_read_lock();
 	found = vmmu_lookup_in_section(tlb->vmq->mmu, &tlb->vmq->section.base,
 				       gpa >> PAGE_SHIFT, write, &leaf);
