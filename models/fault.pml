@@ -34,6 +34,12 @@
  *	MMU_IN_SECTION	stuck	code in a section never takes mmu_lock
  *	END_LOST	live	every end is counted
  *
+ * Another way: who finds the entry empty flushes only if there is another who has
+ * emptied some and dropped mmu_lock before the flush.
+ *
+ *	GATHER		holds	that way
+ *	GATHER_UNNOTED	assert	there, it looks whether there is another
+ *
  * The fast way, in which faults take no inval_lock unless a range is open: the
  * start always writes the history, raises "open" and then seq; the fault reads seq
  * and then "open".  The history has twice the room, and the fault looks after it
@@ -53,6 +59,10 @@
 	defined(FAST_NO_SLOW) || defined(FAST_UNWRITTEN) || \
 	defined(FAST_NO_LIMIT) || defined(FAST_NO_ROOM)
 #define FAST
+#endif
+
+#ifdef GATHER_UNNOTED
+#define GATHER
 #endif
 
 #define MMS	2	/* threads of the mm */
@@ -86,6 +96,10 @@ rwlock mmu_lock;
 byte entry;		/* page number, 0 for none */
 bool entry_dirty;
 
+#ifdef GATHER
+byte gathers;		/* who has emptied entries, and dropped the lock since */
+#endif
+
 /* The worker's queue */
 byte section_lock;
 byte tlb;		/* page number, 0 for none */
@@ -117,6 +131,9 @@ inline zap_entry()
 {
 	/* zap: vmmu_zap_locked() */
 	write_lock(mmu_lock);
+#if defined(GATHER) && !defined(GATHER_UNNOTED)
+	others = gathers > 0;
+#endif
 	found = entry;
 #ifndef NO_ZAP
 	atomic {
@@ -130,16 +147,32 @@ inline zap_entry()
 #endif
 	if
 	:: true
-	:: write_unlock(mmu_lock) ->
+	:: true ->
 		/* yield: vmmu_iter_yield() */
+#ifdef GATHER
+		gathers = gathers + (found > 0);
+		write_unlock(mmu_lock);
+		write_lock(mmu_lock);
+		others = others || gathers > (found > 0);
+		gathers = gathers - (found > 0)
+#else
+		write_unlock(mmu_lock);
 		write_lock(mmu_lock)
+#endif
 	fi;
-#ifdef FLUSH_LEFT_OUT
+#if defined(FLUSH_LEFT_OUT) || defined(GATHER)
 	if
+#ifdef GATHER
+	:: found || others ->
+#else
 	:: found ->
+#endif
 		flush_sections()
 	:: else
 	fi;
+#ifdef GATHER
+	others = false;
+#endif
 #else
 	/* flush: vmmu_sections_flush() */
 	flush_sections();
@@ -186,6 +219,9 @@ proctype mm(byte starts)
 {
 	byte found;
 	bool hit;
+#ifdef GATHER
+	bool others;
+#endif
 
 	do
 	:: starts > 0 ->

@@ -28,8 +28,19 @@
  *	RETRY_INSIDE	live	a fault is retried out of the SRCU section
  *
  *	DYING_UNLOCKED	holds	with the mark set before mmu_lock is taken to unmap
+ *
+ * Another way: sets are swapped whatever is open, and the notifier is waited for
+ * as faults are, since it walks the set in an SRCU section.
+ *
+ *	SRCU		holds	that way
+ *	SRCU_NO_GRACE	assert	there, the notifier is waited for
+ *	SRCU_NO_OPEN	assert	a fault on a new memslot sees who did not see it
  */
 #include "common.pml"
+
+#if defined(SRCU_NO_GRACE) || defined(SRCU_NO_OPEN)
+#define SRCU
+#endif
 
 #define STARTS	3	/* invalidations */
 #define FAULTS	3	/* faults, for the formula alone */
@@ -41,7 +52,7 @@ bool quiet;
 /* The space */
 byte inval_lock;
 byte seq;
-byte open[2];
+byte opens[2];	/* invalidations of each that are open */
 byte open_any;
 bool history[STARTS + 1];	/* which memory was hit */
 bool hull[2] = { true, false };
@@ -57,6 +68,10 @@ bool dying[3];
 bool freed[3];
 bool srcu;		/* the vCPU is in an SRCU section */
 bool awaited;		/* it was when the wait for it began */
+#ifdef SRCU
+bool mm_srcu;		/* the same of the notifier */
+bool mm_awaited;
+#endif
 bool changed;
 
 #define memory_of(slot)	(slot - 1)
@@ -87,11 +102,14 @@ active proctype mm()
 			near = hull[memory];
 			history[seq] = memory;
 			seq++;
-			open[memory]++;
+			opens[memory]++;
 			open_any++
 		};
 		if
 		:: near ->
+#ifdef SRCU
+			mm_srcu = true;
+#endif
 			/* active: vmmu_slots() */
 			which = in_use;
 			look_at_set();
@@ -107,7 +125,13 @@ active proctype mm()
 				fi;
 				write_unlock(mmu_lock)
 			:: else
-			fi
+			fi;
+#ifdef SRCU
+			atomic {
+				mm_srcu = false;
+				mm_awaited = false
+			}
+#endif
 		:: else
 		fi;
 		atomic {
@@ -117,7 +141,7 @@ active proctype mm()
 		/* end: vmmu_invalidate_range_end() */
 		atomic {
 			inval_lock == 0 ->
-			open[memory]--;
+			opens[memory]--;
 			open_any--;
 			which = 0;
 			slot = 0;
@@ -140,8 +164,16 @@ inline edit(a_set)
 inline wait_for_faults()
 {
 	/* grace: synchronize_srcu_expedited() */
+#if defined(SRCU) && !defined(SRCU_NO_GRACE)
+	atomic {
+		awaited = srcu;
+		mm_awaited = mm_srcu
+	};
+	!awaited && !mm_awaited
+#else
 	awaited = srcu;
 	!awaited
+#endif
 }
 
 inline commit()
@@ -154,7 +186,7 @@ inline commit()
 #endif
 
 	/* wait: vmmu_space_update_begin() */
-#ifdef NO_WAIT
+#if defined(NO_WAIT) || defined(SRCU)
 	lock(inval_lock);
 #else
 	atomic { inval_lock == 0 && open_any == 0 -> inval_lock = _pid + 1 };
@@ -237,7 +269,11 @@ inline fault_in()
 		/* snapshot: vmmu_install_begin() */
 		atomic {
 			inval_lock == 0 ->
-			refused = open[memory_of(slot)] > 0;
+#ifdef SRCU_NO_OPEN
+			refused = false;
+#else
+			refused = opens[memory_of(slot)] > 0;
+#endif
 			snap = seq
 		};
 		found = page[memory_of(slot)];
