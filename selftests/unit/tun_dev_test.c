@@ -15,6 +15,10 @@ unsigned int unit_looks;
 static const struct rtnl_link_ops tun = { "tun" }, dummy = { "dummy" };
 static struct notifier_block *notifier;
 
+void unit_worked(void)
+{
+}
+
 void unit_die(const char *fmt, ...)
 {
 	va_list args;

@@ -154,6 +154,9 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+/* Instead of those of linux/compiler.h. */
+#undef READ_ONCE
+#undef WRITE_ONCE
 #define READ_ONCE(x)							\
 	(unit_worked(), *(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))

@@ -14,10 +14,6 @@
 #define rwlock_init(l)		memset(l, 0, sizeof(*(l)))
 #define mutex_init(l)		memset(l, 0, sizeof(*(l)))
 
-typedef struct {
-	int counter;
-} atomic_t;
-
 #define ATOMIC_INIT(n)		{ n }
 #define atomic_read(v)		((v)->counter)
 #define atomic_inc(v)		((void)(v)->counter++)

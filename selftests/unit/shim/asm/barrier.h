@@ -11,6 +11,8 @@ void unit_mb(void);
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_rmb()	unit_rmb()
 #define smp_wmb()	unit_wmb()
+#ifndef smp_mb
 #define smp_mb()	unit_mb()
+#endif
 
 #endif
