@@ -28,6 +28,10 @@ class Log(unittest.TestCase):
             "Spectre V2 : WARNING: Unprivileged eBPF is enabled",
             "loop: module loaded"]), [])
 
+    def test_booted(self):
+        self.assertTrue(kernel_log.booted(["[ 1.0] a", "[ 2.0] vm: up", "b"]))
+        self.assertFalse(kernel_log.booted(["[ 1.0] a", "[ 2.0] vm: upset"]))
+
     def test_status(self):
         self.assertEqual(kernel_log.read_status("exit 3 taint 4096\n"), (3, 4096))
         for text in ("", "exit 3", "exit taint", "exit 0 taint", "xexit 0 taint 0",

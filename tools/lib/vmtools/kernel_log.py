@@ -34,6 +34,11 @@ def splat(lines):
     return []
 
 
+def booted(lines):
+    """Has the guest got as far as tools/vm/guest?"""
+    return any(re.search(r"\] vm: up$", line) for line in lines)
+
+
 def read_status(text):
     """(status, taint) of the line that the guest sends at its end, or None."""
     match = re.fullmatch(r"exit (\d+) taint (\d+)", text.strip())
