@@ -581,7 +581,8 @@ TEST_F_TIMEOUT(notify, aliases, 200)
 	EXPECT_EQ(1, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
 	/* each memslot is more than one step; 1024 of them are a hold */
 	EXPECT_LE(slots / 1024, yields);
-	TH_LOG("%lu memslots, %u devices: %lu us, %lu yields; another waits for %lu us, otherwise %lu",
+	TH_LOG("%lu memslots, %u devices: %lu us, %lu yields; "
+	       "another waits for %lu us, otherwise %lu",
 	       slots, attached, start / 1000, yields, w.late_max / 1000,
 	       idle / 1000);
 	while (attached)
