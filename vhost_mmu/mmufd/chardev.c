@@ -24,6 +24,9 @@ static int mmufd_open(struct inode *inode, struct file *file)
 {
 	struct vmmu_mmufd *mmufd;
 
+	if (!current->mm)
+		return -EINVAL;
+
 	mmufd = kzalloc(sizeof(*mmufd), GFP_KERNEL_ACCOUNT);
 	if (!mmufd)
 		return -ENOMEM;
@@ -59,6 +62,9 @@ static struct vmmu *mmufd_make_mmu(struct vmmu_mmufd *mmufd)
 	if (mmufd->mmu)
 		return mmufd->mmu;
 	mmu = vmmu_create(mmufd->mm);
+	/* Any signal keeps a notifier from being registered. */
+	if (mmu == ERR_PTR(-EINTR))
+		return ERR_PTR(-ERESTARTNOINTR);
 	if (IS_ERR(mmu))
 		return mmu;
 
