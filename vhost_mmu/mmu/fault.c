@@ -483,7 +483,8 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 		 * The caller is going to remember it.  From here on every
 		 * invalidation makes queues forget, but one may have come
 		 * since the lookup: look again.  A start that does not see
-		 * this is seen by vmmu_install_begin().
+		 * this is seen by vmmu_install_begin(), before which vmmu::srcu
+		 * has full barriers.
 		 */
 		WRITE_ONCE(mmu->has_unmappable, true);
 		ret = VMMU_FAULT_RETRY;

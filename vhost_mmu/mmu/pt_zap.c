@@ -19,6 +19,8 @@
 #define DIRTY_STEPS 4
 /* Looking for an entry in a table, likewise. */
 #define TABLE_STEPS 16
+/* Taking an empty table down, which closes each of its entries. */
+#define REMOVE_STEPS 64
 
 /**
  * vmmu_zap_gather() - unmap guest pages
@@ -106,8 +108,10 @@ void vmmu_prune(struct vmmu *mmu, u64 first, u64 last)
 			if (iter.level != level || !vmmu_pte_table(iter.old))
 				continue;
 			vmmu_iter_charge(&iter, TABLE_STEPS);
-			if (pt_empty(vmmu_pte_child(iter.old)))
-				vmmu_iter_set(&iter, 0);
+			if (!pt_empty(vmmu_pte_child(iter.old)))
+				continue;
+			vmmu_iter_set(&iter, 0);
+			vmmu_iter_charge(&iter, REMOVE_STEPS);
 		}
 	}
 	rcu_read_unlock();
