@@ -92,7 +92,7 @@ struct vmnet_large {
 	size_t wanted;
 	size_t len;
 	int head;
-	struct bio_vec piece[MAX_SKB_FRAGS + 2];
+	struct bio_vec piece[VMNET_LARGE_PAGES + MAX_SKB_FRAGS + 2];
 };
 
 /**

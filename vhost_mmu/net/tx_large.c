@@ -106,12 +106,14 @@ void vmnet_large_put(struct vmnet_txbuf *tx)
 /*
  * A tap with IFF_NAPI_FRAGS would take the pieces for an iovec, whose lengths
  * are those of its fragments.  It refuses more of them than an skb can have:
- * so pretend that there are.  Others go by the length alone.
+ * so pretend that there are, even when a long header has used some up.  Others go
+ * by the length alone.
  */
 static void large_iter(struct vmnet_large *large, struct iov_iter *iter)
 {
 	BUILD_BUG_ON(VMNET_LARGE_PAGES > MAX_SKB_FRAGS);
-	BUILD_BUG_ON(ARRAY_SIZE(large->piece) <= MAX_SKB_FRAGS + 1);
+	BUILD_BUG_ON(ARRAY_SIZE(large->piece) <=
+		     VMNET_LARGE_PAGES + MAX_SKB_FRAGS + 1);
 
 	iov_iter_bvec(iter, ITER_SOURCE, large->piece,
 		      ARRAY_SIZE(large->piece), large->len);
