@@ -141,6 +141,7 @@ static pid_t start_closer(int file, int *tell, int *told)
 		return -1;
 	pid = fork();
 	if (!pid) {
+		close(to[1]);
 		if (read(to[0], &c, 1) != 1)
 			_exit(1);
 		close(file);

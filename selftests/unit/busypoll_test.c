@@ -170,6 +170,7 @@ TEST_F(busy_poll, other_is_taken)
 	dev.net.vqs[!variant->index].dvq.vmq.mutex.held = true;
 	EXPECT_FALSE(vmnet_busy_poll(&dev.net, variant->index));
 	EXPECT_EQ(0, dev.turns);
+	EXPECT_TRUE(dev.net.vqs[variant->index].dvq.vmq.slots_held);
 }
 
 TEST_HARNESS_MAIN

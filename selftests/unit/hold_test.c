@@ -21,15 +21,6 @@ static const struct vmmu_range page = { HVA, HVA + PAGE_SIZE - 1 };
 /* What the sources ask for, but nothing here comes to. */
 const struct vmmu_space_ops *vmmu_space_ops = &vmmu_mmus_ops;
 
-void vmmu_space_update_begin(struct vmmu_space *space)
-{
-	unit_die("a change of memslots");
-}
-
-void vmmu_space_update_end(struct vmmu_space *space)
-{
-}
-
 bool vmmu_hook_no_elision(void)
 {
 	return false;

@@ -14,8 +14,8 @@ ALL = ("*",)
 PROGRAMS = {
     "6.12": ALL,
     # Other locks in the mm, kthreads as workers, other helpers in compat/.
-    "6.1": ("smoke", "abi", "backend", "data", "data_backend", "data_wait",
-            "live_module", "live_multi", "vhost_*", "inval_fork", "inval_fallback",
+    "6.1": ("smoke", "abi", "backend", "data", "data_backend",
+            "data_large", "data_wait", "live_module", "live_multi", "vhost_*", "inval_fork", "inval_fallback",
             "inval_killed", "inval_migrate", "payload_fork", "payload_tap",
             "payload_twin", "mmu_abi", "mmu_age", "mmu_demand", "mmu_exit",
             "mmu_limit", "mmu_memslot", "mmu_notify", "mmu_pin", "mmu_race",
