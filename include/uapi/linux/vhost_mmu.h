@@ -19,11 +19,12 @@
  * gives -EMFILE if the address space has vmmu_get_info::max_mmus of them.  An MMU
  * goes with the last of its files, its readers' and the devices attached to it.
  *
- * Every structure starts with its size, as the caller knows it, and its flags.  The kernel
- * refuses a structure that is shorter than its first version, longer than a page
- * of 4 KiB, or has anything but zero behind the fields that the kernel knows.
- * Reserved fields must be zero.  The kernel writes fields described as output on success, and
- * length fields that count down whenever it has accepted the structure.
+ * Every structure starts with its size, as the caller knows it, and its flags.
+ * The kernel refuses a structure that is shorter than its first version, longer
+ * than a page of 4 KiB, or has anything but zero behind the fields that the
+ * kernel knows.  Reserved fields must be zero.  The kernel writes fields
+ * described as output on success, and length fields that count down whenever it
+ * has accepted the structure.
  *
  * DOC: Errors
  *
