@@ -6,13 +6,12 @@
  *
  * Memory 0 and 1 are a page each.  Memslot 1 maps memory 0, memslot 2 memory 1.
  * A thread of the mm invalidates either of them.  A vCPU faults and uses the
- * entry.  The caller of SET_MEMSLOT waits for open invalidations as if in one
- * step; update.pml is about how.
+ * entry.  Memslots may change while an invalidation is open.
  *
  * Checked: what is used, and what is mapped when the mm changes the page, is what
- * the mm maps; the notifier never walks a set that is being edited; nobody looks
- * at a memslot that was freed; nothing of a memslot is mapped when it is gone;
- * nobody is stuck; and both changes get through.
+ * the mm maps; nobody looks at a set that is being edited, or at a memslot that
+ * was freed; nothing of a memslot is mapped when it is gone; nobody is stuck; and
+ * both changes get through.
  *
  * Rules, and what spin finds in a model without them:
  *
@@ -20,27 +19,17 @@
  *	DYING_EARLY	assert	a fault looks at the mark under mmu_lock
  *	NO_KILL		assert	what is mapped from a memslot goes before the memslot
  *	KILL_LATE	assert	it goes before the notifier loses the memslot
- *	NO_WAIT		assert	sets are swapped while no invalidation is open
- *	SWAP_UNLOCKED	assert	in the hold of inval_lock that has seen so
- *	NO_GRACE	assert	the old set is edited when no fault uses it
  *	EDIT_ACTIVE	assert	a change edits the inactive set
+ *	NO_GRACE	assert	and the old one when nobody uses it any more
+ *	MM_OUTSIDE	assert	the notifier walks a set in an SRCU section
+ *	FAULT_OUTSIDE	assert	so does a fault
+ *	NO_OPEN		assert	a fault on a new memslot sees who did not see it
  *	HULL_LATE	assert	the hull grows in the hold that swaps the sets
- *	RETRY_INSIDE	live	a fault is retried out of the SRCU section
+ *	RETRY_INSIDE	live	who is refused leaves SRCU and finds its memslot anew
  *
  *	DYING_UNLOCKED	holds	with the mark set before mmu_lock is taken to unmap
- *
- * Another way: sets are swapped whatever is open, and the notifier is waited for
- * as faults are, since it walks the set in an SRCU section.
- *
- *	SRCU		holds	that way
- *	SRCU_NO_GRACE	assert	there, the notifier is waited for
- *	SRCU_NO_OPEN	assert	a fault on a new memslot sees who did not see it
  */
 #include "common.pml"
-
-#if defined(SRCU_NO_GRACE) || defined(SRCU_NO_OPEN)
-#define SRCU
-#endif
 
 #define STARTS	3	/* invalidations */
 #define FAULTS	3	/* faults, for the formula alone */
@@ -68,10 +57,8 @@ bool dying[3];
 bool freed[3];
 bool srcu;		/* the vCPU is in an SRCU section */
 bool awaited;		/* it was when the wait for it began */
-#ifdef SRCU
 bool mm_srcu;		/* the same of the notifier */
 bool mm_awaited;
-#endif
 bool changed;
 
 #define memory_of(slot)	(slot - 1)
@@ -107,7 +94,8 @@ active proctype mm()
 		};
 		if
 		:: near ->
-#ifdef SRCU
+			/* enter: mmus_invalidate() */
+#ifndef MM_OUTSIDE
 			mm_srcu = true;
 #endif
 			/* active: vmmu_slots() */
@@ -115,7 +103,7 @@ active proctype mm()
 			look_at_set();
 			if
 			:: slot && memory_of(slot) == memory ->
-				/* zap: vmmu_zap_locked() */
+				/* zap: vmmu_zap_gather() */
 				write_lock(mmu_lock);
 				look_at_set();
 				if
@@ -126,12 +114,10 @@ active proctype mm()
 				write_unlock(mmu_lock)
 			:: else
 			fi;
-#ifdef SRCU
 			atomic {
 				mm_srcu = false;
 				mm_awaited = false
 			}
-#endif
 		:: else
 		fi;
 		atomic {
@@ -160,20 +146,15 @@ inline edit(a_set)
 	edited[a_set] = false
 }
 
-/* Every fault that is in an SRCU section now has left it. */
-inline wait_for_faults()
+/* Every fault and callback that is in an SRCU section now has left it. */
+inline wait_for_users()
 {
 	/* grace: synchronize_srcu_expedited() */
-#if defined(SRCU) && !defined(SRCU_NO_GRACE)
 	atomic {
 		awaited = srcu;
 		mm_awaited = mm_srcu
 	};
 	!awaited && !mm_awaited
-#else
-	awaited = srcu;
-	!awaited
-#endif
 }
 
 inline commit()
@@ -184,21 +165,9 @@ inline commit()
 #else
 	edit(1 - in_use);
 #endif
-
-	/* wait: vmmu_space_update_begin() */
-#if defined(NO_WAIT) || defined(SRCU)
 	lock(inval_lock);
-#else
-	atomic { inval_lock == 0 && open_any == 0 -> inval_lock = _pid + 1 };
-#endif
-#ifdef SWAP_UNLOCKED
-	unlock(inval_lock);
-	in_use = 1 - in_use;
-	lock(inval_lock);
-#else
 	/* swap: vmmu_slots_commit() */
 	in_use = 1 - in_use;
-#endif
 #ifndef HULL_LATE
 	/* hull: vmmu_space_hull_update() */
 	hull[0] = new == 1;
@@ -206,7 +175,7 @@ inline commit()
 #endif
 	unlock(inval_lock);
 #ifndef NO_GRACE
-	wait_for_faults();
+	wait_for_users();
 #endif
 #ifdef HULL_LATE
 	lock(inval_lock);
@@ -256,62 +225,64 @@ active proctype set_memslot()
 	changed = true
 }
 
-inline fault_in()
+inline find_slot()
 {
 	/* slot: vmmu_slot_by_gpa() */
 	which = in_use;
 	assert(!edited[which]);
 	slot = set[which];
-	assert(!freed[slot]);
+	assert(!freed[slot])
+}
+
+inline map_page()
+{
+	/* snapshot: vmmu_install_begin() */
+	snap = seq;
 	if
-	:: slot == 0
-	:: else ->
-		/* snapshot: vmmu_install_begin() */
-		atomic {
-			inval_lock == 0 ->
-#ifdef SRCU_NO_OPEN
-			refused = false;
+#ifdef NO_OPEN
+	:: open_any > 0 && slot == 1 -> atomic {
 #else
-			refused = opens[memory_of(slot)] > 0;
+	:: open_any > 0 -> atomic {
 #endif
-			snap = seq
-		};
-		found = page[memory_of(slot)];
+		inval_lock == 0 ->
+		refused = opens[memory_of(slot)] > 0;
+		snap = seq
+	   }
+	:: else -> refused = false
+	fi;
+	found = page[memory_of(slot)];
 #ifdef DYING_EARLY
-		assert(!freed[slot]);
-		refused = refused || dying[slot];
+	assert(!freed[slot]);
+	refused = refused || dying[slot];
 #endif
-		if
-		:: refused
-		:: else ->
-			/* install: fault_install() */
-			read_lock(mmu_lock);
+	if
+	:: refused
+	:: else ->
+		/* install: fault_install() */
+		read_lock(mmu_lock);
 #ifndef DYING_EARLY
-			assert(!freed[slot]);
-			refused = dying[slot];
+		assert(!freed[slot]);
+		refused = dying[slot];
 #endif
-			/* check: vmmu_install_refused() */
-			do
-			:: atomic { snap != seq && !refused ->
-				refused = history[snap] == memory_of(slot);
-				snap++
-			   }
-			:: else -> break
-			od;
-			atomic {
-				if
-				:: !refused && !entry ->
-					entry_of = memory_of(slot);
-					entry = found
-				:: else
-				fi
-			};
-			read_unlock(mmu_lock)
-		fi
+		/* check: vmmu_install_refused() */
+		do
+		:: atomic { snap != seq && !refused ->
+			refused = history[snap] == memory_of(slot);
+			snap++
+		   }
+		:: else -> break
+		od;
+		atomic {
+			if
+			:: !refused && !entry ->
+				entry_of = memory_of(slot);
+				entry = found
+			:: else
+			fi
+		};
+		read_unlock(mmu_lock)
 	fi;
 	atomic {
-		which = 0;
-		slot = 0;
 		snap = 0;
 		found = 0
 	}
@@ -334,21 +305,30 @@ active proctype vcpu()
 	:: true ->
 #endif
 		/* srcu: vmmu_fault() */
+#ifndef FAULT_OUTSIDE
 		srcu = true;
-		refused = false;
-#ifdef RETRY_INSIDE
-		do
-		:: true ->
-			fault_in();
-			if
-			:: refused
-			:: else -> break
-			fi
-		od;
-#else
-		fault_in();
 #endif
+		find_slot();
+		if
+		:: slot ->
+#ifdef RETRY_INSIDE
+			do
+			:: true ->
+				map_page();
+				if
+				:: refused
+				:: else -> break
+				fi
+			od
+#else
+			map_page()
+#endif
+		:: else
+		fi;
 		atomic {
+			which = 0;
+			slot = 0;
+			refused = false;
 			srcu = false;
 			awaited = false
 		};
