@@ -15,64 +15,42 @@
  *
  * Rules, and what spin finds in a model without them:
  *
- *	NO_OPEN		assert	a fault begins only if no overlapping range is open
+ *	NO_SLOW		assert	a fault asks for the ranges if any is open
+ *	NO_OPEN		assert	it begins only if none that overlaps is
+ *	OPEN_LATE	assert	a start is open before it is counted
+ *	SNAPSHOT_LATE	assert	a fault reads the count first, then what is open
  *	NO_CHECK	assert	nothing is mapped if one was started since
  *	CHECK_EARLY	assert	that is looked at under mmu_lock
  *	MAP_UNLOCKED	assert	the entry is made in the same hold
  *	SEQ_LATE	assert	a start is counted before it takes mmu_lock
+ *	NO_HISTORY	assert	every start is in the history
  *	NO_LIMIT	assert	starts that are too many to be remembered count
- *	INSTALLS_EARLY	assert	starts are recorded until the entry is made
+ *	LIMIT_EARLY	assert	they do if they came while the history was read
+ *	NO_ROOM		assert	nothing that a fault may use is written over
  *	NO_DEAD		assert	nothing is mapped once the mm is gone
  *	NO_ZAP		assert	the start empties the entry
  *	NO_FLUSH	assert	the soft TLBs forget the page
  *	NO_DRAIN	assert	they do in a hold of the section lock
- *	FLUSH_LEFT_OUT	assert	who finds the entry empty flushes all the same
+ *	NOT_COUNTED	assert	who drops mmu_lock before that is counted
+ *	FLUSH_LEFT_OUT	assert	who finds the entry empty then flushes all the same
+ *	LOOK_ONCE	assert	it looks for others in each hold of mmu_lock
  *	TLB_UNLOCKED	assert	the soft TLB is filled in the section that looked
  *	PLAIN_STORE	assert	the dirty bit is set by compare and exchange
  *	DIRTY_AFTER	assert	a section marks the entry before it writes
  *	NOT_HANDED_OVER	assert	the page is told what was written through an entry
  *	MMU_IN_SECTION	stuck	code in a section never takes mmu_lock
  *	END_LOST	live	every end is counted
- *
- * Another way: who finds the entry empty flushes only if there is another who has
- * emptied some and dropped mmu_lock before the flush.
- *
- *	GATHER		holds	that way
- *	GATHER_UNNOTED	assert	there, it looks whether there is another
- *
- * The fast way, in which faults take no inval_lock unless a range is open: the
- * start always writes the history, raises "open" and then seq; the fault reads seq
- * and then "open".  The history has twice the room, and the fault looks after it
- * has read it whether too many were started.
- *
- *	FAST		holds	the fast way
- *	FAST_OPEN_LATE	assert	there, the start raises "open" before seq
- *	FAST_SEQ_LATE	assert	the fault reads seq before "open"
- *	FAST_NO_SLOW	assert	it asks for the ranges if any is open
- *	FAST_UNWRITTEN	assert	the history is written whether or not one installs
- *	FAST_NO_LIMIT	assert	starts that are too many are looked for after it was read
- *	FAST_NO_ROOM	assert	nothing that a fault may use is written over
  */
 #include "common.pml"
-
-#if defined(FAST_OPEN_LATE) || defined(FAST_SEQ_LATE) || \
-	defined(FAST_NO_SLOW) || defined(FAST_UNWRITTEN) || \
-	defined(FAST_NO_LIMIT) || defined(FAST_NO_ROOM)
-#define FAST
-#endif
-
-#ifdef GATHER_UNNOTED
-#define GATHER
-#endif
 
 #define MMS	2	/* threads of the mm */
 #define STARTS	3	/* invalidations of both together */
 #define PAGES	(STARTS + 2)
-#define HISTORY	1	/* so many starts are remembered */
-#if defined(FAST) && !defined(FAST_NO_ROOM)
-#define ROOM	(2 * HISTORY)
-#else
+#define HISTORY	1	/* a fault looks back at so many starts */
+#ifdef NO_ROOM
 #define ROOM	HISTORY
+#else
+#define ROOM	(2 * HISTORY)	/* so many are remembered */
 #endif
 
 /* The mm */
@@ -87,7 +65,6 @@ byte inval_lock;	/* a leaf: what is only looked at under it is one step */
 byte seq;
 byte open;		/* invalidations of the page that are open */
 byte open_any;		/* of any page */
-byte installs;
 bool history[ROOM];	/* start number n was of our page, at n % ROOM */
 bool dead;
 
@@ -96,9 +73,7 @@ rwlock mmu_lock;
 byte entry;		/* page number, 0 for none */
 bool entry_dirty;
 
-#ifdef GATHER
-byte gathers;		/* who has emptied entries, and dropped the lock since */
-#endif
+byte nr_gathers;	/* who has emptied entries, and dropped the lock since */
 
 /* The worker's queue */
 byte section_lock;
@@ -126,102 +101,96 @@ inline flush_sections()
 #endif
 }
 
-/* In long ranges mmu_lock is dropped on the way. */
+/* In long ranges, and between sections, mmu_lock is dropped on the way. */
+inline drop_lock()
+{
+	/* yield: vmmu_gather_drop_lock() */
+	write_unlock(mmu_lock);
+	atomic {
+		write_lock(mmu_lock);
+#ifdef LOOK_ONCE
+		skip
+#else
+		others = others || nr_gathers > noted
+#endif
+	}
+}
+
 inline zap_entry()
 {
-	/* zap: vmmu_zap_locked() */
-	write_lock(mmu_lock);
-#if defined(GATHER) && !defined(GATHER_UNNOTED)
-	others = gathers > 0;
-#endif
-	found = entry;
-#ifndef NO_ZAP
+	/* gather: vmmu_gather_begin() */
+	atomic {
+		write_lock(mmu_lock);
+		others = nr_gathers > 0
+	};
+	if
+	:: true
+	:: true -> drop_lock()
+	fi;
+	/* zap: vmmu_zap_gather() */
 	atomic {
 		/* Exchange, and hand over what it says. */
+		gathered = entry > 0;
+#ifndef NO_ZAP
 #ifndef NOT_HANDED_OVER
 		dirty[entry] = dirty[entry] | entry_dirty;
 #endif
 		entry = 0;
 		entry_dirty = false
+#endif
 	};
+	/* looked: vmmu_gather_add_looked() */
+#ifndef FLUSH_LEFT_OUT
+	gathered = gathered || others;
 #endif
 	if
-	:: true
-	:: true ->
-		/* yield: vmmu_iter_yield() */
-#ifdef GATHER
-		gathers = gathers + (found > 0);
-		write_unlock(mmu_lock);
-		write_lock(mmu_lock);
-		others = others || gathers > (found > 0);
-		gathers = gathers - (found > 0)
-#else
-		write_unlock(mmu_lock);
-		write_lock(mmu_lock)
+	:: gathered ->
+		if
+		:: true
+		:: true ->
+#ifndef NOT_COUNTED
+			/* note: vmmu_gather_drop_lock() */
+			noted = true;
+			nr_gathers++;
 #endif
-	fi;
-#if defined(FLUSH_LEFT_OUT) || defined(GATHER)
-	if
-#ifdef GATHER
-	:: found || others ->
-#else
-	:: found ->
-#endif
+			drop_lock()
+		fi;
+		/* flush: vmmu_gather_end() */
 		flush_sections()
 	:: else
 	fi;
-#ifdef GATHER
-	others = false;
-#endif
-#else
-	/* flush: vmmu_sections_flush() */
-	flush_sections();
-#endif
 	atomic {
-		found = 0;
+		nr_gathers = nr_gathers - noted;
+		gathered = false;
+		noted = false;
+		others = false;
 		write_unlock(mmu_lock)
 	}
 }
 
+/* What faults read meanwhile is written in this order. */
 inline count_start()
 {
-	/* start: vmmu_inval_begin() */
-#ifdef FAST
 	lock(inval_lock);
-#ifndef FAST_UNWRITTEN
+#ifndef NO_HISTORY
 	history[seq % ROOM] = hit;
 #endif
-#ifdef FAST_OPEN_LATE
+#ifdef OPEN_LATE
 	seq++;
 #endif
 	atomic {
 		open = open + hit;
 		open_any++
 	};
-#ifndef FAST_OPEN_LATE
+#ifndef OPEN_LATE
 	seq++;
 #endif
 	unlock(inval_lock)
-#else
-	atomic {
-		inval_lock == 0 ->
-		if
-		:: installs > 0 -> history[seq % ROOM] = hit
-		:: else
-		fi;
-		seq++;
-		open = open + hit
-	}
-#endif
 }
 
 proctype mm(byte starts)
 {
-	byte found;
-	bool hit;
-#ifdef GATHER
-	bool others;
-#endif
+	bool hit, gathered, noted, others;
 
 	do
 	:: starts > 0 ->
@@ -254,11 +223,14 @@ proctype mm(byte starts)
 		atomic {
 			inval_lock == 0 ->
 #ifdef END_LOST
-			open = open - (hit && starts == 0);
+			if
+			:: hit && starts > 0
+			:: else ->
+				open = open - hit;
+				open_any--
+			fi;
 #else
 			open = open - hit;
-#endif
-#ifdef FAST
 			open_any--;
 #endif
 			hit = false
@@ -285,125 +257,90 @@ proctype mm(byte starts)
 #endif
 }
 
-inline snapshot_locked()
-{
-	atomic {
-		inval_lock == 0 ->
-		snap = seq;
-#ifdef NO_OPEN
-		refused = dead;
-#else
-		refused = dead || open > 0;
-#endif
-#ifndef FAST
-		if
-		:: refused
-		:: else -> installs++
-		fi;
-#endif
-	}
-}
-
 /* Only if any range is open, it is looked at under the lock which. */
-inline snapshot_fast()
+inline take_snapshot()
 {
-#ifdef FAST_SEQ_LATE
-	refused = open_any > 0;
+#ifdef SNAPSHOT_LATE
+	refused = open_any > 0 || dead;
 	snap = seq;
 #else
 	snap = seq;
-	refused = open_any > 0;
+	refused = open_any > 0 || dead;
 #endif
-#ifdef FAST_NO_SLOW
+#ifdef NO_SLOW
 	refused = false
 #else
 	if
-	:: refused -> snapshot_locked()
+	:: refused ->
+		/* ranges: install_begin_slow() */
+		atomic {
+			inval_lock == 0 ->
+			snap = seq;
+#ifdef NO_OPEN
+			refused = dead
+#else
+			refused = dead || open > 0
+#endif
+		}
 	:: else
 	fi
 #endif
 }
 
-inline finish_install()
-{
-	atomic {
-		inval_lock == 0 ->
-		installs--
-	}
-}
+#if defined(NO_LIMIT)
+#define too_many(now)	false
+#else
+#define too_many(now)	(now - snap > HISTORY)
+#endif
 
-/* Was one started since that overlaps? */
+/* Was one started since that overlaps?  No lock keeps the history as it is. */
 inline look_since()
 {
+	/* since: vmmu_inval_since() */
+	now = seq;
 	if
-	:: atomic { seq == snap ->
+	:: now == snap ->
 #ifdef NO_DEAD
 		refused = false
 #else
 		refused = dead
 #endif
-	   }
-#ifdef FAST
-	:: else ->
-		/* since: vmmu_inval_since() */
-		atomic {
-			now = seq;
-			refused = dead
-		};
-		if
-#ifndef FAST_NO_LIMIT
-		:: now - snap > HISTORY -> refused = true
-		:: now - snap <= HISTORY ->
+#ifndef NO_CHECK
+	:: now != snap && too_many(now) -> refused = true
+#endif
+	:: now != snap && !too_many(now) ->
+#ifndef NO_CHECK
+		do
+		:: snap + i < now -> atomic {
+			refused = refused || history[(snap + i) % ROOM];
+			i++
+		   }
+		:: else -> break
+		od;
+#ifdef LIMIT_EARLY
+		refused = refused || dead
 #else
-		:: now - snap > HISTORY + 1 -> refused = true
-		:: now - snap <= HISTORY + 1 ->
+		refused = refused || dead || too_many(seq)
 #endif
-			do
-			:: snap + i < now -> atomic {
-				refused = refused || history[(snap + i) % ROOM];
-				i++
-			   }
-			:: else -> break
-			od;
-#ifndef FAST_NO_LIMIT
-			refused = refused || seq - snap > HISTORY
-#endif
-		fi;
-		atomic {
-			now = 0;
-			i = 0
-		}
 #else
-	:: else -> atomic {
-		inval_lock == 0 ->
-#if defined(NO_CHECK)
-		refused = false
-#elif defined(NO_LIMIT)
-		refused = dead || history[0]
-#else
-		refused = dead || seq - snap > HISTORY || history[0]
+		skip
 #endif
-	   }
-#endif
-	fi
+	fi;
+	atomic {
+		now = 0;
+		i = 0
+	}
 }
 
 inline fault_in()
 {
 	/* snapshot: vmmu_install_begin() */
-#ifdef FAST
-	snapshot_fast();
-#else
-	snapshot_locked();
-#endif
+	take_snapshot();
 	if
 	:: refused
 	:: else ->
 		/* resolve: vmmu_resolve_pages() */
 		found = page;
-#ifdef INSTALLS_EARLY
-		finish_install();
-#endif
 #ifdef CHECK_EARLY
 		look_since();
 		read_lock(mmu_lock);
@@ -425,9 +362,6 @@ inline fault_in()
 		};
 #ifndef MAP_UNLOCKED
 		read_unlock(mmu_lock)
-#endif
-#if !defined(FAST) && !defined(INSTALLS_EARLY)
-		; finish_install()
 #endif
 	fi;
 	atomic {
@@ -478,11 +412,8 @@ inline write_page()
 
 active proctype worker()
 {
-	byte found, snap;
+	byte found, snap, now, i;
 	bool refused;
-#ifdef FAST
-	byte now, i;
-#endif
 
 	run mm(STARTS - 1);
 	run mm(1);
@@ -525,11 +456,8 @@ active proctype worker()
 /* A reader's access */
 active proctype reader()
 {
-	byte found, snap;
+	byte found, snap, now, i;
 	bool refused;
-#ifdef FAST
-	byte now, i;
-#endif
 
 	do
 	:: true ->
