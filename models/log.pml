@@ -137,17 +137,9 @@ active proctype user()
 	done++
 }
 
-inline write_protect()
+inline flush_sections()
 {
-	/* protect: vmmu_iter_clear_bits() */
-#ifndef NO_PROTECT
-	if
-	:: entry == WRITE -> entry = READ
-	:: else
-	fi;
-#endif
-	/* flush: vmmu_sections_flush() */
-#ifndef NO_FLUSH
+	/* flush: vmmu_gather_end() */
 #ifndef NO_DRAIN
 	lock(section_lock);
 #endif
@@ -155,8 +147,23 @@ inline write_protect()
 #ifndef NO_DRAIN
 	unlock(section_lock);
 #endif
-#endif
 	skip
+}
+
+/* Sections use nothing for writing that an entry does not allow. */
+inline write_protect()
+{
+	/* protect: vmmu_iter_clear_bits() */
+	if
+#ifndef NO_PROTECT
+	:: entry == WRITE ->
+		entry = READ;
+#ifndef NO_FLUSH
+		flush_sections()
+#endif
+#endif
+	:: else
+	fi
 }
 
 inline turn_on()

@@ -123,10 +123,14 @@ proctype mm(byte starts)
 
 		/* zap: mmu_invalidate() */
 		write_lock(mmu_lock);
-		entry = 0;
-		/* flush: vmmu_sections_flush() */
-		lock(section_lock);
-		unlock(section_lock);
+		if
+		:: entry ->
+			entry = 0;
+			/* flush: vmmu_gather_end() */
+			lock(section_lock);
+			unlock(section_lock)
+		:: else
+		fi;
 		write_unlock(mmu_lock);
 
 		if
