@@ -17,20 +17,6 @@ static struct {
 	unsigned int work_at;
 } dev;
 
-void unit_worked(void)
-{
-}
-
-void unit_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	abort();
-}
-
 /* The loop asks before each turn. */
 bool unit_need_resched(void)
 {

@@ -20,20 +20,6 @@ static struct {
 	u64 longest;
 } dev;
 
-void unit_worked(void)
-{
-}
-
-void unit_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	abort();
-}
-
 void vmdev_poll_queue(struct vmdev_poll *poll)
 {
 	unit_check(poll == &dev.net.poll[VMNET_RX]);

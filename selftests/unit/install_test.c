@@ -20,22 +20,6 @@ void unit_wmb(void)
 {
 }
 
-/* A lock that is held is taken again, or one that has to be held is not. */
-void unit_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	_exit(1);
-}
-
-void unit_worked(void)
-{
-}
-
 void unit_locked(void)
 {
 }

@@ -12,24 +12,9 @@ static struct mmu_notifier *alive[3];
 static unsigned int nr_alive, waits, woken;
 static bool in_callback;
 
-void unit_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	_exit(1);
-}
-
 void *unit_alloc(size_t size)
 {
 	return calloc(1, size);
-}
-
-void unit_worked(void)
-{
 }
 
 void unit_free(void *p)

@@ -15,20 +15,6 @@ unsigned int unit_looks;
 static const struct rtnl_link_ops tun = { "tun" }, dummy = { "dummy" };
 static struct notifier_block *notifier;
 
-void unit_worked(void)
-{
-}
-
-void unit_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	abort();
-}
-
 int register_netdevice_notifier(struct notifier_block *nb)
 {
 	notifier = nb;
