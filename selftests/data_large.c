@@ -19,10 +19,9 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "cgroup.h"
 #include "cmp.h"
 #include "vhost_test.h"
 
@@ -249,49 +248,6 @@ TEST_F_TIMEOUT(waiting, memory, 300)
 }
 
 #define RIGS	8
-#define CGROUP	"/run/vhost-test-cgroup"
-#define GROUP	CGROUP "/large"
-
-static const char *own_cgroup(void)
-{
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL))
-		return "no cgroup2";
-	if (vt_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
-		return "no memory controller for cgroup2";
-	mkdir(GROUP, 0700);
-	return vt_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
-		       "no cgroup of its own" : NULL;
-}
-
-/* Memory of the kernel that the cgroup is charged, in KiB. */
-static long kernel_memory(void)
-{
-	long long bytes = -1;
-	char line[128];
-	FILE *f = fopen(GROUP "/memory.stat", "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "kernel %lld", &bytes) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return bytes >> 10;
-}
-
-/* Wait until the cgroup is charged less than @kib more than @from. */
-static long wait_for_less(long from, long kib)
-{
-	uint64_t end = vt_now_ns() + 1000000ULL * VT_TIMEOUT;
-	long now;
-
-	do {
-		usleep(200000);
-		now = kernel_memory() - from;
-	} while (now >= kib && vt_now_ns() < end);
-	return now;
-}
-
 FIXTURE(blocks) { struct vt_rig rig[RIGS]; };
 
 FIXTURE_SETUP(blocks)
@@ -304,9 +260,10 @@ FIXTURE_SETUP(blocks)
 
 	if (!vt_dev_is_ours())
 		SKIP(return, "stock does not charge its packets to a cgroup");
-	why = own_cgroup();
+	why = vt_cgroup_make();
 	if (why)
 		SKIP(return, "%s", why);
+	ASSERT_EQ(0, vt_cgroup_enter(0));
 	for (i = 0; i < RIGS; i++)
 		ASSERT_EQ(0, vt_rig_open(&self->rig[i], &cfg));
 }
@@ -317,9 +274,7 @@ FIXTURE_TEARDOWN(blocks)
 
 	for (i = 0; i < RIGS; i++)
 		vt_rig_close(&self->rig[i]);
-	vt_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
-	rmdir(GROUP);
-	umount(CGROUP);
+	vt_cgroup_leave();
 }
 
 /* The owner's cgroup pays for frames, and an idle queue keeps few pages. */
@@ -328,25 +283,26 @@ TEST_F_TIMEOUT(blocks, charged_and_given_back, 300)
 	const unsigned int n = 20;
 	struct virtio_net_hdr hdr;
 	unsigned int i, j;
-	long from, now;
+	long long from, now;
 
 	for (i = 0; i < RIGS; i++)
 		ASSERT_EQ(0, flood(&self->rig[i], 60, 1));
-	from = kernel_memory();
+	from = vt_cgroup_kernel();
+	ASSERT_LE(0, from);
 	for (i = 0; i < RIGS; i++)
 		ASSERT_EQ(0, flood(&self->rig[i], 60000, n));
-	now = kernel_memory() - from;
-	TH_LOG("%u packets wait: %ld KiB", RIGS * n, now);
-	EXPECT_GT(now, RIGS * n * 50L);
+	now = (vt_cgroup_kernel() - from) >> 10;
+	TH_LOG("%u packets wait: %lld KiB", RIGS * n, now);
+	EXPECT_GT(now, RIGS * n * 50LL);
 
 	for (i = 0; i < RIGS; i++)
 		for (j = 0; j <= n; j++)
 			ASSERT_LT(0, vt_packet_recv(self->rig[i].tap.sock, &hdr,
 						    got, VT_MAX_FRAME,
 						    VT_TIMEOUT));
-	now = wait_for_less(from, RIGS * 100);
-	TH_LOG("none, and the queues are idle: %ld KiB", now);
-	EXPECT_LT(now, RIGS * 100);
+	now = (vt_cgroup_kernel_wait(from + (RIGS * 100LL << 10)) - from) >> 10;
+	TH_LOG("none, and the queues are idle: %lld KiB", now);
+	EXPECT_LE(now, RIGS * 100);
 	/* and it goes on as before */
 	for (i = 0; i < RIGS; i++)
 		ASSERT_EQ(0, flood(&self->rig[i], 60000, 2));

@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "cgroup.h"
 #include "inval.h"
 
 FIXTURE(owner)
@@ -29,7 +29,6 @@ FIXTURE_TEARDOWN(owner)
 		kill(self->pid, SIGKILL);
 }
 
-#define CGROUP	"/sys/fs/cgroup/vhost-test"
 
 /* What the owner tells its parent. */
 struct shared {
@@ -243,37 +242,29 @@ static void eat(struct vt_inval *inval)
 
 static long long oom_kills(void)
 {
-	FILE *f = fopen(CGROUP "/memory.events", "r");
-	long long n = 0;
-	char line[80];
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "oom_kill %lld", &n);
-	if (f)
-		fclose(f);
-	return n;
+	return vt_cgroup_read("memory.events", "oom_kill");
 }
 
 /* The reaper takes the rings' pages while the device uses them. */
 TEST_F_TIMEOUT(owner, memcg_oom, 300)
 {
+	const char *why;
 	unsigned int i;
 	int status;
 	pid_t pid;
 
-	if (vt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
-		SKIP(return, "no memory controller in /sys/fs/cgroup");
-	rmdir(CGROUP);
-	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	why = vt_cgroup_make();
+	if (why)
+		SKIP(return, "%s", why);
 	for (i = 0; i < 3; i++) {
 		long long used, kills = oom_kills();
 
 		pid = self->pid = start_owner(eat, false);
 		ASSERT_EQ(0, wait_ready(pid));
-		ASSERT_EQ(0, vt_write_file(CGROUP "/cgroup.procs", "%d", pid));
-		used = vt_read_number(CGROUP "/memory.current");
-		vt_write_file(CGROUP "/memory.swap.max", "0");
-		ASSERT_EQ(0, vt_write_file(CGROUP "/memory.max", "%lld",
+		ASSERT_EQ(0, vt_cgroup_enter(pid));
+		used = vt_read_number(VT_CGROUP "/memory.current");
+		vt_write_file(VT_CGROUP "/memory.swap.max", "0");
+		ASSERT_EQ(0, vt_write_file(VT_CGROUP "/memory.max", "%lld",
 					   used + (24LL << 20)));
 		shared->go = true;
 		status = vt_wait_child(pid, 2 * VT_TIMEOUT);
@@ -281,9 +272,9 @@ TEST_F_TIMEOUT(owner, memcg_oom, 300)
 		EXPECT_TRUE(status > 0 && WIFSIGNALED(status) &&
 			    WTERMSIG(status) == SIGKILL);
 		EXPECT_GT(oom_kills(), kills);
-		vt_write_file(CGROUP "/memory.max", "max");
+		vt_write_file(VT_CGROUP "/memory.max", "max");
 	}
-	rmdir(CGROUP);
+	rmdir(VT_CGROUP);
 	check_after(_metadata, pid);
 }
 

@@ -4,9 +4,8 @@
  * Timeout: 120 s
  */
 #include <kselftest_harness.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include "area.h"
+#include "cgroup.h"
 #include "change.h"
 
 /* A second memslot behind a hole; what lies behind it is the same memory. */
@@ -280,23 +279,18 @@ TEST_F_TIMEOUT(age, live, 300)
 
 /* -------------------------------------------------------- the kernel's own */
 
-#define CGROUP	"/run/vhost-test-cgroup"
-#define GROUP	CGROUP "/age"
 /* Of each half of the memory. */
 #define HALF	(512 * VT_PAGE)
 
 static const char *own_cgroup(void)
 {
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL))
-		return "no cgroup2";
-	if (vt_write_file(CGROUP "/cgroup.subtree_control", "+memory\n"))
-		return "no memory controller";
-	mkdir(GROUP, 0700);
-	if (access(GROUP "/memory.reclaim", W_OK))
+	const char *why = vt_cgroup_make();
+
+	if (why)
+		return why;
+	if (access(VT_CGROUP "/memory.reclaim", W_OK))
 		return "no memory.reclaim";
-	return vt_write_file(GROUP "/cgroup.procs", "%d\n", getpid()) ?
-	       "cannot enter a cgroup" : NULL;
+	return vt_cgroup_enter(0) ? "cannot enter a cgroup" : NULL;
 }
 
 static size_t gone(const char *p)
@@ -343,7 +337,7 @@ TEST_F_TIMEOUT(age, reclaim, 300)
 			ASSERT_EQ(0,
 				  vt_mmu_read64(mmu, VT_AREA_GPA + off, &val));
 		/* it gives up early when little was to be had: that is fine */
-		vt_write_file(GROUP "/memory.reclaim", "%lu\n", HALF / 8);
+		vt_write_file(VT_CGROUP "/memory.reclaim", "%lu\n", HALF / 8);
 	}
 	used = gone(p);
 	idle = gone(p + HALF);
@@ -353,9 +347,7 @@ TEST_F_TIMEOUT(age, reclaim, 300)
 	EXPECT_LT(used, idle / 4);
 	close(mmu);
 	vt_mem_free(&mem);
-	vt_write_file(CGROUP "/cgroup.procs", "%d\n", getpid());
-	rmdir(GROUP);
-	umount(CGROUP);
+	vt_cgroup_leave();
 }
 
 TEST_HARNESS_MAIN

@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
+#include "cgroup.h"
 #include "mmu.h"
 #include "thread.h"
 #include "uffd.h"
@@ -253,34 +253,7 @@ TEST_F(limit, rings_come_and_go)
 
 /* ------------------------------------------------------------------ memory */
 
-#define CGROUP		"/sys/fs/cgroup/vhost-test"
 #define CHARGE_READERS	16
-
-/* Memory of the kernel that is charged to the group, in bytes; or -1. */
-static long long charged(void)
-{
-	FILE *f = fopen(CGROUP "/memory.stat", "r");
-	long long n = -1;
-	char line[80];
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		if (sscanf(line, "kernel %lld", &n) != 1)
-			n = -1;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-/* Wait until no more than @max bytes are charged; what is. */
-static long long charged_wait(long long max)
-{
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
-	long long n;
-
-	while ((n = charged()) > max && vt_now_ns() < end)
-		vt_sleep_ms(20);
-	return n;
-}
 
 /* Who makes readers pays for their dirty rings, and can map them whole. */
 TEST_F(limit, rings_are_charged)
@@ -289,16 +262,16 @@ TEST_F(limit, rings_are_charged)
 	int reader[CHARGE_READERS];
 	struct vmmu_dirty_gfn *ring;
 	struct vmmu_get_info info;
+	const char *why;
 	int fd = vt_mmu_open();
 	unsigned int i;
 	size_t len;
 	char *mem;
 
-	if (vt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
-		SKIP(return, "no memory controller in /sys/fs/cgroup");
-	rmdir(CGROUP);
-	ASSERT_EQ(0, mkdir(CGROUP, 0755));
-	ASSERT_EQ(0, vt_write_file(CGROUP "/cgroup.procs", "%d", getpid()));
+	why = vt_cgroup_make();
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, vt_cgroup_enter(0));
 	ASSERT_EQ(0, vt_mmu_info(fd, &info));
 	ASSERT_EQ(0, vt_mmu_options(fd, 0, info.max_ring_entries));
 	mem = mmap(NULL, SLOT_LEN, PROT_READ | PROT_WRITE,
@@ -308,12 +281,12 @@ TEST_F(limit, rings_are_charged)
 				 SLOT_LEN));
 	len = info.max_ring_entries * sizeof(*ring);
 
-	before = charged();
+	before = vt_cgroup_kernel();
 	for (i = 0; i < CHARGE_READERS; i++) {
 		reader[i] = vt_mmu_create_reader(fd);
 		ASSERT_LE(0, reader[i]);
 	}
-	after = charged();
+	after = vt_cgroup_kernel();
 	/* what is charged is counted in batches for each CPU */
 	all = (long long)CHARGE_READERS * len;
 	EXPECT_LE(all * 3 / 4, after - before)
@@ -343,10 +316,9 @@ TEST_F(limit, rings_are_charged)
 	for (i = 0; i < CHARGE_READERS; i++)
 		close(reader[i]);
 	munmap(ring, len);
-	EXPECT_GE(before + all / 4, charged_wait(before + all / 4));
+	EXPECT_GE(before + all / 4, vt_cgroup_kernel_wait(before + all / 4));
 	close(fd);
-	vt_write_file("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
-	rmdir(CGROUP);
+	vt_cgroup_leave();
 }
 
 /* ----------------------------------------------------------------- numbers */

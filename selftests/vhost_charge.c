@@ -6,10 +6,9 @@
 #include <kselftest_harness.h>
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include "cgroup.h"
 #include "mmu_dev.h"
 
-#define CGROUP		"/sys/fs/cgroup/vhost-test"
 /* packets, each in 2 MiB of its own, for which it takes a table */
 #define PACKETS		256
 #define MEM_LEN		(2 * (PACKETS + 2) * VT_HUGE_SIZE)
@@ -31,14 +30,15 @@ FIXTURE_VARIANT_ADD(charge, kthread) { .kthread = true };
 
 FIXTURE_SETUP(charge)
 {
+	const char *why;
+
 	self->rig.dev.fd = self->rig.tap.fd = self->rig.tap.sock = -1;
 	self->mem = MAP_FAILED;
 	if (!vt_mmu_dev_available())
 		SKIP(return, VT_MMU_DEV_NONE);
-	if (vt_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
-		SKIP(return, "no memory controller in /sys/fs/cgroup");
-	rmdir(CGROUP);
-	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	why = vt_cgroup_make();
+	if (why)
+		SKIP(return, "%s", why);
 	self->mem = mmap(NULL, MEM_LEN, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
@@ -49,23 +49,8 @@ FIXTURE_TEARDOWN(charge)
 {
 	vt_rig_close(&self->rig);
 	munmap(self->mem, MEM_LEN);
-	vt_write_file("/sys/fs/cgroup/cgroup.procs", "%d", getpid());
 	/* the group is empty once the worker is gone */
-	rmdir(CGROUP);
-}
-
-/* Memory of the kernel that is charged to the group, in bytes. */
-static long long charged(void)
-{
-	FILE *f = fopen(CGROUP "/memory.stat", "r");
-	long long n = -1;
-	char line[80];
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		sscanf(line, "kernel %lld", &n);
-	if (f)
-		fclose(f);
-	return n;
+	vt_cgroup_leave();
 }
 
 TEST_F_TIMEOUT(charge, tables, 60)
@@ -80,7 +65,7 @@ TEST_F_TIMEOUT(charge, tables, 60)
 	char *at;
 
 	/* who becomes the owner later than this has its worker in the group */
-	ASSERT_EQ(0, vt_write_file(CGROUP "/cgroup.procs", "%d", getpid()));
+	ASSERT_EQ(0, vt_cgroup_enter(0));
 	ASSERT_EQ(0, vt_rig_open(rig, &cfg));
 	if (variant->kthread && vt_dev_use_kthread(&rig->dev))
 		SKIP(return, "the kernel gives no choice of the worker's kind");
@@ -89,7 +74,7 @@ TEST_F_TIMEOUT(charge, tables, 60)
 	for (i = 0; i < PACKETS; i++)
 		memset((char *)rig->buf[1] + i * VT_HUGE_SIZE, 0, 128);
 
-	before = charged();
+	before = vt_cgroup_kernel();
 	ASSERT_GE(before, 0);
 	for (i = 0; i < PACKETS; i++) {
 		at = (char *)rig->buf[1] + i * VT_HUGE_SIZE;
@@ -100,7 +85,7 @@ TEST_F_TIMEOUT(charge, tables, 60)
 		while (!vt_vq_get(vq, NULL))
 			ASSERT_EQ(0, vt_vq_wait(vq, VT_TIMEOUT));
 	}
-	after = charged();
+	after = vt_cgroup_kernel();
 	vt_msg("%lld KiB for %u tables", (after - before) >> 10, PACKETS);
 	/* the kernel counts with some delay */
 	EXPECT_GE(after - before, PACKETS * VT_PAGE / 2);
