@@ -29,7 +29,6 @@ FIXTURE_TEARDOWN(owner)
 		kill(self->pid, SIGKILL);
 }
 
-
 /* What the owner tells its parent. */
 struct shared {
 	_Atomic bool ready;
