@@ -5,9 +5,9 @@
  *
  * Guest memory is missing and registered with a userfaultfd without a handler.
  * Another process, which is this one, holds the device's file, the userfaultfd
- * and the kick eventfds, kicks, and waits in an ioctl for the worker. All of it
- * has to be over within a second of the owner's SIGKILL; on a busy machine each
- * step of the test has a second.
+ * and the kick eventfds, kicks, and calls an ioctl. The owner itself may wait in
+ * an ioctl for the worker. All of it has to be over within a second of the owner's
+ * SIGKILL; on a busy machine each step of the test has a second.
  */
 #include <kselftest_harness.h>
 #include <dirent.h>
@@ -25,6 +25,9 @@
 
 enum missing { RINGS, PAYLOAD };
 
+/* What the owner does when it is killed. */
+enum doing { NOTHING, STOPS, FLUSHES };
+
 /* What the owner tells the test. */
 struct shared {
 	_Atomic int dev;
@@ -32,6 +35,7 @@ struct shared {
 	_Atomic int kick[2];
 	_Atomic bool ready;
 	_Atomic bool no_choice;
+	_Atomic bool go;
 };
 
 static struct shared *shared;
@@ -42,10 +46,6 @@ FIXTURE(killed)
 	int dev;
 	int uffd;
 	int kick[2];
-	/* the worker is a thread of the owner */
-	bool task;
-	/* the kernel has no other kind of worker */
-	bool no_choice;
 	pthread_t waiter;
 	bool waiting;
 };
@@ -56,6 +56,7 @@ FIXTURE_VARIANT(killed)
 	bool kthread;
 	/* the worker has nothing to do until the owner is killed */
 	bool idle;
+	enum doing doing;
 };
 
 FIXTURE_VARIANT_ADD(killed, rings) { .missing = RINGS };
@@ -72,6 +73,20 @@ FIXTURE_VARIANT_ADD(killed, rings_kthread)
 FIXTURE_VARIANT_ADD(killed, payload_kthread)
 {
 	.missing = PAYLOAD, .kthread = true,
+};
+
+/* The owner waits for vmq::mutex, which the worker holds in the fault ... */
+FIXTURE_VARIANT_ADD(killed, stops) { .doing = STOPS };
+
+FIXTURE_VARIANT_ADD(killed, stops_kthread)
+{
+	.doing = STOPS, .kthread = true,
+};
+
+/* ... or for a flush, which comes after it. */
+FIXTURE_VARIANT_ADD(killed, flushes_kthread)
+{
+	.doing = FLUSHES, .kthread = true,
 };
 
 static int watch(const struct vt_mem *mem)
@@ -91,8 +106,10 @@ static int watch(const struct vt_mem *mem)
 }
 
 /* The owner is meant to die: it prints no failure. */
-static void __attribute__((noreturn)) own(enum missing missing, bool kthread)
+static void __attribute__((noreturn))
+own(enum missing missing, bool kthread, enum doing doing)
 {
+	struct vhost_vring_file none = { .index = VT_VQ_TX, .fd = -1 };
 	struct vt_rig_cfg cfg = { .no_start = true };
 	static struct vt_rig rig;
 	struct vt_sg sg;
@@ -120,22 +137,28 @@ static void __attribute__((noreturn)) own(enum missing missing, bool kthread)
 	shared->uffd = watch(missing == RINGS ? &rig.ring_mem : &rig.mem);
 	shared->dev = rig.dev.fd;
 	shared->ready = true;
-	for (;;)
-		pause();
+	while (doing == NOTHING || !shared->go)
+		vt_sleep_ms(5);
+	if (doing == STOPS)
+		ioctl(rig.dev.fd, VHOST_NET_SET_BACKEND, &none);
+	else
+		ioctl(rig.dev.fd, VHOST_SET_LOG_BASE, NULL);
+	/* it was to be killed in there */
+	_exit(4);
 }
 
-/* Is there a thread called vhost-@pid in a directory of /proc? */
-static bool has_worker(const char *dir, pid_t pid)
+/* Is there a task called vhost-@pid in /proc? */
+static bool has_worker(pid_t pid)
 {
 	char name[32], path[300], comm[32];
 	struct dirent *de;
 	bool found = false;
-	DIR *d = opendir(dir);
+	DIR *d = opendir("/proc");
 	FILE *f;
 
 	snprintf(name, sizeof(name), "vhost-%d\n", pid);
 	while (d && !found && (de = readdir(d))) {
-		snprintf(path, sizeof(path), "%s/%s/comm", dir, de->d_name);
+		snprintf(path, sizeof(path), "/proc/%s/comm", de->d_name);
 		f = fopen(path, "r");
 		if (!f)
 			continue;
@@ -150,7 +173,6 @@ static bool has_worker(const char *dir, pid_t pid)
 FIXTURE_SETUP(killed)
 {
 	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
-	char tasks[32];
 	unsigned int i;
 	int pidfd;
 
@@ -162,17 +184,19 @@ FIXTURE_SETUP(killed)
 	self->pid = fork();
 	ASSERT_GE(self->pid, 0);
 	if (!self->pid)
-		own(variant->missing, variant->kthread);
+		own(variant->missing, variant->kthread, variant->doing);
 	while (!shared->ready) {
 		ASSERT_LT(vt_now_ns(), end);
 		ASSERT_EQ(0, waitpid(self->pid, NULL, WNOHANG));
 		vt_sleep_ms(5);
 	}
-	self->no_choice = shared->no_choice;
-	if (self->no_choice)
-		SKIP(return, "the kernel gives no choice of the worker's kind");
-	if (shared->uffd < 0)
-		SKIP(return, "the kernel has no userfaultfd");
+	if (shared->no_choice || shared->uffd < 0) {
+		/* a skipped test is not torn down */
+		kill(self->pid, SIGKILL);
+		waitpid(self->pid, NULL, 0);
+		SKIP(return, "the kernel has no %s", shared->no_choice ?
+		     "choice of the worker's kind" : "userfaultfd");
+	}
 	pidfd = syscall(SYS_pidfd_open, self->pid, 0);
 	ASSERT_GE(pidfd, 0);
 	self->dev = syscall(SYS_pidfd_getfd, pidfd, shared->dev, 0);
@@ -185,8 +209,6 @@ FIXTURE_SETUP(killed)
 		ASSERT_GE(self->kick[i], 0);
 	}
 	close(pidfd);
-	snprintf(tasks, sizeof(tasks), "/proc/%d/task", self->pid);
-	self->task = has_worker(tasks, self->pid);
 }
 
 FIXTURE_TEARDOWN(killed)
@@ -209,8 +231,8 @@ static void kick(int kicks[2])
 			vt_msg("no kick: %m");
 }
 
-/* It may not do this, but is told so after a flush only. */
-static void *wait_for_worker(void *arg)
+/* It may not do this; stock says so after a flush only. */
+static void *call_as_other(void *arg)
 {
 	int dev = *(int *)arg;
 
@@ -249,13 +271,12 @@ TEST_F_TIMEOUT(killed, all_ends, 60)
 		vt_sleep_ms(20);
 		kick(self->kick);
 	}
-	/* a kthread lets go of nobody but who closes the file */
-	if (self->task) {
-		self->waiting = !pthread_create(&self->waiter, NULL,
-						wait_for_worker, &self->dev);
-		ASSERT_TRUE(self->waiting);
-		vt_sleep_ms(20);
-	}
+	self->waiting = !pthread_create(&self->waiter, NULL, call_as_other,
+					&self->dev);
+	ASSERT_TRUE(self->waiting);
+	shared->go = true;
+	/* long enough for the owner to stand in its ioctl, too */
+	vt_sleep_ms(variant->doing == NOTHING ? 20 : vt_timeout_ms(100));
 	start = vt_now_ns();
 	for (i = 0; i < (variant->idle ? 20 : 1); i++)
 		kick(self->kick);
@@ -275,7 +296,7 @@ TEST_F_TIMEOUT(killed, all_ends, 60)
 	ASSERT_TRUE(self->waiting);
 	ASSERT_TRUE(ends(self->waiter));
 	self->waiting = false;
-	EXPECT_FALSE(has_worker("/proc", self->pid));
+	EXPECT_FALSE(has_worker(self->pid));
 	vt_msg("over after %llu ms",
 	       (unsigned long long)(vt_now_ns() - start) / 1000000);
 	if (vt_dev_is_ours()) {

@@ -38,11 +38,11 @@ void vmdev_apply_memory(struct vmdev *dev)
 	lockdep_assert_held(&dev->mutex);
 
 	for (i = 0; i < dev->nvqs; i++) {
-		struct vmq *vmq = &dev->vqs[i]->vmq;
+		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&vmq->mutex);
-		vmq_set_umem(vmq, umem, mmu);
-		mutex_unlock(&vmq->mutex);
+		vmdev_vq_lock(dvq);
+		vmq_set_umem(&dvq->vmq, umem, mmu);
+		mutex_unlock(&dvq->vmq.mutex);
 	}
 }
 
@@ -78,7 +78,7 @@ static bool any_vq_running(struct vmdev *dev)
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&dvq->vmq.mutex);
+		vmdev_vq_lock(dvq);
 		running |= !!dvq->backend;
 		mutex_unlock(&dvq->vmq.mutex);
 	}

@@ -145,6 +145,7 @@ bool vmdev_work_queue(struct vmdev_vq *dvq, struct vmdev_work *work);
 bool vmdev_has_work(struct vmdev_vq *dvq);
 void vmdev_flush(struct vmdev *dev);
 void vmdev_abort(struct vmdev *dev);
+void vmdev_vq_lock(struct vmdev_vq *dvq);
 
 /* poll.c */
 void vmdev_poll_init(struct vmdev_poll *poll, vmdev_work_fn fn, __poll_t mask,

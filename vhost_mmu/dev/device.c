@@ -323,7 +323,7 @@ void vmdev_stop(struct vmdev *dev)
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&dvq->vmq.mutex);
+		vmdev_vq_lock(dvq);
 		if (dvq->kick)
 			vmdev_poll_stop(&dvq->poll);
 		mutex_unlock(&dvq->vmq.mutex);

@@ -82,7 +82,7 @@ static bool running_vqs_accept(struct vmdev *dev,
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vmdev_vq *dvq = dev->vqs[i];
 
-		mutex_lock(&dvq->vmq.mutex);
+		vmdev_vq_lock(dvq);
 		running |= !!dvq->backend;
 		mutex_unlock(&dvq->vmq.mutex);
 	}

@@ -172,7 +172,7 @@ static long vring_set_kick(struct vmdev_vq *dvq, void __user *argp)
 	if (IS_ERR(kick))
 		return PTR_ERR(kick);
 
-	mutex_lock(&dvq->vmq.mutex);
+	vmdev_vq_lock(dvq);
 	stopped = dvq->kick && dvq->kick != kick;
 	ret = vring_replace_kick(dvq, kick);
 	mutex_unlock(&dvq->vmq.mutex);
@@ -239,7 +239,7 @@ long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 	if (cmd == VHOST_SET_VRING_KICK)
 		return vring_set_kick(dvq, argp);
 
-	mutex_lock(&dvq->vmq.mutex);
+	vmdev_vq_lock(dvq);
 	ret = vring_locked_ioctl(dvq, cmd, argp);
 	mutex_unlock(&dvq->vmq.mutex);
 

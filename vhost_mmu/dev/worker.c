@@ -90,19 +90,35 @@ static bool worker_run(void *data)
 }
 
 /*
+ * A thread of the owner has ended by then.  A kthread whose file somebody else
+ * keeps has nobody left who would pay for what it does.
+ */
+static bool owner_is_gone(const struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	return !rcu_access_pointer(mm->owner);
+#else
+	return false;
+#endif
+}
+
+/*
  * The same in a kthread, from which the kernel charges nothing to anybody: tables
  * of the MMU and of the owner that its faults make are the owner's to pay, in
  * whatever group he is now.
  */
 static bool worker_run_charged(struct vmdev_worker *worker)
 {
+	struct mm_struct *mm = worker->dev->mm;
 	struct mem_cgroup *memcg, *old;
 	bool ret;
 
 	if (llist_empty(&worker->work_list))
 		return false;
 
-	memcg = get_mem_cgroup_from_mm(worker->dev->mm);
+	if (owner_is_gone(mm))
+		WRITE_ONCE(worker->flush_only, true);
+	memcg = get_mem_cgroup_from_mm(mm);
 	old = set_active_memcg(memcg);
 	ret = worker_run(worker);
 	set_active_memcg(old);
@@ -190,6 +206,59 @@ static void worker_killed(void *data)
 	mutex_unlock(&worker->mutex);
 }
 
+/**
+ * vmdev_abort() - have the worker do nothing more for the queues of a device
+ * @dev: the device, being closed, or its owner is being killed
+ *
+ * The worker may be a kthread that waits in a page fault for user space that is
+ * gone or hostile, with a vmq::mutex held.  No signal to the owner reaches it,
+ * so the fault is made to fail, or whoever closes the file would wait, too.  A
+ * worker of the owner's is left alone: a fatal signal would be to all of it.
+ *
+ * Context: process context; before any vmq::mutex is taken to stop the device.
+ */
+void vmdev_abort(struct vmdev *dev)
+{
+	struct vmdev_worker *worker = dev->worker;
+
+	if (!worker)
+		return;
+
+	WRITE_ONCE(worker->flush_only, true);
+	if (worker->kthread)
+		send_sig(SIGKILL, worker->kthread, 1);
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_abort, VHOST_MMU);
+
+/*
+ * The caller was killed while it waited for the worker, and has to wait on: so
+ * the worker must get on.  What others are killed for is not the device's end.
+ */
+static void killed_while_waiting(struct vmdev *dev)
+{
+	if (current->mm == dev->mm)
+		vmdev_abort(dev);
+}
+
+/**
+ * vmdev_vq_lock() - take the mutex of a queue for an ioctl
+ * @dvq: the queue
+ *
+ * The worker may hold it in a page fault for as long as user space likes, see
+ * vmdev_abort().  An owner that is killed meanwhile gets it soon all the same.
+ *
+ * Context: process context, may sleep; the device mutex held, or the device is
+ *	being opened or closed.
+ */
+void vmdev_vq_lock(struct vmdev_vq *dvq)
+{
+	if (!mutex_lock_killable(&dvq->vmq.mutex))
+		return;
+	killed_while_waiting(dvq->dev);
+	mutex_lock(&dvq->vmq.mutex);
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_vq_lock, VHOST_MMU);
+
 /* Wait until everything queued before has run. */
 static void worker_flush(struct vmdev_worker *worker)
 {
@@ -207,7 +276,10 @@ static void worker_flush(struct vmdev_worker *worker)
 	/* worker_killed() needs the mutex to run the work in our place. */
 	mutex_unlock(&worker->mutex);
 
-	wait_for_completion(&flush.done);
+	if (wait_for_completion_killable(&flush.done)) {
+		killed_while_waiting(worker->dev);
+		wait_for_completion(&flush.done);
+	}
 }
 
 struct worker_cgroups {
@@ -305,30 +377,6 @@ struct vmdev_worker *vmdev_worker_create(struct vmdev *dev)
 	worker_attach(worker);
 	return worker;
 }
-
-/**
- * vmdev_abort() - have the worker do nothing more for the queues of a device
- * @dev: the device, being closed: nobody else uses it
- *
- * The worker may be a kthread that waits in a page fault for user space that is
- * gone or hostile, with a vmq::mutex held.  No signal to the owner reaches it,
- * so the fault is made to fail, or whoever closes the file would wait, too.  A
- * worker of the owner's is left alone: a fatal signal would be to all of it.
- *
- * Context: process context; before any vmq::mutex is taken to stop the device.
- */
-void vmdev_abort(struct vmdev *dev)
-{
-	struct vmdev_worker *worker = dev->worker;
-
-	if (!worker)
-		return;
-
-	WRITE_ONCE(worker->flush_only, true);
-	if (worker->kthread)
-		send_sig(SIGKILL, worker->kthread, 1);
-}
-EXPORT_SYMBOL_NS_GPL(vmdev_abort, VHOST_MMU);
 
 /**
  * vmdev_worker_destroy() - stop a worker

@@ -137,7 +137,7 @@ static int set_vq_backend(struct vmnet *net, unsigned int index, int fd,
 
 	lockdep_assert_held(&net->dev.mutex);
 
-	mutex_lock_nested(&vmq->mutex, index);
+	vmdev_vq_lock(dvq);
 
 	/* Catch a ring that was never set up, before looking at the socket. */
 	if (!vmdev_vq_access_ok(dvq)) {
@@ -212,7 +212,7 @@ void vmnet_stop(struct vmnet *net, struct socket *socks[VMNET_NVQS])
 		struct vmdev_vq *dvq = &net->vqs[i].dvq;
 		struct vmq *vmq = &dvq->vmq;
 
-		mutex_lock_nested(&vmq->mutex, i);
+		vmdev_vq_lock(dvq);
 		socks[i] = dvq->backend;
 		vmnet_poll_disable(net, i);
 		dvq->backend = NULL;

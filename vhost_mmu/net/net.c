@@ -170,7 +170,7 @@ static void apply_features(struct vmnet *net, u64 features)
 		struct vmnet_vq *nvq = &net->vqs[i];
 		struct vmq *vmq = vmnet_vmq(nvq);
 
-		mutex_lock_nested(&vmq->mutex, i);
+		vmdev_vq_lock(&nvq->dvq);
 		vmq_set_features(vmq, features);
 		nvq->vhost_hlen = vhost_hdr ? hlen : 0;
 		nvq->sock_hlen = vhost_hdr ? 0 : hlen;
@@ -222,7 +222,8 @@ static long core_ioctl(struct vmnet *net, unsigned int cmd, void __user *argp)
 	ret = vmdev_ioctl(&net->dev, cmd, argp);
 	if (ret == -ENOIOCTLCMD)
 		ret = vmdev_vring_ioctl(&net->dev, cmd, argp);
-	else
+	else if (ret != -EPERM)
+		/* Who is not the owner has changed nothing to wait for. */
 		vmdev_flush(&net->dev);
 	mutex_unlock(&net->dev.mutex);
 	return ret;

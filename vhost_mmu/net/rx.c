@@ -352,7 +352,7 @@ static void handle_rx(struct vmnet *net)
 	unsigned int packets;
 	struct socket *sock;
 
-	mutex_lock_nested(&vmq->mutex, VMNET_RX);
+	mutex_lock(&vmq->mutex);
 	sock = nvq->dvq.backend;
 	if (sock) {
 		vmq_disable_notify(vmq);

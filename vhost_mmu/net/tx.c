@@ -298,7 +298,7 @@ static void handle_tx(struct vmnet *net)
 	struct vmq *vmq = &dvq->vmq;
 	struct socket *sock;
 
-	mutex_lock_nested(&vmq->mutex, VMNET_TX);
+	mutex_lock(&vmq->mutex);
 	sock = dvq->backend;
 	if (sock) {
 		vmq_disable_notify(vmq);

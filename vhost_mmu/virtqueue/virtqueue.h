@@ -142,7 +142,7 @@ struct vmq_section {
 
 /**
  * struct vmq - one virtqueue
- * @mutex: serialises the worker and the ioctls; lockdep subclass by queue index
+ * @mutex: serialises the worker and the ioctls
  * @ring: size and indices of the split ring
  * @desc: descriptor table as configured, an address in the owner's mm
  * @avail: available ring as configured
