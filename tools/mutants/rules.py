@@ -209,4 +209,29 @@ MUTANTS = [
            "		send_sig(SIGKILL, worker->kthread, 1);\n",
            "",
            "6.12", "inval_killed -v rings_kthread"),
+    Mutant("killed-waits", "a killed owner's wait makes the faults of a kthread fail",
+           "vhost_mmu/dev/worker.c",
+           "	if (current->mm == dev->mm)\n"
+           "		vmdev_abort(dev);\n",
+           "",
+           "6.12", "inval_killed -v stops_kthread"),
+
+    # Who pays, and for how long.
+    Mutant("kthread-uncharged", "the owner pays for what a kthread allocates",
+           "vhost_mmu/dev/worker.c",
+           "	old = set_active_memcg(memcg);\n",
+           "	old = set_active_memcg(NULL);\n",
+           "6.12", "vhost_charge -v kthread"),
+    Mutant("blocks-uncharged", "the owner pays for the frames of the transmit queue",
+           "vhost_mmu/net/tx_frame.c",
+           "	page = alloc_pages((GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM)",
+           "	page = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM)",
+           "6.12", "data_large -t charged_and_given_back"),
+    Mutant("blocks-kept", "an idle transmit queue keeps one block",
+           "vhost_mmu/net/tx_frame.c",
+           "	for (i = 1; i < VMNET_BLOCKS; i++)\n"
+           "		block_free(&tx->block[i]);\n"
+           "}\n\n/*\n * Give",
+           "	(void)i;\n}\n\n/*\n * Give",
+           "6.12", "data_large -t charged_and_given_back"),
 ]
