@@ -356,14 +356,14 @@ static bool driver_idle(const struct vt_vq *vq)
 
 int vt_inval_quiesce(struct vt_inval *inval)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	unsigned int i;
 	int r = 0;
 
 	for (i = 0; i < 2 && !r; i++)
 		r = vt_traffic_pause(&inval->t[i]);
 	while (!r && !driver_idle(&inval->rig.vq[VT_VQ_RX])) {
-		if (vt_now_ns() > end) {
+		if (vt_patient_ns() > end) {
 			vt_msg("inval: the receiving driver does not come to rest");
 			return -ETIMEDOUT;
 		}
@@ -430,7 +430,7 @@ uint64_t vt_inval_sum(const struct vt_inval *inval, const char *name)
 
 static int hot_one(struct vt_inval *inval, unsigned int vq)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	uint64_t kernel, user;
 	int r;
 
@@ -443,7 +443,7 @@ static int hot_one(struct vt_inval *inval, unsigned int vq)
 		if (vt_inval_count(inval, vq, "user_ops") == user &&
 		    vt_inval_count(inval, vq, "sections") > kernel)
 			return 0;
-	} while (vt_now_ns() < end);
+	} while (vt_patient_ns() < end);
 	vt_msg("inval: vq%u: the fast path is not used again", vq);
 	return -ETIME;
 }

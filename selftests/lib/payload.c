@@ -176,7 +176,7 @@ int vt_payload_stop(struct vt_payload *p)
 
 static int hot_one(struct vt_payload *p, unsigned int vq)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	struct vt_rig *rig = &p->inval.rig;
 	uint64_t kernel, user;
 	int r;
@@ -190,7 +190,7 @@ static int hot_one(struct vt_payload *p, unsigned int vq)
 		if (vt_payload_count(rig, vq, "payload_user") == user &&
 		    vt_payload_count(rig, vq, "payload_kernel") > kernel)
 			return 0;
-	} while (vt_now_ns() < end);
+	} while (vt_patient_ns() < end);
 	vt_msg("payload: vq%u: packets do not go by kernel address again", vq);
 	return -ETIME;
 }
@@ -269,7 +269,7 @@ struct vt_sg vt_payload_sg(const struct vt_rig *rig, const void *p,
 /* Wait until @n buffers are used; the sum of their lengths. */
 static int wait_used(struct vt_vq *vq, unsigned int n)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	uint32_t len, sum = 0;
 
 	while (n) {
@@ -280,7 +280,7 @@ static int wait_used(struct vt_vq *vq, unsigned int n)
 		}
 		if (vt_event_read(vq->err))
 			return -EPROTO;
-		if (vt_now_ns() > end)
+		if (vt_patient_ns() > end)
 			return -ETIMEDOUT;
 		if (vt_vq_enable_call(vq))
 			vt_event_wait(vq->call, 5);

@@ -90,7 +90,7 @@ static bool may_send(struct vt_traffic *t)
  */
 static void wait_credit(struct vt_traffic *t)
 {
-	uint64_t last = in_flight(t), since = vt_now_ns();
+	uint64_t last = in_flight(t), since = vt_patient_ns();
 	uint64_t limit = (uint64_t)VT_TIMEOUT * 1000000;
 
 	while (!atomic_load(&t->kill) && !may_send(t)) {
@@ -104,8 +104,8 @@ static void wait_credit(struct vt_traffic *t)
 		}
 		if (now != last || !now) {
 			last = now;
-			since = vt_now_ns();
-		} else if (vt_now_ns() - since > limit) {
+			since = vt_patient_ns();
+		} else if (vt_patient_ns() - since > limit) {
 			error(t,
 			      "stalled: %llu packets in flight, none arrives",
 			      (unsigned long long)now);
@@ -177,17 +177,17 @@ static void declare_lost(struct vt_traffic *t, uint64_t *since)
 	uint64_t limit = (uint64_t)vt_timeout_ms(1000) * 1000000;
 
 	if (!t->cfg.allow_loss || !in_flight(t) ||
-	    vt_now_ns() - *since < limit)
+	    vt_patient_ns() - *since < limit)
 		return;
 	advance(t, t->next_seq + in_flight(t), false);
-	*since = vt_now_ns();
+	*since = vt_patient_ns();
 }
 
 /* ------------------------------------------------------------ host side */
 
 static void host_receive(struct vt_traffic *t, char *frame)
 {
-	uint64_t since = vt_now_ns();
+	uint64_t since = vt_patient_ns();
 	struct virtio_net_hdr hdr;
 
 	while (!consumer_ends(t)) {
@@ -197,7 +197,7 @@ static void host_receive(struct vt_traffic *t, char *frame)
 
 		if (n >= 0) {
 			consume(t, frame, n);
-			since = vt_now_ns();
+			since = vt_patient_ns();
 		} else if (n == -ETIMEDOUT) {
 			declare_lost(t, &since);
 		} else {
@@ -279,7 +279,7 @@ static char *slot_addr(struct vt_traffic *t, unsigned int i)
  */
 static bool wait_call(struct vt_traffic *t, bool idle_ok)
 {
-	uint64_t since = vt_now_ns(), limit = (uint64_t)VT_TIMEOUT * 1000000;
+	uint64_t since = vt_patient_ns(), limit = (uint64_t)VT_TIMEOUT * 1000000;
 	uint64_t lost_since = since;
 	struct vt_vq *vq = t->cfg.vq;
 	bool on = true;
@@ -294,8 +294,8 @@ static bool wait_call(struct vt_traffic *t, bool idle_ok)
 			if (idle_ok)
 				declare_lost(t, &lost_since);
 			if (idle_ok && !in_flight(t))
-				since = vt_now_ns();
-			if (vt_now_ns() - since <= limit)
+				since = vt_patient_ns();
+			if (vt_patient_ns() - since <= limit)
 				continue;
 			error(t, vt_vq_more_used(vq) ?
 			      "a buffer was used, but the call did not come" :
@@ -548,18 +548,22 @@ int vt_traffic_start_rig(struct vt_traffic *t, struct vt_rig *rig,
 
 int vt_traffic_wait(struct vt_traffic *t, uint64_t n, int timeout_ms)
 {
-	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	/* a thread of the traffic that waits in vain as long says for what: first */
+	uint64_t end = vt_patient_ns() +
+		       (timeout_ms + vt_timeout_ms(2000)) * 1000000ULL;
 	uint64_t goal = atomic_load(&t->verified) + n;
 
 	while (atomic_load(&t->verified) < goal) {
 		if (atomic_load(&t->errors))
 			return -EIO;
-		if (vt_now_ns() > end) {
-			vt_msg("traffic: %llu of %llu packets after %d ms",
+		if (vt_patient_ns() > end) {
+			vt_msg("traffic: queue %u: %llu of %llu after %d ms, %llu in flight",
+			       t->cfg.vq->index,
 			       (unsigned long long)(n +
 						    atomic_load(&t->verified) -
 						    goal),
-			       (unsigned long long)n, timeout_ms);
+			       (unsigned long long)n, timeout_ms,
+			       (unsigned long long)in_flight(t));
 			return -ETIMEDOUT;
 		}
 		nap(2000);
@@ -569,12 +573,12 @@ int vt_traffic_wait(struct vt_traffic *t, uint64_t n, int timeout_ms)
 
 int vt_traffic_pause(struct vt_traffic *t)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 
 	atomic_store(&t->pause, true);
 	give_credit(t);
 	while (!atomic_load(&t->paused)) {
-		if (atomic_load(&t->kill) || vt_now_ns() > end) {
+		if (atomic_load(&t->kill) || vt_patient_ns() > end) {
 			vt_msg("traffic: does not come to rest, %llu packets in flight",
 			       (unsigned long long)in_flight(t));
 			return -ETIMEDOUT;
@@ -586,13 +590,13 @@ int vt_traffic_pause(struct vt_traffic *t)
 
 void vt_traffic_resume(struct vt_traffic *t)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 
 	atomic_store(&t->pause, false);
 	give_credit(t);
 	/* or the next pause would take this one's word for it */
 	while (atomic_load(&t->paused) && !atomic_load(&t->kill) &&
-	       vt_now_ns() < end)
+	       vt_patient_ns() < end)
 		nap(1000);
 }
 

@@ -5,10 +5,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Whoever waits looks at the clock more often than this. */
+#define STANDSTILL_NS	1000000000ULL
 
 uint64_t vt_now_ns(void)
 {
@@ -16,6 +20,17 @@ uint64_t vt_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+uint64_t vt_patient_ns(void)
+{
+	static _Atomic uint64_t last, counted;
+	uint64_t now = vt_now_ns(), then = atomic_exchange(&last, now), step;
+
+	step = then && then < now ? now - then : 0;
+	if (step > STANDSTILL_NS)
+		step = STANDSTILL_NS;
+	return atomic_fetch_add(&counted, step) + step;
 }
 
 int vt_timeout_ms(int base)

@@ -49,6 +49,13 @@
 uint64_t vt_now_ns(void);
 
 /*
+ * The same for a wait that must not be for ever: of a time in which nobody looked,
+ * a second counts.  An emulated machine may stand still while its host is busy, and
+ * then nothing that a test waits for has had the time to come.
+ */
+uint64_t vt_patient_ns(void);
+
+/*
  * How long a bounded wait may take: @base milliseconds, times the environment
  * variable VT_TIMEOUT_SCALE, which slow (debug, emulated) kernels set.
  */
