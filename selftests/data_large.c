@@ -230,9 +230,16 @@ TEST_F_TIMEOUT(waiting, memory, 300)
 {
 	/* a debug kernel keeps what was freed, and more with each object */
 	const long noise = 2 * vt_timeout_ms(1024);
-	struct held stock = {}, ours;
+	struct held stock = {}, ours, again;
+	unsigned int i;
 
 	ASSERT_EQ(0, hold(self->dev, variant->len, &ours));
+	/* whoever else takes memory meanwhile adds to it, hardly each time */
+	for (i = 0; i < 2 && ours.free > noise / 2 + ours.charged; i++) {
+		ASSERT_EQ(0, hold(self->dev, variant->len, &again));
+		if (again.free < ours.free)
+			ours = again;
+	}
 	TH_LOG("%u bytes: %ld bytes a packet held, %ld charged", variant->len,
 	       (ours.free << 10) / ours.packets,
 	       (ours.charged << 10) / ours.packets);
