@@ -598,10 +598,10 @@ FIXTURE_TEARDOWN(used)
 
 static int wait_more_used(struct vt_vq *vq)
 {
-	uint64_t end = vt_now_ns() + 1000000ULL * vt_timeout_ms(3000);
+	uint64_t end = vt_patient_ns() + 1000000ULL * vt_timeout_ms(3000);
 
 	while (!vt_vq_more_used(vq)) {
-		if (vt_now_ns() > end)
+		if (vt_patient_ns() > end)
 			return -ETIMEDOUT;
 		usleep(1000);
 	}

@@ -529,12 +529,12 @@ static int queue_tx(struct vt_rig *rig, unsigned int n)
 /* Wait, without asking for calls, until @n more buffers are used. */
 static int reap(struct vt_vq *vq, unsigned int n)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 
 	while (n) {
 		if (vt_vq_get(vq, NULL))
 			n--;
-		else if (vt_now_ns() > end)
+		else if (vt_patient_ns() > end)
 			return -ETIMEDOUT;
 		else
 			usleep(1000);

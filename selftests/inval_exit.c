@@ -86,10 +86,10 @@ static pid_t start_owner(void (*then)(struct vt_inval *inval), bool storm)
 
 static int wait_ready(pid_t pid)
 {
-	uint64_t end = vt_now_ns() + 2 * VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + 2 * VT_TIMEOUT * 1000000ULL;
 
 	while (!shared->ready) {
-		if (vt_now_ns() > end || waitpid(pid, NULL, WNOHANG))
+		if (vt_patient_ns() > end || waitpid(pid, NULL, WNOHANG))
 			return -ETIMEDOUT;
 		vt_sleep_ms(5);
 	}

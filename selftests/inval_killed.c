@@ -172,7 +172,7 @@ static bool has_worker(pid_t pid)
 
 FIXTURE_SETUP(killed)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	unsigned int i;
 	int pidfd;
 
@@ -186,7 +186,7 @@ FIXTURE_SETUP(killed)
 	if (!self->pid)
 		own(variant->missing, variant->kthread, variant->doing);
 	while (!shared->ready) {
-		ASSERT_LT(vt_now_ns(), end);
+		ASSERT_LT(vt_patient_ns(), end);
 		ASSERT_EQ(0, waitpid(self->pid, NULL, WNOHANG));
 		vt_sleep_ms(5);
 	}

@@ -73,7 +73,7 @@ static bool is_merged(struct vt_inval *inval, const char *page)
 /* Wait until KSM has merged all ring pages. */
 static int wait_merged(struct vt_inval *inval)
 {
-	uint64_t end = vt_now_ns() + 2 * VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + 2 * VT_TIMEOUT * 1000000ULL;
 	unsigned int i, p, merged;
 
 	do {
@@ -85,7 +85,7 @@ static int wait_merged(struct vt_inval *inval)
 		if (merged == 2 * VT_INVAL_PARTS)
 			return 0;
 		vt_sleep_ms(10);
-	} while (vt_now_ns() < end);
+	} while (vt_patient_ns() < end);
 	vt_msg("ksm: %u of %u ring pages merged", merged, 2 * VT_INVAL_PARTS);
 	return -ETIMEDOUT;
 }

@@ -169,9 +169,9 @@ static unsigned int own_threads(void)
 /* One that was told to end is among them until it has. */
 static unsigned int threads_after(unsigned int expected)
 {
-	uint64_t end = vt_now_ns() + vt_timeout_ms(1000) * 1000000ULL;
+	uint64_t end = vt_patient_ns() + vt_timeout_ms(1000) * 1000000ULL;
 
-	while (own_threads() != expected && vt_now_ns() < end)
+	while (own_threads() != expected && vt_patient_ns() < end)
 		vt_sleep_ms(5);
 	return own_threads();
 }

@@ -474,8 +474,8 @@ TEST_F_TIMEOUT(served, signal, 300)
 	ASSERT_EQ(0, wait_blocked(&self->u));
 	vt_sleep_ms(20);
 	EXPECT_FALSE(b.done);
-	end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
-	while (!atomic_load(&b.done) && vt_now_ns() < end) {
+	end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
+	while (!atomic_load(&b.done) && vt_patient_ns() < end) {
 		pthread_kill(t, SIGUSR1);
 		vt_sleep_ms(5);
 	}

@@ -153,7 +153,7 @@ static int start(int fd)
 /* Let each thread do @n more rounds; an error of one ends it. */
 static int rounds_pass(uint64_t n)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL, from[THREADS];
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL, from[THREADS];
 	unsigned int i;
 
 	for (i = 0; i < THREADS; i++)
@@ -162,7 +162,7 @@ static int rounds_pass(uint64_t n)
 		while (workers[i].rounds < from[i] + n) {
 			if (workers[i].error)
 				return workers[i].error;
-			if (vt_now_ns() > end)
+			if (vt_patient_ns() > end)
 				return -ETIMEDOUT;
 			sched_yield();
 		}

@@ -125,14 +125,14 @@ static void finish(struct __test_metadata *_metadata)
 /* Wait until each thread has begun and ended a round since now. */
 static void rounds_pass(unsigned int n)
 {
-	uint64_t from[THREADS], end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t from[THREADS], end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	unsigned int i;
 
 	for (i = 0; i < THREADS; i++)
 		from[i] = workers[i].rounds;
 	for (i = 0; i < THREADS; i++)
 		while (workers[i].rounds < from[i] + n + 1 && !failed() &&
-		       vt_now_ns() < end)
+		       vt_patient_ns() < end)
 			sched_yield();
 }
 

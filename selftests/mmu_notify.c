@@ -246,11 +246,11 @@ TEST_F_TIMEOUT(storm, over_a_slot, 120)
 	hits = vt_mmu_stat(rig->stats, "invalidations");
 	retried = vt_mmu_stat(rig->stats, "pf_retried");
 	zapped = vt_mmu_stat(rig->stats, "pages_zapped");
-	end = vt_now_ns() + VT_TIMEOUT * MS;
+	end = vt_patient_ns() + VT_TIMEOUT * MS;
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	/* that one hits the other takes luck: a lot of tries */
 	for (i = 0; i < rounds || (!both_met(rig, retried, zapped) &&
-				   vt_now_ns() < end); i++)
+				   vt_patient_ns() < end); i++)
 		ASSERT_EQ(0, storm_step(&s));
 	EXPECT_EQ(0, vt_thread_stop(&faults));
 	EXPECT_LE(i, vt_mmu_stat_delta(rig->stats, "mmu_lock_notifier", lock));
@@ -302,10 +302,10 @@ TEST_F_TIMEOUT(notify, beside, 120)
 
 	/* and where it is, for comparison */
 	f.gpa = GPA2;
-	end = vt_now_ns() + VT_TIMEOUT * MS;
+	end = vt_patient_ns() + VT_TIMEOUT * MS;
 	ASSERT_EQ(0, vt_thread_start(&faults, fault_any, &f));
 	while (!vt_mmu_stat_delta(rig->stats, "pf_retried", retried) &&
-	       vt_now_ns() < end)
+	       vt_patient_ns() < end)
 		vt_sleep_ms(5);
 	EXPECT_EQ(0, vt_thread_stop(&faults));
 	EXPECT_EQ(0, vt_thread_stop(&storm));

@@ -133,11 +133,11 @@ static int post(struct vt_rig *rig, unsigned int n)
 /* Wait until @n buffers are used, or nothing comes any more. */
 static unsigned int gather(struct vt_rig *rig, unsigned int n, int timeout_ms)
 {
-	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	uint64_t end = vt_patient_ns() + timeout_ms * 1000000ULL;
 	struct vt_vq *vq = &rig->vq[VT_VQ_RX];
 	unsigned int used = 0;
 
-	while (used < n && vt_now_ns() < end) {
+	while (used < n && vt_patient_ns() < end) {
 		if (vt_vq_get(vq, NULL))
 			used++;
 		else

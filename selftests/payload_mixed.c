@@ -129,7 +129,7 @@ static struct tally tally(const struct vt_rig *rig, unsigned int vq)
 static struct tally since(const struct vt_rig *rig, unsigned int vq,
 			  struct tally was, uint64_t n)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	struct tally t;
 
 	do {
@@ -139,7 +139,7 @@ static struct tally since(const struct vt_rig *rig, unsigned int vq,
 		if (t.kernel + t.user >= n || !vt_dev_is_ours())
 			break;
 		vt_sleep_ms(1);
-	} while (vt_now_ns() < end);
+	} while (vt_patient_ns() < end);
 	return t;
 }
 

@@ -57,10 +57,10 @@ long long vt_cgroup_kernel(void)
 
 long long vt_cgroup_kernel_wait(long long max)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	long long n;
 
-	while ((n = vt_cgroup_kernel()) > max && vt_now_ns() < end)
+	while ((n = vt_cgroup_kernel()) > max && vt_patient_ns() < end)
 		vt_sleep_ms(20);
 	return n;
 }

@@ -128,7 +128,7 @@ static size_t merged(struct vt_area *a)
 
 int vt_change_merge(struct vt_area *a)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	size_t n;
 
 	if (access(KSM "run", W_OK))
@@ -149,7 +149,7 @@ int vt_change_merge(struct vt_area *a)
 	do {
 		vt_sleep_ms(5);
 		n = merged(a);
-	} while (n < a->pages && vt_now_ns() < end);
+	} while (n < a->pages && vt_patient_ns() < end);
 	vt_write_file(KSM "run", "0\n");
 	if (n == a->pages)
 		return 0;

@@ -112,7 +112,7 @@ int vt_cmp_pair_open(struct vt_cmp_pair *p)
 int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
 	       struct vt_cmp_log *log)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	struct vt_cmp t = { .path = path, .fd = -1, .log = log };
 	bool killed = false;
 	int status;
@@ -133,7 +133,7 @@ int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
 		_exit(0);
 	}
 	while (!waitpid(pid, &status, WNOHANG)) {
-		if (vt_now_ns() > end) {
+		if (vt_patient_ns() > end) {
 			if (killed) {
 				/* not even SIGKILL helps: leave it */
 				vt_msg("cmp: %s: process %d does not die",
@@ -142,7 +142,7 @@ int vt_cmp_run(const char *path, vt_cmp_script script, void *arg,
 			}
 			kill(pid, SIGKILL);
 			killed = true;
-			end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+			end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 		}
 		vt_sleep_ms(1);
 	}

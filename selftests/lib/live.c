@@ -193,12 +193,12 @@ void vt_live_end(struct vt_live *l)
 int vt_live_wait(struct vt_live *l, uint64_t n)
 {
 	uint64_t want = atomic_load(&l->checks) + n;
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 
 	while (atomic_load(&l->checks) < want) {
 		if (atomic_load(&l->errors))
 			return -EBADMSG;
-		if (vt_now_ns() > end)
+		if (vt_patient_ns() > end)
 			return -ETIMEDOUT;
 		vt_sleep_ms(1);
 	}

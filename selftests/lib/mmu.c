@@ -270,12 +270,12 @@ uint64_t vt_mmu_stat(int stats_fd, const char *name)
 uint64_t vt_mmu_stat_wait(int stats_fd, const char *name, uint64_t min,
 			  int timeout_ms)
 {
-	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	uint64_t end = vt_patient_ns() + timeout_ms * 1000000ULL;
 	uint64_t val;
 
 	for (;;) {
 		val = vt_mmu_stat(stats_fd, name);
-		if (val >= min || vt_now_ns() > end)
+		if (val >= min || vt_patient_ns() > end)
 			return val;
 		usleep(1000);
 	}

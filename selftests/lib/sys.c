@@ -219,7 +219,7 @@ void vt_sleep_ms(unsigned int ms)
 
 int vt_wait_child(pid_t pid, int timeout_ms)
 {
-	uint64_t end = vt_now_ns() + timeout_ms * 1000000ULL;
+	uint64_t end = vt_patient_ns() + timeout_ms * 1000000ULL;
 	int status;
 
 	for (;;) {
@@ -229,7 +229,7 @@ int vt_wait_child(pid_t pid, int timeout_ms)
 			return status;
 		if (r < 0)
 			return -errno;
-		if (vt_now_ns() > end) {
+		if (vt_patient_ns() > end) {
 			vt_msg("sys: process %d does not end", pid);
 			return -ETIMEDOUT;
 		}

@@ -68,13 +68,13 @@ void vt_thread_resume(struct vt_thread *t)
 
 int vt_thread_wait(struct vt_thread *t, uint64_t n)
 {
-	uint64_t end = vt_now_ns() + VT_TIMEOUT * 1000000ULL;
+	uint64_t end = vt_patient_ns() + VT_TIMEOUT * 1000000ULL;
 	uint64_t goal = t->steps + n;
 
 	while (t->steps < goal) {
 		if (t->error)
 			return t->error;
-		if (vt_now_ns() > end)
+		if (vt_patient_ns() > end)
 			return -ETIMEDOUT;
 		usleep(200);
 	}
