@@ -103,9 +103,9 @@ static bool owner_is_gone(const struct mm_struct *mm)
 }
 
 /*
- * The same in a kthread, from which the kernel charges nothing to anybody: tables
- * of the MMU and of the owner that its faults make are the owner's to pay, in
- * whatever group he is now.
+ * worker_run() in a kthread, from which the kernel charges nothing to anybody:
+ * tables of the MMU and of the owner that its faults make are the owner's to pay,
+ * in whatever group he is now.
  */
 static bool worker_run_charged(struct vmdev_worker *worker)
 {
