@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What tools/check makes of a stage: a result that cannot be counted is none."""
+import glob
 import importlib.machinery
 import importlib.util
 import tempfile
@@ -68,6 +69,28 @@ class Outcomes(unittest.TestCase):
 
     def test_no_end(self):
         self.assertEqual(self.outcome(totals(passed=3), 124).failed, 1)
+
+
+class Again(unittest.TestCase):
+    """A VM that the emulator let down is tried again, and no other."""
+
+    def runs(self, oops, status, healthy_after):
+        """Begun how often anew, the last status, and how many logs there are."""
+        with tempfile.TemporaryDirectory() as folder:
+            script = (f"cd {folder}; echo x >>n; [ $(wc -l <n) -gt {healthy_after} ] && exit 0;"
+                      f"printf '{oops}\\nRIP: 0010:f+0x1/0x2\\n'; exit {status}")
+            stage = types.SimpleNamespace(name="s", command=["sh", "-c", script], limit=60)
+            run = CHECK.Running(stage, folder, 0)
+            run.run()
+            return run.let_down, run.status, len(glob.glob(f"{folder}/*.log"))
+
+    def test_again(self):
+        int3 = "Oops: int3: 0000"
+        self.assertEqual(self.runs(int3, 125, 0), (0, 0, 1))
+        self.assertEqual(self.runs(int3, 125, 1), (1, 0, 2))
+        self.assertEqual(self.runs(int3, 125, 9), (2, 125, 3))
+        self.assertEqual(self.runs(int3, 1, 9), (0, 1, 1))
+        self.assertEqual(self.runs("Oops: 0002", 125, 9), (0, 125, 1))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,17 @@ class Log(unittest.TestCase):
             "Spectre V2 : WARNING: Unprivileged eBPF is enabled",
             "loop: module loaded"]), [])
 
+    def test_stale_breakpoint(self):
+        def log(oops, rip):
+            return ["5: [ 1.0] " + oops, "6: [ 1.0] CPU: 1", "7: [ 1.0] " + rip]
+        int3 = "Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
+        own = "RIP: 0010:folio_add_lru+0xd/0x50"
+        self.assertTrue(kernel_log.stale_breakpoint(log(int3, own)))
+        self.assertFalse(kernel_log.stale_breakpoint(log(int3, own + " [vhost_mmu]")))
+        self.assertFalse(kernel_log.stale_breakpoint(log("Oops: 0002 [#1]", own)))
+        self.assertFalse(kernel_log.stale_breakpoint(log(int3, "")))
+        self.assertFalse(kernel_log.stale_breakpoint([]))
+
     def test_booted(self):
         self.assertTrue(kernel_log.booted(["[ 1.0] a", "[ 2.0] vm: up", "b"]))
         self.assertFalse(kernel_log.booted(["[ 1.0] a", "[ 2.0] vm: upset"]))

@@ -34,6 +34,20 @@ def splat(lines):
     return []
 
 
+def stale_breakpoint(lines):
+    """Did the kernel itself run into a breakpoint that was gone?
+
+    It patches its code by way of one, and waits until no CPU can be about to run
+    it.  The emulator, on several threads, now and then still runs it: an oops that
+    no kernel makes.  In a module it may be the module's doing.
+    """
+    for i, line in enumerate(lines):
+        if "Oops: int3" in line:
+            rip = next((text for text in lines[i:i + 12] if "RIP: " in text), "")
+            return bool(re.search(r"RIP: 0010:\S+$", rip.rstrip()))
+    return False
+
+
 def booted(lines):
     """Has the guest got as far as tools/vm/guest?"""
     return any(re.search(r"\] vm: up$", line) for line in lines)
