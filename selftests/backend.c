@@ -72,9 +72,10 @@ static int wait_used(struct vt_rig *rig)
 	struct vt_vq *vq = &rig->vq[VT_VQ_TX];
 	unsigned int len;
 
-	if (!vt_vq_more_used(vq) && vt_vq_wait(vq, VT_TIMEOUT))
-		return -ETIMEDOUT;
-	return vt_vq_get(vq, &len) ? 0 : -EPROTO;
+	while (!vt_vq_get(vq, &len))
+		if (vt_vq_wait(vq, VT_TIMEOUT))
+			return -ETIMEDOUT;
+	return 0;
 }
 
 static void expect_frame(struct __test_metadata *_metadata, struct vt_rig *rig,

@@ -97,8 +97,12 @@ static struct virtio_net_hdr tcp_frame(size_t len, const uint8_t *to,
 
 static int reap(struct vt_vq *vq)
 {
-	return vt_vq_get(vq, NULL) || (!vt_vq_wait(vq, VT_TIMEOUT) &&
-				       vt_vq_get(vq, NULL)) ? 0 : -ETIMEDOUT;
+	int r = 0;
+
+	/* a call may come late, for a buffer that we have got already */
+	while (!r && !vt_vq_get(vq, NULL))
+		r = vt_vq_wait(vq, VT_TIMEOUT);
+	return r;
 }
 
 /* Put what is in frame into slot @i of the transmit ring. */

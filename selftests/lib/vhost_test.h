@@ -266,7 +266,8 @@ bool vt_vq_enable_call(struct vt_vq *vq);
 void vt_vq_disable_call(struct vt_vq *vq);
 /*
  * Wait for a used buffer the proper way: enable calls, sleep on the call
- * eventfd. -ETIMEDOUT; -EPROTO if a buffer came but no call for it.
+ * eventfd. -ETIMEDOUT; -EPROTO if a buffer came but no call for it. The call may
+ * be a late one for a buffer that vt_vq_get() gave before: look, and wait again.
  */
 int vt_vq_wait(struct vt_vq *vq, int timeout_ms);
 
