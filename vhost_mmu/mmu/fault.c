@@ -198,17 +198,16 @@ out:
 	return ret;
 }
 
-/* No invalidation of any of what a huge entry would cover is open. */
-static bool huge_range_quiescent(struct fault *f, unsigned int level)
+/* Is an invalidation open of any of what an entry would cover? */
+static bool inval_open(struct fault *f, unsigned int level)
 {
 	u64 base = vmmu_level_base(f->gfn, level);
 	struct vmmu_range range = hva_range(vmmu_slot_page_hva(f->slot, base),
 					    vmmu_level_pages(level));
-	struct vmmu_space *space = f->mmu->space;
 
 	lockdep_assert_held(&f->mmu->mmu_lock);
 
-	return !vmmu_space_inval_open(space, range.start, range.last);
+	return vmmu_space_inval_open(f->mmu->space, range.start, range.last);
 }
 
 /* The level at which the owner's own page tables map the page. */
@@ -220,8 +219,13 @@ static unsigned int host_level(struct fault *f, unsigned long pfn)
 }
 
 /*
- * The level to map at: as the host does, if the memslot has the room.  The
- * host's entry is read after every invalidation of it that is not open.
+ * The level to map at: as the host does, if the memslot has the room.
+ *
+ * The host's entry may be of neighbours of the page that an invalidation, of
+ * theirs alone, is changing.  One that is open refuses.  One that has ended
+ * changed the host's entry before, and so must be looked for before the entry is
+ * read: vmmu_space_inval_open() orders the two (models/litmus, huge-level).  One
+ * that starts now waits for mmu_lock, and finds what is mapped.
  */
 static unsigned int fault_level(struct fault *f, unsigned long pfn)
 {
@@ -233,12 +237,9 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 		return VMMU_LEVEL_4K;
 
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
-	if (level == VMMU_LEVEL_4K)
-		return level;
-	level = min(level, host_level(f, pfn));
-	if (level > VMMU_LEVEL_4K && !huge_range_quiescent(f, level))
-		return VMMU_LEVEL_4K;
-	return level;
+	while (level > VMMU_LEVEL_4K && inval_open(f, level))
+		level--;
+	return level == VMMU_LEVEL_4K ? level : min(level, host_level(f, pfn));
 }
 
 /* What fault_level() will answer if nothing changes until then. */
