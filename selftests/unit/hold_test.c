@@ -9,6 +9,7 @@
 #include "mmu/dirty_ring.h"
 #include "mmu/flush.h"
 #include "mmu/notify.h"
+#include "mmu/pt_huge.h"
 #include "mmu_rig.h"
 
 #define HVA		0x7f0000000000UL
@@ -141,6 +142,55 @@ TEST_F(hold, aliases_aged)
 	EXPECT_EQ(unit_kernel.flushes, UNIT_SECTIONS);
 	EXPECT_LT(unit_kernel.work_max, LONGEST);
 	EXPECT_EQ(atomic64_read(&mmu->stats.yields), 0);
+}
+
+/* A GiB of small entries, whose place one huge entry could take. */
+TEST_F(hold, collapsed)
+{
+	const u64 n = vmmu_level_pages(VMMU_LEVEL_1G);
+	struct vmmu *mmu = self->mmu;
+	u64 gfn;
+
+	unit_check(!vmmu_insert_slot(mmu, 0, 0, 0, n << PAGE_SHIFT, HVA));
+	for (gfn = 0; gfn < n; gfn += 3)
+		map(mmu, gfn, VMMU_PTE_DIRTY);
+	unit_kernel.host_level = VMMU_LEVEL_1G;
+
+	/* Not by a fault, which would do it in one go. */
+	start();
+	EXPECT_EQ(VMMU_MAP_RETRY, unit_map(mmu, 0, VMMU_LEVEL_1G, 0,
+					   LEAF_BITS, 3));
+	EXPECT_LT(unit_kernel.work_max, LONGEST);
+
+	start();
+	mmu->slots_lock.held = true;
+	vmmu_collapse_huge(mmu, xa_load(&mmu->by_id, 0));
+	mmu->slots_lock.held = false;
+	EXPECT_EQ(atomic64_read(&mmu->stats.pages[0]), 0);
+	EXPECT_EQ(atomic64_read(&mmu->stats.collapses), n / VMMU_PTES + 1);
+	EXPECT_LT(unit_kernel.work_max, LONGEST);
+	EXPECT_EQ(VMMU_MAP_FIXED, unit_map(mmu, 0, VMMU_LEVEL_1G, 0,
+					   LEAF_BITS, 3));
+}
+
+/* What the host maps by small entries stays, and costs one look a table. */
+TEST_F(hold, not_collapsed)
+{
+	const u64 n = vmmu_level_pages(VMMU_LEVEL_1G);
+	struct vmmu *mmu = self->mmu;
+	u64 gfn;
+
+	unit_check(!vmmu_insert_slot(mmu, 0, 0, 0, 2 * n << PAGE_SHIFT, HVA));
+	for (gfn = 0; gfn < 2 * n; gfn += VMMU_PTES)
+		map(mmu, gfn, VMMU_PTE_DIRTY);
+	unit_kernel.host_level = VMMU_LEVEL_4K;
+	start();
+	mmu->slots_lock.held = true;
+	vmmu_collapse_huge(mmu, xa_load(&mmu->by_id, 0));
+	mmu->slots_lock.held = false;
+	EXPECT_EQ(atomic64_read(&mmu->stats.pages[0]), 2 * n / VMMU_PTES);
+	EXPECT_EQ(atomic64_read(&mmu->stats.collapses), 0);
+	EXPECT_LT(unit_kernel.work_max, LONGEST);
 }
 
 static void log_slot(struct vmmu *mmu, struct vmmu_memslot **slot)

@@ -259,6 +259,17 @@ static bool *table_below(u32 at, unsigned int level)
 	}
 }
 
+/* Is there no table below the one of an entry? */
+static bool flat(u32 at, unsigned int level)
+{
+	u32 i;
+
+	for (i = at / 512; level == 3 && i < (at + pages_of(level)) / 512; i++)
+		if (model.pt1[i])
+			return false;
+	return true;
+}
+
 static enum vmmu_mapped map_here(u32 at, unsigned int level, u64 pfn, u64 bits)
 {
 	if (model.level[at] == level) {
@@ -270,6 +281,8 @@ static enum vmmu_mapped map_here(u32 at, unsigned int level, u64 pfn, u64 bits)
 		return VMMU_MAP_FIXED;
 	}
 	if (level > 1 && *table_below(at, level)) {
+		if (!flat(at, level))
+			return VMMU_MAP_RETRY;
 		remove_below(at, level);
 		if (bits & VMMU_PTE_HOST_WRITE)
 			bits |= VMMU_PTE_DIRTY;
@@ -320,12 +333,12 @@ void model_collapse(const struct vmmu_extent *slot, unsigned int host_level)
 	u32 from, to;
 
 	for_each_clip(b, slot->gfn, slot->gfn + slot->npages - 1, from, to) {
-		if (host_level >= 3 && model.pt2[b] &&
-		    could_be_huge(slot, b * BLOCK_PAGES, 3))
-			remove_below(b * BLOCK_PAGES, 3);
 		for (i = from / 512; host_level >= 2 && i <= to / 512; i++)
 			if (model.pt1[i] && could_be_huge(slot, i * 512, 2))
 				remove_below(i * 512, 2);
+		if (host_level >= 3 && model.pt2[b] &&
+		    could_be_huge(slot, b * BLOCK_PAGES, 3))
+			remove_below(b * BLOCK_PAGES, 3);
 	}
 }
 

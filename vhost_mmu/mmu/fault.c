@@ -219,6 +219,20 @@ static unsigned int host_level(struct fault *f, unsigned long pfn)
 }
 
 /*
+ * Is there a table where a leaf of a GiB would be?  All that is below would have
+ * to go in this hold of mmu_lock; vmmu_collapse_huge() takes its time for that.
+ */
+static bool table_in_the_way(struct fault *f, unsigned int level)
+{
+	struct vmmu_leaf leaf;
+
+	if (level <= VMMU_LEVEL_2M)
+		return false;
+	vmmu_walk(f->mmu, f->gfn, &leaf);
+	return leaf.level < level;
+}
+
+/*
  * The level to map at: as the host does, if the memslot has the room.
  *
  * The host's entry may be of neighbours of the page that an invalidation, of
@@ -239,7 +253,10 @@ static unsigned int fault_level(struct fault *f, unsigned long pfn)
 	level = vmmu_extent_level(&f->slot->map, f->gfn, VMMU_LEVEL_MAX_LEAF);
 	while (level > VMMU_LEVEL_4K && inval_open(f, level))
 		level--;
-	return level == VMMU_LEVEL_4K ? level : min(level, host_level(f, pfn));
+	if (level == VMMU_LEVEL_4K)
+		return level;
+	level = min(level, host_level(f, pfn));
+	return table_in_the_way(f, level) ? VMMU_LEVEL_2M : level;
 }
 
 /* What fault_level() will answer if nothing changes until then. */

@@ -12,6 +12,8 @@
 
 /* Filling a table takes as long as so many steps of a walk. */
 #define SPLIT_STEPS 64
+/* So does a look at the host's page table. */
+#define HOST_STEPS 16
 
 /**
  * vmmu_split_huge_here() - replace a huge leaf by a table of its parts
@@ -93,7 +95,27 @@ void vmmu_split_huge(struct vmmu *mmu, u64 first, u64 last)
 	vmmu_context_destroy(&ctx);
 }
 
-/* Could a leaf of the size of the entry take the place of what is below? */
+/**
+ * vmmu_pt_flat() - is no other table below a table?
+ * @pt: the table, linked
+ *
+ * Such a one is taken down in one short hold.
+ *
+ * Context: mmu_lock and an RCU read section held.
+ * Return: true if there was none.
+ */
+bool vmmu_pt_flat(const vmmu_pte_t *pt)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMMU_PTES; i++) {
+		if (vmmu_pte_table(vmmu_pte_read(&pt[i])))
+			return false;
+	}
+	return true;
+}
+
+/* Could a leaf of the size of the entry take the place of the table below? */
 static bool collapsible(const struct vmmu_iter *iter,
 			const struct vmmu_memslot *slot)
 {
@@ -102,12 +124,42 @@ static bool collapsible(const struct vmmu_iter *iter,
 
 	lockdep_assert_held_write(&iter->mmu->mmu_lock);
 
-	if (level > VMMU_LEVEL_MAX_LEAF || !vmmu_pte_table(iter->old) ||
-	    !vmmu_slot_maps(slot, iter->gfn) ||
+	if (!vmmu_pte_table(iter->old) || !vmmu_slot_maps(slot, iter->gfn) ||
 	    vmmu_extent_level(&slot->map, iter->gfn, level) < level)
 		return false;
 	return vmmu_host_order(mm, vmmu_slot_page_hva(slot, iter->gfn), 0) >=
 	       vmmu_level_order(level);
+}
+
+/* Take the tables down whose place a leaf of @level could take. */
+static void collapse_level(struct vmmu_gather *gather,
+			   const struct vmmu_memslot *slot, unsigned int level)
+{
+	const u64 first = slot->map.gfn;
+	const u64 last = first + slot->map.npages - 1;
+	struct vmmu_iter iter;
+
+	rcu_read_lock();
+	vmmu_gather_for_each_pte(iter, gather, level, first, last) {
+		if (vmmu_iter_yield(&iter, true))
+			continue;
+		if (iter.level != level)
+			continue;
+		vmmu_iter_charge(&iter, HOST_STEPS);
+		if (!collapsible(&iter, slot))
+			continue;
+		/* All of its entries are looked at. */
+		vmmu_iter_charge(&iter, VMMU_HOLD_STEPS);
+		/* What lies below has its own turn, before or another time. */
+		if (level > VMMU_LEVEL_2M &&
+		    !vmmu_pt_flat(vmmu_pte_child(iter.old)))
+			continue;
+		vmmu_iter_set(&iter, 0);
+		vmmu_gather_add(gather, iter.gfn,
+				vmmu_level_next(iter.gfn, iter.level) - 1);
+		atomic64_inc(&gather->mmu->stats.collapses);
+	}
+	rcu_read_unlock();
 }
 
 /**
@@ -115,35 +167,22 @@ static bool collapsible(const struct vmmu_iter *iter,
  * @mmu: the MMU
  * @slot: memslot whose entries to look at, in the active set
  *
- * The next fault maps it so.
+ * The next fault maps it so.  From the lowest level up, so that each step takes
+ * down one table.
  *
  * Context: process context, slots_lock held, may sleep.
  */
 void vmmu_collapse_huge(struct vmmu *mmu, const struct vmmu_memslot *slot)
 {
-	const u64 first = slot->map.gfn;
-	const u64 last = first + slot->map.npages - 1;
 	struct vmmu_gather gather;
-	struct vmmu_iter iter;
+	unsigned int level;
 
 	lockdep_assert_held(&mmu->slots_lock);
 
 	write_lock(&mmu->mmu_lock);
 	vmmu_gather_begin(&gather, mmu, true);
-	rcu_read_lock();
-	vmmu_gather_for_each_pte(iter, &gather, VMMU_LEVEL_2M, first, last) {
-		if (vmmu_iter_yield(&iter, true))
-			continue;
-		if (!collapsible(&iter, slot))
-			continue;
-		/* All of its entries are looked at. */
-		vmmu_iter_charge(&iter, VMMU_HOLD_STEPS);
-		vmmu_iter_set(&iter, 0);
-		vmmu_gather_add(&gather, iter.gfn,
-				vmmu_level_next(iter.gfn, iter.level) - 1);
-		atomic64_inc(&mmu->stats.collapses);
-	}
-	rcu_read_unlock();
+	for (level = VMMU_LEVEL_2M; level <= VMMU_LEVEL_MAX_LEAF; level++)
+		collapse_level(&gather, slot, level);
 	vmmu_gather_end(&gather);
 	write_unlock(&mmu->mmu_lock);
 }

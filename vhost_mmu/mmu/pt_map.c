@@ -59,6 +59,10 @@ enum vmmu_mapped vmmu_map_here(struct vmmu_iter *iter,
 			return VMMU_MAP_RETRY;
 		new |= old;
 	} else if (vmmu_pte_table(old)) {
+		/* A fault asks for less then, unless another was faster. */
+		if (iter->level > VMMU_LEVEL_2M &&
+		    !vmmu_pt_flat(vmmu_pte_child(old)))
+			return VMMU_MAP_RETRY;
 		/*
 		 * A worker may have written through the small entries a moment
 		 * ago.  The huge entry is dirty from the start, so the page
