@@ -119,6 +119,28 @@ static long number_of(int mmu)
 	return n;
 }
 
+/* A drain waits for the queues of each device: there is a limit. */
+TEST_F_TIMEOUT(attach, many, 300)
+{
+	enum { MAX = 256 };
+	static int fd[MAX + 1];
+	unsigned int i;
+
+	for (i = 0; i <= MAX; i++) {
+		fd[i] = open(vt_dev_path(), O_RDWR | O_CLOEXEC);
+		ASSERT_GE(fd[i], 0);
+		ASSERT_EQ(0, ioctl(fd[i], VHOST_SET_OWNER, NULL));
+		EXPECT_EQ(i < MAX ? 0 : -EMFILE,
+			  vt_mmu_dev_attach(fd[i], self->mmu));
+	}
+	/* again is no device more */
+	EXPECT_EQ(0, vt_mmu_dev_attach(fd[3], self->mmu));
+	EXPECT_EQ(0, vt_mmu_dev_attach(fd[3], -1));
+	EXPECT_EQ(0, vt_mmu_dev_attach(fd[MAX], self->mmu));
+	for (i = 0; i <= MAX; i++)
+		close(fd[i]);
+}
+
 TEST_F(attach, query)
 {
 	struct vt_dev *dev = &self->rig.dev;

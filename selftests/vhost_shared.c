@@ -110,6 +110,37 @@ TEST_F(share, set_again)
 	EXPECT_EQ(0, vt_mmu_dev_count(a, "failures"));
 }
 
+/* As many kinds of memory tables as there may be; what comes then has no MMU. */
+TEST_F(share, kinds_have_a_limit)
+{
+	enum { MAX = 64 };
+	struct vt_dev dev[MAX + 1];
+	unsigned int i, j;
+
+	for (i = 0; i <= MAX; i++) {
+		ASSERT_EQ(0, vt_dev_open(&dev[i], 0));
+		vt_dev_add_region(&dev[i], i * VT_PAGE, self->at, VT_PAGE);
+		ASSERT_EQ(0, vt_dev_set_mem_table(&dev[i]));
+		EXPECT_EQ(i < MAX, !!vt_mmu_dev_id(&dev[i]));
+		EXPECT_EQ(i == MAX, vt_mmu_dev_count(&dev[i], "failures"));
+	}
+	/* a known kind is welcome, and a new one as soon as another is gone */
+	dev[MAX].regions[0].guest_phys_addr = 0;
+	ASSERT_EQ(0, vt_dev_set_mem_table(&dev[MAX]));
+	EXPECT_EQ(vt_mmu_dev_id(&dev[0]), vt_mmu_dev_id(&dev[MAX]));
+	for (j = 0; j < 3; j++) {
+		dev[1].regions[0].guest_phys_addr = (2 * MAX + j) * VT_PAGE;
+		ASSERT_EQ(0, vt_dev_set_mem_table(&dev[1]));
+		ASSERT_EQ(0, ioctl(dev[1].fd, VHOST_RESET_OWNER, NULL));
+		ASSERT_EQ(0, ioctl(dev[1].fd, VHOST_SET_OWNER, NULL));
+		dev[1].regions[0].guest_phys_addr = (3 * MAX + j) * VT_PAGE;
+		ASSERT_EQ(0, vt_dev_set_mem_table(&dev[1]));
+		EXPECT_NE(0, vt_mmu_dev_id(&dev[1]));
+	}
+	for (i = 0; i <= MAX; i++)
+		vt_dev_close(&dev[i]);
+}
+
 TEST_F(share, processes_do_not)
 {
 	uint64_t mmu;

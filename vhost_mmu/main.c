@@ -9,6 +9,7 @@
 #include "mmu/mmu.h"
 #include "mmu/notify.h"
 #include "mmu/selftest.h"
+#include "mmu/shared.h"
 #include "mmufd/mmufd.h"
 #include "space/space.h"
 #include "vhost_mmu.h"
@@ -21,6 +22,7 @@ static int __init vhost_mmu_init(void)
 		return ret;
 
 	vmmu_space_init(&vmmu_mmus_ops);
+	vmmu_shared_init();
 	ret = vmmu_mmus_init();
 	if (ret)
 		return ret;

@@ -112,6 +112,11 @@ static int replace_attached(struct vmdev *dev, struct vmmu *mmu)
 
 	if (any_vq_running(dev))
 		return -EBUSY;
+	if (mmu && mmu == old) {
+		/* No device more, so there is room for it. */
+		vmmu_put(mmu);
+		return 0;
+	}
 
 	ret = mmu ? vmmu_attach(mmu) : 0;
 	if (ret)
@@ -148,7 +153,8 @@ static int args_get(void *args, size_t known, void __user *argp)
  * Context: process context of the owner, may sleep; device mutex held.
  * Return: 0, or -EFAULT, -EINVAL (size, or the file is no MMU), -E2BIG, -EBADF,
  *	-EIO (another process's MMU), -EBUSY (a queue is running), -EOPNOTSUPP (a
- *	flag or reserved field, or a memslot has a dirty log).
+ *	flag or reserved field, or a memslot has a dirty log), -EMFILE (too many
+ *	devices).
  */
 long vmdev_attach(struct vmdev *dev, void __user *argp)
 {

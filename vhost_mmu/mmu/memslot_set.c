@@ -194,7 +194,8 @@ int vmmu_set_memslot(struct vmmu *mmu, const struct vmmu_set_memslot *args)
  *
  * Context: process context, may sleep; no lock that is taken inside slots_lock
  *	held.
- * Return: 0, or -EOPNOTSUPP if a memslot has a log.
+ * Return: 0; -EOPNOTSUPP if a memslot has a log, -EMFILE if VMMU_MAX_DEVICES are
+ *	attached: a drain waits for the queues of each.
  */
 int vmmu_attach(struct vmmu *mmu)
 {
@@ -207,6 +208,8 @@ int vmmu_attach(struct vmmu *mmu)
 		if (vmmu_slot_logs(slot))
 			ret = -EOPNOTSUPP;
 	}
+	if (!ret && atomic_read(&mmu->nr_attached) >= VMMU_MAX_DEVICES)
+		ret = -EMFILE;
 	if (!ret)
 		atomic_inc(&mmu->nr_attached);
 	mutex_unlock(&mmu->slots_lock);

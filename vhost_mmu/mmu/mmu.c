@@ -37,6 +37,12 @@ void vmmu_mmus_exit(void)
 	destroy_workqueue(free_queue);
 }
 
+/* What counts the MMUs of a kind that an address space has. */
+static atomic64_t *mmu_count(struct vmmu_space *space, bool implicit)
+{
+	return implicit ? &space->nr_shared : &space->nr_files;
+}
+
 /*
  * Waits for the notifier callbacks that may have found the MMU in the list.  A
  * worker does it, as a guest may wait for the ioctl that drops the last user.
@@ -52,18 +58,12 @@ static void mmu_free(struct work_struct *work)
 	cleanup_srcu_struct(&mmu->srcu);
 	WARN_ON_ONCE(atomic64_read(&mmu->stats.table_pages) != 1);
 	vmmu_pt_free_rcu(mmu, mmu->root);
+	atomic64_dec(mmu_count(mmu->space, mmu->implicit));
 	vmmu_space_put(mmu->space);
 	kfree(mmu);
 }
 
-/**
- * vmmu_alloc() - make an MMU that the notifier does not know yet
- * @mm: the caller's mm
- *
- * Context: process context, may sleep; takes the mmap lock for writing.
- * Return: the MMU, or ERR_PTR(-ENOMEM) or ERR_PTR(-EINTR).
- */
-struct vmmu *vmmu_alloc(struct mm_struct *mm)
+static struct vmmu *mmu_alloc(struct mm_struct *mm)
 {
 	struct vmmu *mmu;
 	int ret = -ENOMEM;
@@ -106,6 +106,53 @@ err_root:
 	return ERR_PTR(ret);
 }
 
+/* One more, but no more than there may be. */
+static bool mmu_count_up(struct vmmu_space *space, bool implicit)
+{
+	return atomic64_add_unless(mmu_count(space, implicit), 1,
+				   implicit ? VMMU_MAX_SHARED : VMMU_MAX_MMUS);
+}
+
+/**
+ * vmmu_alloc_counted() - make an MMU that the notifier does not know yet
+ * @mm: the caller's mm
+ * @implicit: it is of a memory table
+ *
+ * An invalidation looks at each MMU of an address space, and not all that an MMU
+ * takes is charged to somebody, so there is a limit.
+ *
+ * Context: process context, may sleep; takes the mmap lock for writing.
+ * Return: the MMU; or ERR_PTR(-EMFILE) if there are VMMU_MAX_MMUS or
+ *	VMMU_MAX_SHARED, -ENOMEM or -EINTR.
+ */
+struct vmmu *vmmu_alloc_counted(struct mm_struct *mm, bool implicit)
+{
+	struct vmmu_space *space = vmmu_space_get(mm);
+	struct vmmu *mmu = ERR_PTR(-EMFILE);
+	bool counted;
+
+	if (IS_ERR(space))
+		return ERR_CAST(space);
+
+	counted = mmu_count_up(space, implicit);
+	if (!counted) {
+		/* Some may have been given up and count still. */
+		flush_workqueue(free_queue);
+		counted = mmu_count_up(space, implicit);
+	}
+	if (counted)
+		mmu = mmu_alloc(mm);
+	if (IS_ERR(mmu)) {
+		if (counted)
+			atomic64_dec(mmu_count(space, implicit));
+	} else {
+		mmu->implicit = implicit;
+	}
+	/* The MMU has a reference of its own. */
+	vmmu_space_put(space);
+	return mmu;
+}
+
 /**
  * vmmu_publish() - let the notifier know an MMU
  * @mmu: the MMU, of vmmu_alloc()
@@ -132,32 +179,15 @@ void vmmu_publish(struct vmmu *mmu)
  * vmmu_create() - make an MMU of a file, without memslots
  * @mm: the caller's mm
  *
- * An invalidation looks at each MMU of an address space, and not all that an MMU
- * takes is charged to somebody, so there is a limit.
- *
  * Context: process context, may sleep; takes the mmap lock for writing.
- * Return: the MMU; or ERR_PTR(-EMFILE) if there are VMMU_MAX_MMUS, -ENOMEM or
- *	-EINTR.
+ * Return: as of vmmu_alloc_counted().
  */
 struct vmmu *vmmu_create(struct mm_struct *mm)
 {
-	struct vmmu_space *space = vmmu_space_get(mm);
-	struct vmmu *mmu;
+	struct vmmu *mmu = vmmu_alloc_counted(mm, false);
 
-	if (IS_ERR(space))
-		return ERR_CAST(space);
-
-	if (atomic64_add_unless(&space->nr_files, 1, VMMU_MAX_MMUS)) {
-		mmu = vmmu_alloc(mm);
-		if (IS_ERR(mmu))
-			atomic64_dec(&space->nr_files);
-		else
-			vmmu_publish(mmu);
-	} else {
-		mmu = ERR_PTR(-EMFILE);
-	}
-	/* The MMU has a reference of its own. */
-	vmmu_space_put(space);
+	if (!IS_ERR(mmu))
+		vmmu_publish(mmu);
 	return mmu;
 }
 
@@ -196,8 +226,6 @@ static void mmu_release(struct kref *ref)
 
 	if (!list_empty(&mmu->node))
 		mmu_unpublish(mmu);
-	if (!mmu->implicit)
-		atomic64_dec(&mmu->space->nr_files);
 	queue_work(free_queue, &mmu->free_work);
 }
 

@@ -23,9 +23,12 @@
 #include "memslot.h"
 #include "pt.h"
 
-/* MMUs of files that one address space may have, and readers of one MMU. */
+/* MMUs of files that one address space may have, and MMUs of memory tables. */
 #define VMMU_MAX_MMUS 64
+#define VMMU_MAX_SHARED 64
+/* Readers and devices that one MMU may have. */
 #define VMMU_MAX_READERS 1024
+#define VMMU_MAX_DEVICES 256
 
 /**
  * struct vmmu_stats - what an MMU holds and did
@@ -113,6 +116,7 @@ struct vmmu_stats {
  *	@slots_lock held
  * @implicit: made from a device's memory table, to be shared by devices whose
  *	memory tables are equal; never changed
+ * @regions_hash: of the memory table, if @implicit
  * @free_work: frees it when no notifier callback can be using it
  * @stats: counters
  */
@@ -142,11 +146,12 @@ struct vmmu {
 	spinlock_t rings_lock;
 	struct list_head rings;
 	bool implicit;
+	u64 regions_hash;
 	struct work_struct free_work;
 	struct vmmu_stats stats;
 };
 
-struct vmmu *vmmu_alloc(struct mm_struct *mm);
+struct vmmu *vmmu_alloc_counted(struct mm_struct *mm, bool implicit);
 void vmmu_publish(struct vmmu *mmu);
 struct vmmu *vmmu_create(struct mm_struct *mm);
 struct vmmu *vmmu_get(struct vmmu *mmu);

@@ -5,12 +5,24 @@
  * told the same, as the queue pairs of one network card are.
  */
 #include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "shared.h"
+
+static siphash_key_t hash_key __ro_after_init;
+
+/**
+ * vmmu_shared_init() - prepare for MMUs of devices, as the module is loaded
+ */
+void __init vmmu_shared_init(void)
+{
+	get_random_bytes(&hash_key, sizeof(hash_key));
+}
 
 static int region_cmp(const void *a, const void *b)
 {
@@ -48,6 +60,9 @@ regions_sort(const struct vhost_memory_region *regions, unsigned int nregions)
 	if (!sorted)
 		return ERR_PTR(-ENOMEM);
 	memcpy(sorted, regions, nregions * sizeof(*sorted));
+	/* Says nothing, and is to make no difference. */
+	for (i = 0; i < nregions; i++)
+		sorted[i].flags_padding = 0;
 	sort(sorted, nregions, sizeof(*sorted), region_cmp, NULL);
 	return sorted;
 }
@@ -59,7 +74,17 @@ static bool slot_is_region(const struct vmmu_memslot *slot,
 	       slot->size == r->memory_size && slot->hva == r->userspace_addr;
 }
 
-/* Either set will do, as the memslots of such an MMU never change. */
+/* By a secret, so that nobody can make many that are equal. */
+static u64 regions_hash(const struct vhost_memory_region *sorted,
+			unsigned int nregions)
+{
+	return siphash(sorted, nregions * sizeof(*sorted), &hash_key);
+}
+
+/*
+ * Either set will do, as the memslots of such an MMU never change while there is
+ * a reference to it.
+ */
 static bool mmu_is_of_regions(const struct vmmu *mmu,
 			      const struct vhost_memory_region *sorted,
 			      unsigned int nregions)
@@ -67,8 +92,6 @@ static bool mmu_is_of_regions(const struct vmmu *mmu,
 	struct rb_node *node = rb_first(&mmu->sets[0].gpa_tree);
 	struct vmmu_memslot *slot;
 	unsigned int i;
-
-	lockdep_assert_held(&mmu->space->inval_lock);
 
 	for (i = 0; node && i < nregions; i++) {
 		slot = rb_entry(node, struct vmmu_memslot, gpa_node[0]);
@@ -79,10 +102,11 @@ static bool mmu_is_of_regions(const struct vmmu *mmu,
 	return !node && i == nregions;
 }
 
-/* Find and get the MMU of another device that was told the same. */
-static struct vmmu *shared_find(struct vmmu_space *space,
-				const struct vhost_memory_region *sorted,
-				unsigned int nregions)
+/*
+ * Get an MMU that has that hash, and room for one device more.  All that waits
+ * for inval_lock meanwhile waits for no more than a look at each MMU.
+ */
+static struct vmmu *shared_get(struct vmmu_space *space, u64 hash)
 {
 	struct vmmu *mmu;
 
@@ -90,7 +114,8 @@ static struct vmmu *shared_find(struct vmmu_space *space,
 
 	spin_lock(&space->inval_lock);
 	list_for_each_entry(mmu, &space->mmus, node) {
-		if (mmu->implicit && mmu_is_of_regions(mmu, sorted, nregions) &&
+		if (mmu->implicit && mmu->regions_hash == hash &&
+		    kref_read(&mmu->ref) < VMMU_MAX_DEVICES &&
 		    kref_get_unless_zero(&mmu->ref))
 			goto out;
 	}
@@ -100,31 +125,50 @@ out:
 	return mmu;
 }
 
-static struct vmmu *shared_make(struct mm_struct *mm,
+/* Find and get the MMU of another device that was told the same. */
+static struct vmmu *shared_find(struct vmmu_space *space,
+				const struct vhost_memory_region *sorted,
+				unsigned int nregions, u64 hash)
+{
+	struct vmmu *mmu = shared_get(space, hash);
+
+	if (!mmu || likely(mmu_is_of_regions(mmu, sorted, nregions)))
+		return mmu;
+	/* By chance, once in the life of the universe. */
+	vmmu_put(mmu);
+	return NULL;
+}
+
+static struct vmmu *shared_fill(struct vmmu *mmu,
 				const struct vhost_memory_region *sorted,
 				unsigned int nregions)
 {
-	struct vmmu *mmu = vmmu_alloc(mm);
 	unsigned int i;
 	int ret;
 
-	if (IS_ERR(mmu))
-		return mmu;
-
-	mmu->implicit = true;
 	for (i = 0; i < nregions; i++) {
 		ret = vmmu_insert_slot(mmu, i, 0, sorted[i].guest_phys_addr,
 				       sorted[i].memory_size,
 				       sorted[i].userspace_addr);
-		if (ret)
-			goto err_slot;
+		if (ret) {
+			vmmu_put(mmu);
+			return ERR_PTR(ret);
+		}
 	}
 	vmmu_publish(mmu);
 	return mmu;
+}
 
-err_slot:
-	vmmu_put(mmu);
-	return ERR_PTR(ret);
+static struct vmmu *shared_make(struct mm_struct *mm,
+				const struct vhost_memory_region *sorted,
+				unsigned int nregions, u64 hash)
+{
+	struct vmmu *mmu = vmmu_alloc_counted(mm, true);
+
+	if (IS_ERR(mmu))
+		return mmu;
+	mmu->regions_hash = hash;
+	return shared_fill(mmu, sorted, nregions);
 }
 
 /**
@@ -137,7 +181,8 @@ err_slot:
  * Return: a reference to the MMU, to be given to vmmu_put(); or an error
  *	pointer if memslots cannot say the same as the memory table: -ENOENT
  *	(it is empty), -EEXIST (guest addresses overlap), -EINVAL (a region
- *	wraps or lies outside of user space), or -ENOMEM.
+ *	wraps or lies outside of user space), -EMFILE (VMMU_MAX_SHARED others
+ *	are in use), -ENOMEM or -EINTR.
  */
 struct vmmu *vmmu_get_shared(struct mm_struct *mm,
 			     const struct vhost_memory_region *regions,
@@ -146,6 +191,7 @@ struct vmmu *vmmu_get_shared(struct mm_struct *mm,
 	struct vhost_memory_region *sorted;
 	struct vmmu_space *space;
 	struct vmmu *mmu;
+	u64 hash;
 
 	sorted = regions_sort(regions, nregions);
 	if (IS_ERR(sorted))
@@ -157,10 +203,11 @@ struct vmmu *vmmu_get_shared(struct mm_struct *mm,
 		return ERR_CAST(space);
 	}
 
+	hash = regions_hash(sorted, nregions);
 	mutex_lock(&space->mmus_mutex);
-	mmu = shared_find(space, sorted, nregions);
+	mmu = shared_find(space, sorted, nregions, hash);
 	if (!mmu)
-		mmu = shared_make(mm, sorted, nregions);
+		mmu = shared_make(mm, sorted, nregions, hash);
 	mutex_unlock(&space->mmus_mutex);
 
 	vmmu_space_put(space);

@@ -9,6 +9,7 @@
 
 #include "mmu.h"
 
+void vmmu_shared_init(void);
 struct vmmu *vmmu_get_shared(struct mm_struct *mm,
 			     const struct vhost_memory_region *regions,
 			     unsigned int nregions);

@@ -63,7 +63,8 @@ struct vmmu_space_ops {
  * @mmus: MMUs, whose nodes only they know; changed under @inval_lock, walked in
  *	notifier callbacks without a lock: an MMU is freed after they have
  *	finished
- * @nr_files: those of @mmus that are or were the MMU of a file
+ * @nr_files: MMUs of files that were made and not freed
+ * @nr_shared: MMUs of memory tables that were made and not freed
  */
 struct vmmu_space {
 	struct mmu_notifier mn;
@@ -78,6 +79,7 @@ struct vmmu_space {
 	struct mutex mmus_mutex;
 	struct list_head mmus;
 	atomic64_t nr_files;
+	atomic64_t nr_shared;
 };
 
 /* notifier.c */

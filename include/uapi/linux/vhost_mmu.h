@@ -463,7 +463,8 @@ struct vmmu_get_stats_fd {
  * that was set before, or none.  -EPERM: the caller does not own the device;
  * -EBADF: not a file; -EINVAL: not an MMU; -EIO: another process's MMU; -EBUSY:
  * a queue of the device is running; -EOPNOTSUPP: a memslot has
- * VMMU_MEM_LOG_DIRTY_PAGES.
+ * VMMU_MEM_LOG_DIRTY_PAGES; -EMFILE: 256 devices are attached.  -EINVAL and -E2BIG
+ * also tell of @size.
  *
  * No dirty log sees all that a device writes.  So while one is attached,
  * VMMU_SET_MEMSLOT refuses VMMU_MEM_LOG_DIRTY_PAGES with -EOPNOTSUPP.
