@@ -25,7 +25,7 @@ from vmtools import mutants, path, proc
 # The programs of the unit tests, see the Makefile.
 TESTS = ("split_test", "notify_test", "random_test", "inval_test", "geometry_test",
          "walk_test", "table_test", "slots_test", "hold_test", "access_test",
-         "install_test", "space_test", "tlb_test", "coalesce_test",
+         "install_test", "space_test", "tlb_test", "log_test", "coalesce_test",
          "tun_dev_test", "busypoll_test")
 
 # Which of them look at a file: the first pattern that matches.
@@ -42,7 +42,8 @@ TESTS_OF = (
     ("mmu/dirty_log.c", "hold_test"),
     ("mmu/*", "walk_test hold_test table_test"),
     ("virtqueue/split*.h", "split_test notify_test random_test"),
-    ("virtqueue/*", "tlb_test"),
+    ("virtqueue/log.[ch]", "log_test"),
+    ("virtqueue/*", "tlb_test log_test"),
     ("net/coalesce.[ch]", "coalesce_test"),
     ("net/tun_dev.[ch]", "tun_dev_test"),
     ("net/busypoll.[ch]", "busypoll_test"),

@@ -41,6 +41,7 @@ void unit_wmb(void)
 
 void unit_mb(void)
 {
+	current_rig->barriers++;
 }
 
 unsigned long unit_nospec(unsigned long index, unsigned long size)
@@ -241,6 +242,40 @@ long vmmu_fault(struct vmmu_context *ctx, u64 gfn, unsigned int npages,
 	if (rig_random(rig, 100) < rig->lose)
 		rig_unmap(rig, page);
 	return 1;
+}
+
+/* ------------------------------------------------------ the bitmap's side */
+
+void vmq_log_set_range(struct vmq *vmq, u64 first, u64 last)
+{
+	struct tlb_rig *rig = current_rig;
+
+	unit_check(vmq == &rig->vmq && !vmq->section.base.lock.held);
+	/* What was written is visible. */
+	unit_check(rig->barriers);
+	unit_check(rig->nr_bits < RIG_BITS);
+	rig->bits[rig->nr_bits++] = (struct vmq_log_range){ first, last };
+}
+
+void vmq_log_unmap(struct vmq *vmq)
+{
+	unit_check(vmq == &current_rig->vmq && !vmq->log->nr);
+}
+
+void eventfd_signal(struct eventfd_ctx *ctx)
+{
+	unit_check(ctx == (void *)current_rig);
+	current_rig->signals++;
+}
+
+void *unit_alloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+void unit_free(void *p)
+{
+	free(p);
 }
 
 /* ------------------------------------------------------- the driver's side */

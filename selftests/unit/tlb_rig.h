@@ -26,6 +26,7 @@
 
 #define RIG_NUM		256
 #define RIG_IOVS	1024
+#define RIG_BITS	4096
 
 /* What the owner has there. */
 enum backing {
@@ -78,6 +79,10 @@ struct page_model {
  * @faults: faults taken
  * @clamps: addresses bounded under speculation
  * @reads: descriptors read of the ring
+ * @bits: ranges whose bits were set, in this order
+ * @nr_bits: how many
+ * @barriers: barriers since
+ * @signals: times it was said that bits were set
  * @refuse: percentage of faults that an invalidation refuses
  * @lose: ... after which the page is gone again at once
  * @disturb: ... during which something else is flushed
@@ -99,6 +104,10 @@ struct tlb_rig {
 	u64 faults;
 	u64 clamps;
 	u64 reads;
+	struct vmq_log_range bits[RIG_BITS];
+	unsigned int nr_bits;
+	unsigned int barriers;
+	unsigned int signals;
 	unsigned int refuse;
 	unsigned int lose;
 	unsigned int disturb;

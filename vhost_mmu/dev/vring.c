@@ -69,7 +69,7 @@ static long vring_set_addr(struct vmdev_vq *dvq, void __user *argp)
 	    !vmq_access_ok(&dvq->vmq, dvq->vmq.ring.num, desc, avail, used))
 		return -EINVAL;
 
-	vmq_set_addr(&dvq->vmq, desc, avail, used);
+	vmq_set_addr(&dvq->vmq, desc, avail, used, false, -1ULL);
 	return 0;
 }
 

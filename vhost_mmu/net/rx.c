@@ -13,6 +13,7 @@
 #include <net/sock.h>
 
 #include "net.h"
+#include "../virtqueue/log.h"
 
 #define NUM_BUFFERS_OFFSET \
 	offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers)
@@ -131,15 +132,17 @@ static void init_iter(struct iov_iter *iter, const struct vmnet_vq *nvq,
 		iov_iter_init(iter, ITER_DEST, nvq->iov, nr_iov, len);
 }
 
-/* Drop a packet that no set of buffers can hold. */
-static void drop_packet(struct vmnet_vq *nvq, struct socket *sock, void *packet)
+/* Drop a packet that no set of buffers can hold; they were put back. */
+static void drop_packet(struct socket *sock, void *packet)
 {
 	struct msghdr msg = {
 		.msg_control = packet,
 		.msg_flags = MSG_DONTWAIT,
 	};
+	char byte;
+	struct kvec vec = { .iov_base = &byte, .iov_len = sizeof(byte) };
 
-	iov_iter_init(&msg.msg_iter, ITER_DEST, nvq->iov, 1, 1);
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, sizeof(byte));
 	sock->ops->recvmsg(sock, &msg, 1, MSG_DONTWAIT | MSG_TRUNC);
 	pr_debug("Discarded packet that is larger than the buffers\n");
 }
@@ -254,7 +257,7 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 		packet = vmnet_rxbuf_consume(&net->rx);
 
 	if (unlikely(count < 0)) {
-		drop_packet(nvq, sock, packet);
+		drop_packet(sock, packet);
 		return 0;
 	}
 
@@ -268,6 +271,9 @@ static int deliver_packet(struct vmnet *net, struct socket *sock, size_t len)
 	if (!ret && has_num_buffers(nvq))
 		ret = put_num_buffers(nvq, count, nr_iov,
 				      len + nvq->sock_hlen + nvq->vhost_hlen);
+	/* Whatever came of it: some of it may be in the buffers. */
+	vmq_log_written(vmnet_vmq(nvq),
+			len + nvq->sock_hlen + nvq->vhost_hlen);
 	if (unlikely(ret)) {
 		vmq_discard(vmnet_vmq(nvq), count);
 		return ret == -EAGAIN ? 0 : ret;

@@ -223,9 +223,13 @@ static noinline int put_scattered(struct vmnet_vq *nvq, struct rx_run *run,
 	} while (left);
 
 	ret = -EINVAL;
-	if (unlikely(!put_any(&sink, ptr, run, vmnet_virtio16(nvq, count))))
+	if (unlikely(!put_any(&sink, ptr, run, vmnet_virtio16(nvq, count)))) {
+		/* Some of it may be in the buffers. */
+		vmq_log_written_direct(vmnet_vmq(nvq), size);
 		goto err_put_back;
+	}
 
+	vmq_log_written_direct(vmnet_vmq(nvq), size);
 	run->bytes += size;
 	run->frames += tun_is_xdp_frame(ptr);
 	return count;
@@ -281,6 +285,7 @@ static __always_inline int put_packet(struct vmnet_vq *nvq, struct rx_run *run,
 	if (likely(run->hlen == sizeof(*hdr)))
 		hdr->num_buffers = vmnet_virtio16(nvq, 1);
 	vmq_copy_to(to + run->hlen, skb->data, skb->len);
+	vmq_log_written_direct(vmq, size);
 	fill_used(nvq, 0, head, size);
 	run->bytes += size;
 	return 1;

@@ -9,6 +9,7 @@
 #include "access.h"
 #include "translate.h"
 #include "direct.h"
+#include "log.h"
 #include "../mmu/fault.h"
 #include "../trace.h"
 
@@ -71,6 +72,7 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 {
 	const bool write = access == VHOST_ACCESS_WO;
 	struct vmq_section *section = ctx;
+	const u64 start = addr;
 	u64 left = len, room;
 	unsigned int n = 0;
 	void *kaddr;
@@ -91,6 +93,8 @@ static __always_inline int direct_translate(void *ctx, u64 addr, u32 len,
 		addr += room;
 		left -= room;
 	}
+	if (write && n)
+		vmq_log_buffer(vmq_of_section(section), start, len);
 	return n;
 }
 
@@ -226,6 +230,7 @@ int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 		if (section->miss == VMQ_MISS_NONE)
 			section->miss = VMQ_MISS_SHAPE;
 		vmq->ring.why = NULL;
+		vmq_log_buffers_forget(vmq);
 		return -EAGAIN;
 	}
 

@@ -18,16 +18,12 @@
 #define VHOST_MMU_DIRECT_H
 
 #include "copy.h"
+#include "log.h"
 #include "section.h"
 #include "tlb.h"
 
 /* Bytes copied in a section; the last packet may exceed it. */
 #define VMQ_SECTION_BYTES	SZ_64K
-/*
- * Pages looked up and indirect descriptors read in a section, beside the pages
- * of chains that are one buffer within one page.
- */
-#define VMQ_SECTION_LOOKUPS	128
 
 int vmq_direct_fetch(struct vmq *vmq);
 int vmq_next_direct(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
@@ -53,6 +49,7 @@ static inline bool vmq_direct_try_begin(struct vmq *vmq)
 
 	lockdep_assert_held(&vmq->mutex);
 
+	vmq_log_make_room(vmq);
 	if (!vmq->direct || !vmq_section_begin(vmq)) {
 		vmq->stats.payload_off++;
 		return false;
@@ -135,6 +132,9 @@ static __always_inline int vmq_next_buffer(struct vmq *vmq, bool write,
 	if (unlikely(min_t(u32, *len, want) > room))
 		return -EAGAIN;
 
+	if (write)
+		vmq_log_buffer(vmq, __virtio64_to_cpu(vmq_is_le(&vmq->ring),
+						      desc->addr), *len);
 	vmq->section.fresh = false;
 	b->next++;
 	vmq->ring.last_avail_idx++;
@@ -172,6 +172,7 @@ static inline void vmq_put_back(struct vmq *vmq)
 {
 	lockdep_assert_held(&vmq->mutex);
 
+	vmq_log_buffers_forget(vmq);
 	vmq->burst->next--;
 	vmq->ring.last_avail_idx--;
 }

@@ -5,6 +5,7 @@
  * section.
  */
 #include "access.h"
+#include "log.h"
 #include "translate.h"
 #include "../compat/eventfd.h"
 #include "../trace.h"
@@ -76,6 +77,7 @@ int vmq_next(struct vmq *vmq, struct iovec *iov, unsigned int iov_size,
 	if (unlikely(ret)) {
 		vmq_broken(vmq, ret);
 		vmq_burst_reset(b);
+		vmq_log_buffers_forget(vmq);
 		return ret;
 	}
 
@@ -91,9 +93,9 @@ EXPORT_SYMBOL_NS_GPL(vmq_next, VHOST_MMU);
  *
  * For a handler about to release vmq::mutex, or to wait with it held: what was
  * not consumed is read again next time, and the buffers taken so far are not
- * touched any more.
+ * touched any more.  What was written to them is in the dirty log then.
  *
- * Context: vmq::mutex held.
+ * Context: vmq::mutex held, outside of sections, with the owner's mm; may sleep.
  */
 void vmq_burst_drop(struct vmq *vmq)
 {
@@ -104,6 +106,8 @@ void vmq_burst_drop(struct vmq *vmq)
 	if (b->next < b->nr)
 		b->ahead = max(b->next, 1U);
 	vmq_burst_reset(b);
+	vmq_log_buffers_forget(vmq);
+	vmq_log_flush(vmq);
 	if (unlikely(vmq->slots_held))
 		vmq_slots_release(vmq);
 }
@@ -120,6 +124,7 @@ void vmq_discard(struct vmq *vmq, unsigned int n)
 {
 	lockdep_assert_held(&vmq->mutex);
 
+	vmq_log_buffers_forget(vmq);
 	vmq->ring.last_avail_idx -= n;
 	vmq_burst_reset(vmq->burst);
 }
@@ -142,6 +147,7 @@ void vmq_put_back_chains(struct vmq *vmq, unsigned int n)
 		vmq_discard(vmq, n);
 		return;
 	}
+	vmq_log_buffers_forget(vmq);
 	vmq->burst->next -= n;
 	vmq->ring.last_avail_idx -= n;
 }
@@ -160,6 +166,25 @@ static __always_inline int vmq_add_used(struct vmq_split *s,
 	return ret;
 }
 
+/*
+ * Entries from index @old on, and the index behind them.  A hostile driver may
+ * have more of them than the ring has, see vmq_split_add_used().
+ */
+static noinline void log_used_entries(struct vmq *vmq, u16 old,
+				      unsigned int count)
+{
+	const u32 num = vmq->ring.num, start = old & (num - 1);
+	const u32 n = min_t(u32, count, num - start);
+	const u32 rest = min_t(u32, count - n, num);
+	const size_t size = sizeof(struct vring_used_elem);
+
+	vmq_log_used(vmq, vmq_used_ring_off(start), n * size);
+	if (rest)
+		vmq_log_used(vmq, vmq_used_ring_off(0), rest * size);
+	vmq_log_used(vmq, offsetof(struct vring_used, idx),
+		     sizeof(__virtio16));
+}
+
 /**
  * vmq_add_used_and_signal() - give buffers back and notify the driver
  * @vmq: the queue, running
@@ -173,6 +198,7 @@ static __always_inline int vmq_add_used(struct vmq_split *s,
 int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 			    unsigned int count)
 {
+	const u16 old = vmq->ring.last_used_idx;
 	bool call = vmq->call;
 	int ret;
 
@@ -180,6 +206,8 @@ int vmq_add_used_and_signal(struct vmq *vmq, struct vring_used_elem *heads,
 
 	ret = vmq_with_access(vmq, vmq_add_used, &vmq->ring, heads, count,
 			      &call);
+	if (unlikely(vmq->log_ring))
+		log_used_entries(vmq, old, count);
 	if (unlikely(vmq->ring.why))
 		vmq_broken(vmq, ret ?: -EFAULT);
 	if (call) {
@@ -225,6 +253,7 @@ EXPORT_SYMBOL_NS_GPL(vmq_avail_empty, VHOST_MMU);
  */
 bool vmq_enable_notify(struct vmq *vmq)
 {
+	const bool changed = vmq->ring.used_flags & VRING_USED_F_NO_NOTIFY;
 	int ret;
 
 	lockdep_assert_held(&vmq->mutex);
@@ -232,6 +261,8 @@ bool vmq_enable_notify(struct vmq *vmq)
 	WARN_ON_ONCE(vmq->burst->next < vmq->burst->nr);
 
 	ret = vmq_with_access(vmq, vmq_split_enable_notify, &vmq->ring);
+	if (changed)
+		vmq_log_request(vmq);
 	if (unlikely(ret < 0))
 		vmq_broken(vmq, ret);
 	return ret > 0;
@@ -258,6 +289,7 @@ void vmq_disable_notify(struct vmq *vmq)
 		return;
 	}
 	ret = vmq_with_access(vmq, vmq_split_disable_notify, &vmq->ring);
+	vmq_log_request(vmq);
 	if (unlikely(ret < 0))
 		vmq_broken(vmq, ret);
 }

@@ -10,6 +10,7 @@
  * is done with the buffers: nothing is written to a memslot after it was
  * deleted.
  */
+#include "log.h"
 #include "translate.h"
 #include "../mmu/mmu.h"
 
@@ -138,6 +139,8 @@ int vmq_translate(void *ctx, u64 addr, u32 len, struct iovec *iov,
 	ret = translate_by_umem(vmq, addr, len, iov, iov_size, access);
 	if (unlikely(ret < 0) && ret == -EFAULT)
 		ret = translate_by_slots(vmq, addr, len, iov, iov_size, access);
+	if (access == VHOST_ACCESS_WO && ret > 0)
+		vmq_log_buffer(vmq, addr, len);
 	return ret;
 }
 

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "access.h"
+#include "log.h"
 #include "translate.h"
 #include "tlb.h"
 #include "../mmu/flush.h"
@@ -33,6 +34,7 @@ void vmq_init(struct vmq *vmq, u32 trace_id)
 void vmq_destroy(struct vmq *vmq)
 {
 	WARN_ON_ONCE(vmq->maps);
+	WARN_ON_ONCE(vmq->log);
 	mutex_destroy(&vmq->mutex);
 }
 
@@ -132,6 +134,7 @@ void vmq_reset(struct vmq *vmq)
 	vmq->features = 0;
 	vmq->call = NULL;
 	vmq->err = NULL;
+	vmq_log_free(vmq);
 	vmq->umem = NULL;
 	vmq_set_mmu(vmq, NULL);
 	/* What belongs to the holder of the mutex; the rest is its lock. */
@@ -182,19 +185,25 @@ static void vmq_reconfigured(struct vmq *vmq)
  * @desc: descriptor table
  * @avail: available ring
  * @used: used ring
+ * @log_used: log writes to the used ring
+ * @log_used_addr: ... as if it lay at this guest physical address
  *
  * A running queue uses the new addresses from its next operation on.
  *
  * Context: process context, vmq::mutex held, may sleep.
  */
 void vmq_set_addr(struct vmq *vmq, vring_desc_t __user *desc,
-		  vring_avail_t __user *avail, vring_used_t __user *used)
+		  vring_avail_t __user *avail, vring_used_t __user *used,
+		  bool log_used, u64 log_used_addr)
 {
 	lockdep_assert_held(&vmq->mutex);
 
 	vmq->desc = desc;
 	vmq->avail = avail;
 	vmq->used = used;
+	vmq->log_used = log_used;
+	vmq->log_used_addr = log_used_addr;
+	vmq_log_configured(vmq);
 	vmq_reconfigured(vmq);
 }
 
@@ -222,6 +231,7 @@ void vmq_set_features(struct vmq *vmq, u64 features)
 
 	vmq->features = features;
 	vmq_apply_features(vmq);
+	vmq_log_configured(vmq);
 	/* The event words decide where the parts end. */
 	if (vmq->ring.event_idx != event_idx)
 		vmq_reconfigured(vmq);
@@ -292,6 +302,9 @@ int vmq_start(struct vmq *vmq, bool kernel_access, bool direct)
 	vmq->want_direct = direct;
 	vmq->running = true;
 	vmq_set_direct(vmq);
+	vmq_log_used(vmq, offsetof(struct vring_used, flags),
+		     sizeof(__virtio16));
+	vmq_log_flush(vmq);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(vmq_start, VHOST_MMU);
@@ -309,6 +322,7 @@ void vmq_stop(struct vmq *vmq)
 	vmq->running = false;
 	vmq_set_direct(vmq);
 	vmq_ring_maps_drop(vmq);
+	vmq_log_unmap(vmq);
 	if (vmq->burst)
 		vmq_burst_reset(vmq->burst);
 }

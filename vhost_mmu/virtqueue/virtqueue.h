@@ -22,6 +22,7 @@
 struct vmmu;
 struct vmq_ring_maps;
 struct vmq_indirect;
+struct vmq_log;
 struct vmq_tlb;
 
 /**
@@ -50,14 +51,19 @@ struct vmq_tlb;
  * @payload_nomap: times a page of a buffer had no kernel address
  * @payload_refused: times invalidations kept taking a page of a buffer away
  * @payload_shape: times a chain or a packet was not made for it
+ * @log_kernel: bits of the dirty log that were set or found set by kernel
+ *	addresses
+ * @log_user: ... that went by user access
+ * @log_installed: pages of its bitmap that got a kernel address
+ * @log_invalidated: ... that the MMU notifier took back
  * @packets: packets carried (kept by the backend)
  * @bytes: their bytes, virtio header excluded (kept by the backend)
  * @kicks: notifications received from the driver
  * @calls: notifications sent to the driver
  * @retries: buffers put back because the backend was busy
  *
- * Written under vmq::mutex, but for @maps_invalidated and @tlb_flushes (under
- * the section lock) and @kicks; read without a lock.
+ * Written under vmq::mutex, but for @maps_invalidated, @tlb_flushes and
+ * @log_invalidated (under the section lock) and @kicks; read without a lock.
  */
 struct vmq_stats {
 	u64 maps_installed;
@@ -82,6 +88,10 @@ struct vmq_stats {
 	u64 payload_nomap;
 	u64 payload_refused;
 	u64 payload_shape;
+	u64 log_kernel;
+	u64 log_user;
+	u64 log_installed;
+	u64 log_invalidated;
 	u64 packets;
 	u64 bytes;
 	u64 kicks;
@@ -104,6 +114,12 @@ enum vmq_miss {
 	VMQ_MISS_NOMAP,
 	VMQ_MISS_SHAPE,
 };
+
+/*
+ * Pages looked up and indirect descriptors read in a section, beside the pages
+ * of chains that are one buffer within one page.
+ */
+#define VMQ_SECTION_LOOKUPS	128
 
 /**
  * struct vmq_section - the section of a queue, and what it has in hand
@@ -168,6 +184,13 @@ struct vmq_section {
  * @burst: descriptor chains fetched ahead; valid only inside one hold of @mutex
  * @indirect: the indirect table that is being read
  * @tlb: soft TLB, entries under the section lock
+ * @log: the dirty log, NULL before there was a bitmap
+ * @log_base: where the owner has the bitmap
+ * @log_call: signalled when bits were set; the device refers to it
+ * @log_used: VHOST_VRING_F_LOG: the used ring is to be logged
+ * @log_used_addr: ... as if it lay at this guest physical address
+ * @log_buffers: @log is there, and buffers are to be logged
+ * @log_ring: @log is there, and @log_used
  * @stats: counters
  * @trace_id: device and queue number for tracepoints
  */
@@ -200,6 +223,14 @@ struct vmq {
 	struct vmq_indirect *indirect;
 	struct vmq_tlb *tlb;
 
+	struct vmq_log *log;
+	void __user *log_base;
+	struct eventfd_ctx *log_call;
+	bool log_used;
+	u64 log_used_addr;
+	bool log_buffers;
+	bool log_ring;
+
 	struct vmq_stats stats;
 	u32 trace_id;
 };
@@ -219,7 +250,8 @@ bool vmq_access_ok(const struct vmq *vmq, unsigned int num,
 		   vring_desc_t __user *desc, vring_avail_t __user *avail,
 		   vring_used_t __user *used);
 void vmq_set_addr(struct vmq *vmq, vring_desc_t __user *desc,
-		  vring_avail_t __user *avail, vring_used_t __user *used);
+		  vring_avail_t __user *avail, vring_used_t __user *used,
+		  bool log_used, u64 log_used_addr);
 void vmq_set_features(struct vmq *vmq, u64 features);
 int vmq_start(struct vmq *vmq, bool kernel_access, bool direct);
 void vmq_stop(struct vmq *vmq);

@@ -38,6 +38,8 @@
 #define trace_vmq_burst(id, ...) ((void)(id))
 
 struct eventfd_ctx;
+void eventfd_signal(struct eventfd_ctx *ctx);
+#define kvzalloc(size, gfp)	unit_alloc(size)
 struct vhost_iotlb;
 struct iov_iter {
 	int unused;
