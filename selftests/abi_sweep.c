@@ -21,8 +21,6 @@ static const unsigned int sizes[] = { 0, 1, 2, 4, 8, 16, 32, 40, 72 };
 
 /* See abi.c, which has the reasons at length. */
 static const struct vt_cmp_known known[] = {
-	{ "*: 04 *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
-	{ "*: 07 *", VT_CMP_ANY, -ENOTTY, VHOST_F_LOG_ALL, "no dirty log yet" },
 	{ }
 };
 

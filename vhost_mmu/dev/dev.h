@@ -87,6 +87,7 @@ struct vmdev_vq {
  * @umem: guest memory table
  * @mmu: MMU made from @umem, NULL if that cannot be or @umem is not set
  * @attached: MMU that takes the place of @umem and @mmu, NULL without one
+ * @log_call: signalled when a queue has written to the dirty log, or NULL
  * @mmu_failures: memory tables that no MMU could be made from
  * @vqs: the queues
  * @nvqs: how many
@@ -107,6 +108,7 @@ struct vmdev {
 	struct vhost_iotlb *umem;
 	struct vmmu *mmu;
 	struct vmmu *attached;
+	struct eventfd_ctx *log_call;
 	u64 mmu_failures;
 	struct vmdev_vq **vqs;
 	unsigned int nvqs;
@@ -138,6 +140,7 @@ long vmdev_vring_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp);
 
 /* memory.c */
 bool vmdev_vq_access_ok(const struct vmdev_vq *dvq);
+bool vmdev_log_access_ok(struct vmdev *dev);
 
 /* worker.c */
 void vmdev_work_init(struct vmdev_work *work, vmdev_work_fn fn);

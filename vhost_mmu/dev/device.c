@@ -251,6 +251,7 @@ static void drop_owner(struct vmdev *dev)
 
 	for (i = 0; i < dev->nvqs; i++)
 		vq_reset(dev->vqs[i]);
+	vmdev_put_log(dev);
 	vmdev_put_mmus(dev);
 	put_space(dev);
 	free_buffers(dev);

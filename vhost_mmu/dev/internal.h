@@ -41,6 +41,14 @@ void vmdev_worker_destroy(struct vmdev_worker *worker);
 /* memory.c */
 struct vhost_iotlb *vmdev_umem_alloc(void);
 long vmdev_set_mem_table(struct vmdev *dev, void __user *argp);
+bool vmdev_vq_log_used_ok(const struct vmdev_vq *dvq, const void __user *base,
+			  bool log, u64 addr);
+bool vmdev_vq_log_ok(const struct vmdev_vq *dvq, const void __user *base);
+
+/* log.c */
+long vmdev_set_log_base(struct vmdev *dev, void __user *argp);
+long vmdev_set_log_fd(struct vmdev *dev, void __user *argp);
+void vmdev_put_log(struct vmdev *dev);
 
 /* attach.c */
 void vmdev_apply_memory(struct vmdev *dev);

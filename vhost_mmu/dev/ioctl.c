@@ -84,9 +84,9 @@ long vmdev_ioctl(struct vmdev *dev, unsigned int cmd, void __user *argp)
 	case VHOST_MMU_GET_ATTACHED:
 		return vmdev_get_attached(dev, argp);
 	case VHOST_SET_LOG_BASE:
+		return vmdev_set_log_base(dev, argp);
 	case VHOST_SET_LOG_FD:
-		/* No dirty log yet; these must not pass for vring ioctls. */
-		return -ENOTTY;
+		return vmdev_set_log_fd(dev, argp);
 	default:
 		return -ENOIOCTLCMD;
 	}

@@ -38,7 +38,20 @@ static bool region_access_ok(const struct vhost_iotlb_map *map)
 	return access_ok((void __user *)(unsigned long)map->addr, map->size);
 }
 
-static bool umem_access_ok(const struct vhost_iotlb *umem)
+/* Is what a dirty log says of guest memory in user space? */
+static bool log_access_ok(const void __user *base, u64 addr, u64 size)
+{
+	const u64 page = VHOST_PAGE_SIZE * 8;
+	u64 first = addr / page;
+
+	if (first > ULONG_MAX - (unsigned long)base)
+		return false;
+	return access_ok(base + first, DIV_ROUND_UP(size, page));
+}
+
+/* @log: there is to be a dirty log, at @base, of all of the memory. */
+static bool umem_access_ok(const struct vhost_iotlb *umem, bool log,
+			   const void __user *base)
 {
 	const struct vhost_iotlb_map *map;
 
@@ -48,17 +61,59 @@ static bool umem_access_ok(const struct vhost_iotlb *umem)
 	list_for_each_entry(map, &umem->list, link) {
 		if (!region_access_ok(map))
 			return false;
+		if (log && !log_access_ok(base, map->start, map->size))
+			return false;
 	}
 	return true;
+}
+
+/**
+ * vmdev_vq_log_used_ok() - can writes to the used ring be logged?
+ * @dvq: the queue
+ * @base: of the dirty log
+ * @log: they are to be logged
+ * @addr: guest physical address to log them at
+ *
+ * Return: true if the dirty log has it in user space, or if @log is not set.
+ */
+bool vmdev_vq_log_used_ok(const struct vmdev_vq *dvq, const void __user *base,
+			  bool log, u64 addr)
+{
+	const struct vmq *vmq = &dvq->vmq;
+	bool event_idx = vmq_has_feature(vmq, VIRTIO_RING_F_EVENT_IDX);
+
+	lockdep_assert_held(&vmq->mutex);
+
+	return !log || log_access_ok(base, addr,
+				     vmq_part_size(VMQ_USED, vmq->ring.num,
+						   event_idx));
+}
+
+/**
+ * vmdev_vq_log_ok() - can a queue log what it was told to?
+ * @dvq: the queue
+ * @base: of the dirty log
+ *
+ * Return: true if its memory table, and what the dirty log says of it, are in
+ *	user space.
+ */
+bool vmdev_vq_log_ok(const struct vmdev_vq *dvq, const void __user *base)
+{
+	const struct vmq *vmq = &dvq->vmq;
+
+	lockdep_assert_held(&vmq->mutex);
+
+	return umem_access_ok(vmq->umem, vmq_has_feature(vmq, VHOST_F_LOG_ALL),
+			      base) &&
+	       vmdev_vq_log_used_ok(dvq, base, vmq->log_used,
+				    vmq->log_used_addr);
 }
 
 /**
  * vmdev_vq_access_ok() - may a queue start with what it was told?
  * @dvq: the queue
  *
- * The dirty log, once there is one, is to be checked here as well.
- *
- * Return: true if its memory table and ring addresses are in user space.
+ * Return: true if its memory table, dirty log and ring are in user space.
  */
 bool vmdev_vq_access_ok(const struct vmdev_vq *dvq)
 {
@@ -66,28 +121,65 @@ bool vmdev_vq_access_ok(const struct vmdev_vq *dvq)
 
 	lockdep_assert_held(&vmq->mutex);
 
-	return umem_access_ok(vmq->umem) &&
+	return vmdev_vq_log_ok(dvq, vmq->log_base) &&
 	       vmq_access_ok(vmq, vmq->ring.num, vmq->desc, vmq->avail,
 			     vmq->used);
 }
 EXPORT_SYMBOL_NS_GPL(vmdev_vq_access_ok, VHOST_MMU);
 
-/* A stopped queue looks at the table when it starts. */
+/*
+ * Can the queues that run go on with a memory table, and log it if they do?  A
+ * stopped queue looks when it starts.
+ */
 static bool running_vqs_accept(struct vmdev *dev,
 			       const struct vhost_iotlb *umem)
 {
-	bool running = false;
 	unsigned int i;
+	bool ok = true;
 
-	for (i = 0; i < dev->nvqs; i++) {
+	for (i = 0; i < dev->nvqs && ok; i++) {
 		struct vmdev_vq *dvq = dev->vqs[i];
+		struct vmq *vmq = &dvq->vmq;
 
 		vmdev_vq_lock(dvq);
-		running |= !!dvq->backend;
-		mutex_unlock(&dvq->vmq.mutex);
+		if (dvq->backend)
+			ok = umem_access_ok(
+				umem, vmq_has_feature(vmq, VHOST_F_LOG_ALL),
+				vmq->log_base);
+		mutex_unlock(&vmq->mutex);
 	}
-	return !running || umem_access_ok(umem);
+	return ok;
 }
+
+/**
+ * vmdev_log_access_ok() - may a device log all that it writes?
+ * @dev: the device
+ *
+ * The memory table of a queue that is attached to an MMU is empty: whether the
+ * dirty log is large enough for the memslots is the owner's to see to.
+ *
+ * Context: process context, may sleep; device mutex held.
+ * Return: false if a running queue could not, with the dirty log where it is.
+ */
+bool vmdev_log_access_ok(struct vmdev *dev)
+{
+	unsigned int i;
+	bool ok = true;
+
+	lockdep_assert_held(&dev->mutex);
+
+	for (i = 0; i < dev->nvqs && ok; i++) {
+		struct vmdev_vq *dvq = dev->vqs[i];
+		struct vmq *vmq = &dvq->vmq;
+
+		vmdev_vq_lock(dvq);
+		if (dvq->backend)
+			ok = umem_access_ok(vmq->umem, true, vmq->log_base);
+		mutex_unlock(&vmq->mutex);
+	}
+	return ok;
+}
+EXPORT_SYMBOL_NS_GPL(vmdev_log_access_ok, VHOST_MMU);
 
 static long umem_fill(struct vhost_iotlb *umem,
 		      const struct vhost_memory_region *regions,

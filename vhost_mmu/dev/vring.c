@@ -44,12 +44,13 @@ static long vring_set_addr(struct vmdev_vq *dvq, void __user *argp)
 	vring_desc_t __user *desc;
 	vring_avail_t __user *avail;
 	vring_used_t __user *used;
+	bool log;
 
 	if (copy_from_user(&addr, argp, sizeof(addr)))
 		return -EFAULT;
-	/* VHOST_VRING_F_LOG, the only flag there is, needs the dirty log. */
-	if (addr.flags)
+	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
+	log = addr.flags & BIT(VHOST_VRING_F_LOG);
 
 	desc = (void __user *)(unsigned long)addr.desc_user_addr;
 	avail = (void __user *)(unsigned long)addr.avail_user_addr;
@@ -66,10 +67,12 @@ static long vring_set_addr(struct vmdev_vq *dvq, void __user *argp)
 
 	/* The size of a stopped ring may be yet to come. */
 	if (dvq->backend &&
-	    !vmq_access_ok(&dvq->vmq, dvq->vmq.ring.num, desc, avail, used))
+	    (!vmq_access_ok(&dvq->vmq, dvq->vmq.ring.num, desc, avail, used) ||
+	     !vmdev_vq_log_used_ok(dvq, dvq->vmq.log_base, log,
+				   addr.log_guest_addr)))
 		return -EINVAL;
 
-	vmq_set_addr(&dvq->vmq, desc, avail, used, false, -1ULL);
+	vmq_set_addr(&dvq->vmq, desc, avail, used, log, addr.log_guest_addr);
 	return 0;
 }
 

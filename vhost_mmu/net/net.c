@@ -30,7 +30,8 @@ static const u64 vmnet_features =
 	BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) |
 	BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
 	BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) |
-	BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) | VMNET_F_RING_RESET;
+	BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) | BIT_ULL(VHOST_F_LOG_ALL) |
+	VMNET_F_RING_RESET;
 
 /* No IOTLB messages yet */
 static const u64 vmnet_backend_features;
@@ -155,7 +156,7 @@ out_unlock:
 	return ret;
 }
 
-static void apply_features(struct vmnet *net, u64 features)
+static long apply_features(struct vmnet *net, u64 features)
 {
 	bool vhost_hdr = features & BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR);
 	size_t hlen = sizeof(struct virtio_net_hdr);
@@ -166,6 +167,11 @@ static void apply_features(struct vmnet *net, u64 features)
 		hlen = sizeof(struct virtio_net_hdr_mrg_rxbuf);
 
 	mutex_lock(&net->dev.mutex);
+	if (features & BIT_ULL(VHOST_F_LOG_ALL) &&
+	    !vmdev_log_access_ok(&net->dev)) {
+		mutex_unlock(&net->dev.mutex);
+		return -EFAULT;
+	}
 	for (i = 0; i < VMNET_NVQS; i++) {
 		struct vmnet_vq *nvq = &net->vqs[i];
 		struct vmq *vmq = vmnet_vmq(nvq);
@@ -177,6 +183,7 @@ static void apply_features(struct vmnet *net, u64 features)
 		mutex_unlock(&vmq->mutex);
 	}
 	mutex_unlock(&net->dev.mutex);
+	return 0;
 }
 
 static long set_features(struct vmnet *net, void __user *argp)
@@ -187,8 +194,7 @@ static long set_features(struct vmnet *net, void __user *argp)
 		return -EFAULT;
 	if (features & ~vmnet_features)
 		return -EOPNOTSUPP;
-	apply_features(net, features);
-	return 0;
+	return apply_features(net, features);
 }
 
 static long set_backend_features(void __user *argp)
