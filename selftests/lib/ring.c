@@ -129,6 +129,8 @@ int vt_vq_setup(struct vt_vq *vq)
 		.desc_user_addr = (uintptr_t)vq->desc,
 		.avail_user_addr = (uintptr_t)vq->avail,
 		.used_user_addr = (uintptr_t)vq->used,
+		.flags = vq->log ? 1 << VHOST_VRING_F_LOG : 0,
+		.log_guest_addr = vq->log_gpa,
 	};
 	struct vhost_vring_file kick = { vq->index, vq->kick };
 	struct vhost_vring_file call = { vq->index, vq->call };

@@ -188,6 +188,9 @@ struct vt_vq {
 	int kick;
 	int call;
 	int err;
+	/* the device logs the used ring, as if it lay there; for setup */
+	bool log;
+	uint64_t log_gpa;
 
 	/* the driver's own state */
 	uint16_t avail_idx;

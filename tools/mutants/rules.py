@@ -11,6 +11,7 @@ Mutant = namedtuple("Mutant", "name rule file old new kernel tests")
 
 MAP = "vhost_mmu/virtqueue/ring_map.c"
 FILL = "vhost_mmu/virtqueue/ring_fill.c"
+LOG_MAP = "vhost_mmu/virtqueue/log_map.c"
 
 MUTANTS = [
     Mutant("keep-page", "the notifier's start takes the page back",
@@ -215,6 +216,39 @@ MUTANTS = [
            "		vmdev_abort(dev);\n",
            "",
            "6.12", "inval_killed -v stops_kthread"),
+
+    # The dirty log of a device.
+    Mutant("log-page-kept", "the notifier's start takes a page of the bitmap back",
+           LOG_MAP,
+           "	vmq->stats.log_invalidated += log_forget_range(log, start, last);\n",
+           "",
+           "6.12", "vhost_log -t migration_shaken"),
+    Mutant("log-late", "the bits are set before vmq::mutex is released",
+           "vhost_mmu/virtqueue/ops.c",
+           "	vmq_log_flush(vmq);\n",
+           "",
+           "6.12", "vhost_log -t each_change"),
+    Mutant("log-no-user", "what is received by user access is logged",
+           "vhost_mmu/net/rx.c",
+           "	vmq_log_written(vmnet_vmq(nvq),\n"
+           "			len + nvq->sock_hlen + nvq->vhost_hlen);\n",
+           "",
+           "6.12", "vhost_log -v user_access"),
+    Mutant("log-no-entries", "entries of the used ring are logged",
+           "vhost_mmu/virtqueue/ops.c",
+           "	vmq_log_used(vmq, vmq_used_ring_off(start), n * size);\n",
+           "",
+           "6.12", "vhost_log -t bitmaps"),
+    Mutant("log-base-kept", "nothing is written to an old bitmap",
+           "vhost_mmu/virtqueue/log.c",
+           "	vmq_log_unmap(vmq);\n	vmq->log_base = base;\n",
+           "	vmq->log_base = base;\n",
+           "6.12", "vhost_log -t new_base"),
+    Mutant("log-read", "pages of the bitmap are looked up for writing",
+           LOG_MAP,
+           "	status = vmmu_resolve_page(hva, true, &page);",
+           "	status = vmmu_resolve_page(hva, false, &page);",
+           "6.12", "vhost_log -v untouched"),
 
     # Who pays, and for how long.
     Mutant("kthread-uncharged", "the owner pays for what a kthread allocates",
