@@ -88,6 +88,7 @@ static struct {
 	bool gso;
 	bool indirect;
 	bool fifo;
+	bool log;
 	uint64_t packets;
 	uint64_t warmup;
 } opt = {
@@ -235,6 +236,10 @@ static void init_vq(unsigned int index, uint8_t *mem)
 	addr.desc_user_addr = (uintptr_t)vq->ring.desc;
 	addr.avail_user_addr = (uintptr_t)vq->ring.avail;
 	addr.used_user_addr = (uintptr_t)vq->ring.used;
+	if (opt.log) {
+		addr.flags = 1 << VHOST_VRING_F_LOG;
+		addr.log_guest_addr = addr.used_user_addr;
+	}
 	VHOST(VHOST_SET_VRING_NUM, &num);
 	VHOST(VHOST_SET_VRING_BASE, &base);
 	VHOST(VHOST_SET_VRING_ADDR, &addr);
@@ -242,6 +247,17 @@ static void init_vq(unsigned int index, uint8_t *mem)
 	VHOST(VHOST_SET_VRING_KICK, &file);
 	file.fd = vq->call;
 	VHOST(VHOST_SET_VRING_CALL, &file);
+}
+
+/* A dirty log of guest memory alone: the bitmap begins far below it. */
+static void start_log(const uint8_t *mem, size_t size, uint64_t features)
+{
+	const uint64_t first = (uintptr_t)mem / PAGE / 8;
+	uint64_t base = (uintptr_t)map_pages(size / PAGE / 8 + 2) - first;
+
+	VHOST(VHOST_SET_LOG_BASE, &base);
+	features |= 1ULL << VHOST_F_LOG_ALL;
+	VHOST(VHOST_SET_FEATURES, &features);
 }
 
 static void start_device(void)
@@ -280,6 +296,8 @@ static void start_device(void)
 	VHOST(VHOST_SET_MEM_TABLE, table);
 	free(table);
 
+	if (opt.log)
+		start_log(mem, size, wanted);
 	init_vq(VQ_RX, mem);
 	init_vq(VQ_TX, mem + vq_bytes(&vqs[VQ_RX]));
 	for (unsigned int i = 0; i < VQ_MAX; i++) {
@@ -526,6 +544,7 @@ static void usage(FILE *f)
 "  --batch N        packets between two looks at the ring (%u)\n"
 "  --window N       packets under way at most, up to the ring size (%u)\n"
 "  --fifo           driver and sender run before the worker (SCHED_FIFO)\n"
+"  --log            the device logs what it writes, as during a migration\n"
 "  --kallsyms FILE  save the kernel's symbols once everything is set up\n"
 "\n"
 "Exit status 0: every packet came out; 1: anything else.  Needs root.\n",
@@ -562,6 +581,7 @@ static void parse(int argc, char **argv)
 		{ "piece", required_argument, NULL, 'P' },
 		{ "indirect", no_argument, NULL, 'i' },
 		{ "fifo", no_argument, NULL, 'f' },
+		{ "log", no_argument, NULL, 'l' },
 		{ "kallsyms", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -608,6 +628,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'f':
 			opt.fifo = true;
+			break;
+		case 'l':
+			opt.log = true;
 			break;
 		case 'k':
 			opt.kallsyms = optarg;

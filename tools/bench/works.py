@@ -50,6 +50,8 @@ WORKS |= {
     "tx-gso": Work("--mode tx-stack --gso", 20, PAIR),
     "tx-gso-indirect": Work("--mode tx-stack --gso --indirect", 20, PAIR),
     "rx-gso": Work("--mode rx --gso --fifo", 20, PAIR),
+    "rx-burst-log": Work("--mode rx --fifo --window 64 --log", 1, PAIR),
+    "tx-drop-log": Work("--mode tx-drop --log", 1, PAIR),
     "send": Work("--mode send", 1, ("none",)),
 }
 
