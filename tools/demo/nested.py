@@ -74,7 +74,7 @@ class Qmp:
 class Guest:
     """The QEMU process and what it says on its console; of several each has a name."""
 
-    def __init__(self, dev, opt, append, tap=TAP, name=""):
+    def __init__(self, dev, opt, append, tap=TAP, name="", mib=GUEST_MIB, extra=()):
         self.console_path = f"{opt.logs}/{name}guest-console.log"
         self.log_path = f"{opt.logs}/{name}qemu.log"
         self.qmp_path = f"/tmp/demo-{name}qmp"
@@ -82,7 +82,7 @@ class Guest:
         try:
             with open(self.log_path, "w", encoding="utf-8") as log:
                 self.process = subprocess.Popen(
-                    ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", f"{GUEST_MIB}M",
+                    ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", f"{mib}M",
                      "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot",
                      "-kernel", opt.kernel, "-initrd", opt.initramfs,
                      "-append", f"console=ttyS0 quiet panic=-1 {append}",
@@ -90,7 +90,7 @@ class Guest:
                      "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
                      "-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no,"
                                 f"vhost=on,vhostfd={vhost}",
-                     "-device", "virtio-net-pci,netdev=net0,romfile="],
+                     "-device", "virtio-net-pci,netdev=net0,romfile=", *extra],
                     pass_fds=[vhost], stdin=subprocess.DEVNULL, stdout=log,
                     stderr=subprocess.STDOUT)
         finally:

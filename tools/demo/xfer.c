@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* A transfer that takes longer than this hangs. */
-#define TIMEOUT_S 180
+#define TIMEOUT_S 400
 /* How often a connection is tried, a quarter of a second apart. */
 #define CONNECT_TRIES 120
 

@@ -129,6 +129,8 @@ def stages(complete=False):
     for kernel in PROGRAMS:
         result.append(_selftests(kernel, complete))
     result += [
+        _stage("migrate", "vm", ["tools/demo/run", "--only", "migrate"],
+               quick=False, after=("build-6.12",), limit=900),
         _stage("vm-debug", "vm", ["tools/vm/test", "debug"], daily=False,
                quick=False, counted=True, after=("debug-kernel",),
                why="the harness seldom changes"),
